@@ -1,0 +1,17 @@
+//! Samensom's secure-sum protocol, FA/1.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+#![deny(missing_docs)]
+
+pub mod codec;
+pub mod ids;
+pub mod time;
