@@ -3,6 +3,7 @@
 //! Owns the caps: every list, text and blob on the wire carries its maximum in its type, nothing is
 //! allocated for a length that was only claimed, leftover bytes and a second encoding of the same value
 //! are errors. bincode 2.0.1 is frozen upstream (RUSTSEC-2025-0141); swapping it means this file.
+//! In JSON (state on disk, the bundle) the same types appear as lower-case hexadecimal text.
 //! It must not know any message.
 
 use core::fmt;
@@ -81,6 +82,9 @@ impl<const N: usize> fmt::Debug for Bytes<N> {
 
 impl<const N: usize> Serialize for Bytes<N> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() {
+            return s.serialize_str(&to_hex(&self.0));
+        }
         let mut tuple = s.serialize_tuple(N)?;
         for byte in &self.0 {
             tuple.serialize_element(byte)?;
@@ -104,6 +108,12 @@ impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
                 }
                 Ok(Bytes(bytes))
             }
+        }
+        if d.is_human_readable() {
+            let bytes = from_hex(&String::deserialize(d)?).and_then(|bytes| bytes.try_into().ok());
+            return bytes
+                .map(Bytes)
+                .ok_or_else(|| D::Error::custom("not hexadecimal text of the right length"));
         }
         d.deserialize_tuple(N, Exactly::<N>)
     }
@@ -206,12 +216,16 @@ impl<const MAX: usize> fmt::Debug for Blob<MAX> {
 
 impl<const MAX: usize> Serialize for Blob<MAX> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_bytes(&self.0)
+        if s.is_human_readable() { s.serialize_str(&to_hex(&self.0)) } else { s.serialize_bytes(&self.0) }
     }
 }
 
 impl<'de, const MAX: usize> Deserialize<'de> for Blob<MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            let bytes = from_hex(&String::deserialize(d)?).and_then(|bytes| Blob::new(bytes).ok());
+            return bytes.ok_or_else(|| D::Error::custom("not hexadecimal text, or too long"));
+        }
         // Borrowed from the input, so its length is one that was received.
         let bytes = <&[u8]>::deserialize(d)?;
         if bytes.len() > MAX { Err(D::Error::custom("too many bytes")) } else { Ok(Blob(bytes.to_vec())) }
@@ -260,6 +274,9 @@ impl<const MAX: usize> Serialize for Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            return Text::new(String::deserialize(d)?).map_err(|_| D::Error::custom("too long a text"));
+        }
         let text = <&str>::deserialize(d)?;
         if text.len() > MAX { Err(D::Error::custom("too long a text")) } else { Ok(Text(text.to_owned())) }
     }

@@ -3,7 +3,7 @@
 //! Owns the identifiers and their text forms. It must not know how a hash is computed
 //! (`crypto/transcript.rs`) nor what it stands for.
 
-use crate::codec::{from_hex, to_hex, write_hex};
+use crate::codec::{Bytes, from_hex, to_hex, write_hex};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,20 @@ impl fmt::Display for NodeId {
 macro_rules! bytes32 {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; 32]);
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                Bytes(self.0).serialize(s)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                Ok($name(Bytes::deserialize(d)?.0))
+            }
+        }
+
 
         impl $name {
             /// The id whose lower-case hexadecimal text this is.

@@ -13,5 +13,10 @@
 #![deny(missing_docs)]
 
 pub mod codec;
+pub mod crypto;
 pub mod ids;
+pub mod params;
+pub mod ring;
+pub mod roster;
+pub mod secret;
 pub mod time;

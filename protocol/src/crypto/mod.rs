@@ -1,0 +1,9 @@
+//! One primitive composed per file. Nothing here knows a round, a message or a state.
+
+pub mod channel;
+pub mod commit;
+pub mod keys;
+pub mod mask;
+pub mod seal;
+pub mod sharing;
+pub mod transcript;

@@ -1,0 +1,78 @@
+use super::*;
+use crate::codec::to_hex;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(1)
+}
+
+/// A worked example by hand: f(x) = 5 + 3x + 2x^2 through x = 1, 2, 4.
+#[test]
+fn interpolation_by_hand() {
+    let points: Vec<_> = [(1u16, 10u64), (2, 19), (4, 49)].map(|(x, y)| (x, Scalar::from(y))).to_vec();
+    let f = interpolate(&points, &Inverses::up_to(4)).unwrap();
+    assert_eq!(f.coefficients(), [5u64, 3, 2].map(Scalar::from));
+    assert_eq!(f.at(3), Scalar::from(32u64));
+}
+
+#[test]
+fn any_threshold_of_shares_gives_the_secret_and_fewer_do_not() {
+    let (mut rng, inverses) = (rng(), Inverses::up_to(69));
+    let f = Polynomial::random(35, &mut rng);
+    let share = |i: u16| (i, f.expose().at(i));
+    for positions in [(1..=35).collect::<Vec<_>>(), (35..=69).collect(), (1..=69).rev().step_by(2).collect()]
+    {
+        let points: Vec<_> = positions.into_iter().map(share).collect();
+        assert_eq!(interpolate(&points, &inverses).unwrap().coefficients(), f.expose().coefficients());
+    }
+    let few: Vec<_> = (1..=34).map(share).collect();
+    assert_ne!(interpolate(&few, &inverses).unwrap().at_zero(), f.expose().at_zero());
+}
+
+#[test]
+fn equal_positions_and_positions_outside_are_refused() {
+    let inverses = Inverses::up_to(5);
+    let s = Scalar::from(1u64);
+    assert!(interpolate(&[(1, s), (1, s)], &inverses).is_none());
+    assert!(interpolate(&[(1, s), (9, s)], &inverses).is_none());
+}
+
+#[test]
+fn shares_pass_the_public_relation_and_altered_ones_do_not() {
+    let mut rng = rng();
+    let [r, b, g] = [0; 3].map(|_| Polynomial::random(4, &mut rng));
+    let d = challenges(&AttemptId([1; 32]), NodeId(7), 4, &[2; 32]);
+    let z = combine(r.expose(), b.expose(), g.expose(), &d);
+    for i in 1..=9 {
+        let (ri, bi, gi) = (r.expose().at(i), b.expose().at(i), g.expose().at(i));
+        assert_eq!(z.at(i), gi + d.0 * ri + d.1 * bi);
+        assert_ne!(z.at(i), gi + d.0 * (ri + Scalar::ONE) + d.1 * bi);
+    }
+    assert_ne!(d, challenges(&AttemptId([1; 32]), NodeId(8), 4, &[2; 32]));
+    assert_ne!(d.0, d.1);
+}
+
+/// Coefficients are uniform and zero is not left out: the top bit of 2^252 + small falls below ell, so
+/// each of the low 8 bits is set in half of 4,000 draws.
+#[test]
+fn coefficients_are_uniform() {
+    let f = Polynomial::random(4000, &mut rng());
+    for bit in 0..8 {
+        let set = f.expose().coefficients().iter().filter(|c| c.to_bytes()[0] >> bit & 1 == 1).count();
+        assert!((1850..2150).contains(&set), "bit {bit}: {set}");
+    }
+}
+
+#[test]
+fn only_canonical_scalars_are_read() {
+    // ell itself, RFC 8032's group order, little-endian.
+    let mut ell = [0u8; 32];
+    ell[..16].copy_from_slice(&[
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    ]);
+    ell[31] = 0x10;
+    assert!(scalar(&Bytes(ell)).is_none());
+    ell[0] -= 1;
+    assert_eq!(scalar(&Bytes(ell)), Some(-Scalar::ONE), "{}", to_hex(&ell));
+}

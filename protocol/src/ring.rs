@@ -1,0 +1,238 @@
+//! Arithmetic of the summed vectors: integers modulo 2^w, w so wide that a total never wraps.
+//!
+//! A node's cell is its value minus the lower bound of the range, so 0 <= x <= hi - lo, and N of them
+//! are at most N (hi - lo) < 2^w: the total modulo 2^w is the total. Owns the proof of that bound, the
+//! encoding of a contribution and the packing to w bits.
+
+use crate::crypto::transcript::{Label, Transcript};
+use crate::ids::ExtractHash;
+use crate::secret::Secret;
+
+/// w = bitlen(N (hi - lo)), at least 1; `None` when it exceeds 64.
+#[must_use]
+pub fn width(n: u16, widest: u64) -> Option<u8> {
+    let largest = u128::from(n).saturating_mul(u128::from(widest));
+    let bits = 128u32.saturating_sub(largest.leading_zeros()).max(1);
+    u8::try_from(bits).ok().filter(|bits| *bits <= 64)
+}
+
+/// Bits of a lane that count.
+#[must_use]
+pub fn lane_mask(width: u8) -> u64 {
+    u64::MAX.checked_shr(64u32.saturating_sub(u32::from(width))).unwrap_or(0)
+}
+
+/// Bytes of `cells` cells packed to `width` bits.
+#[must_use]
+pub fn packed_len(cells: u32, width: u8) -> usize {
+    let bits = u64::from(cells).saturating_mul(u64::from(width));
+    usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX)
+}
+
+/// Packs lanes modulo 2^w, lowest bit first, the last byte padded with zero bits.
+#[must_use]
+pub fn pack(lanes: &[u64], width: u8) -> Vec<u8> {
+    let mask = lane_mask(width);
+    let mut bytes = Vec::with_capacity(lanes.len().saturating_mul(usize::from(width)).div_ceil(8));
+    let (mut held, mut bits) = (0u128, 0u32);
+    for lane in lanes {
+        held |= u128::from(lane & mask).checked_shl(bits).unwrap_or(0);
+        bits = bits.saturating_add(u32::from(width));
+        while bits >= 8 {
+            let [low, ..] = held.to_le_bytes();
+            bytes.push(low);
+            held >>= 8;
+            bits = bits.saturating_sub(8);
+        }
+    }
+    if bits > 0 {
+        let [low, ..] = held.to_le_bytes();
+        bytes.push(low);
+    }
+    bytes
+}
+
+/// Adds packed reports to a vector as their blocks arrive, so that no report is ever whole in memory.
+#[derive(Debug)]
+pub struct Unpacker {
+    width: u8,
+    held: u128,
+    bits: u32,
+    next: usize,
+}
+
+impl Unpacker {
+    /// Starts a report packed to `width` bits.
+    #[must_use]
+    pub fn new(width: u8) -> Self {
+        Unpacker { width, held: 0, bits: 0, next: 0 }
+    }
+    /// Adds the cells that these next bytes complete, modulo 2^64 a lane.
+    pub fn add(&mut self, bytes: &[u8], lanes: &mut [u64]) {
+        let mask = lane_mask(self.width);
+        for byte in bytes {
+            self.held |= u128::from(*byte).checked_shl(self.bits).unwrap_or(0);
+            self.bits = self.bits.saturating_add(8);
+            while self.bits >= u32::from(self.width) {
+                let Some(lane) = lanes.get_mut(self.next) else { return };
+                *lane = lane.wrapping_add(u64::try_from(self.held & u128::from(mask)).unwrap_or(0));
+                self.held >>= self.width;
+                self.bits = self.bits.saturating_sub(u32::from(self.width));
+                self.next = self.next.saturating_add(1);
+            }
+        }
+    }
+    /// True when every cell came and the padding is zero.
+    #[must_use]
+    pub fn is_whole(&self, lanes: &[u64]) -> bool {
+        self.next == lanes.len() && self.held == 0
+    }
+}
+
+/// Reduces every lane modulo 2^w.
+pub fn reduce(lanes: &mut [u64], width: u8) {
+    let mask = lane_mask(width);
+    lanes.iter_mut().for_each(|lane| *lane &= mask);
+}
+
+/// A cell outside its range; says which, never how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Not one value for each cell.
+    #[error("{found} values for {expected} cells")]
+    Length {
+        /// Cells of the layout.
+        expected: u32,
+        /// Values given.
+        found: usize,
+    },
+    /// Out of range: refused, never clipped.
+    #[error("cell {0} is outside its range")]
+    OutOfRange(u32),
+}
+
+/// A node's encoded vector with the hash of the extract behind it; it leaves only masked.
+#[derive(Debug)]
+pub struct Contribution {
+    lanes: Secret<Vec<u64>>,
+    extract: ExtractHash,
+}
+
+impl Contribution {
+    /// Encodes `values`, one for each cell, in base units; `bounds` gives each cell's range, both ends
+    /// included.
+    ///
+    /// # Errors
+    /// When a value is missing or outside its range.
+    pub fn new(
+        cells: u32,
+        bounds: impl Fn(u32) -> (i64, i64),
+        values: &[i64],
+        extract: ExtractHash,
+    ) -> Result<Self, Unfit> {
+        if u32::try_from(values.len()) != Ok(cells) {
+            return Err(Unfit::Length { expected: cells, found: values.len() });
+        }
+        let encode = |(cell, value): (u32, &i64)| {
+            let (lo, hi) = bounds(cell);
+            if *value < lo || *value > hi {
+                return Err(Unfit::OutOfRange(cell));
+            }
+            Ok(value.abs_diff(lo))
+        };
+        let lanes: Result<Vec<u64>, Unfit> = (0..cells).zip(values).map(encode).collect();
+        Ok(Contribution { lanes: Secret::new(lanes?), extract })
+    }
+    /// Its lanes.
+    pub(crate) fn lanes(&self) -> &Secret<Vec<u64>> {
+        &self.lanes
+    }
+    /// The extract it was computed from.
+    #[must_use]
+    pub fn extract(&self) -> ExtractHash {
+        self.extract
+    }
+    /// Salted commitment (profile V0); the salt is thrown away with the attempt.
+    pub(crate) fn commitment(&self, salt: &[u8; 32]) -> [u8; 32] {
+        let lanes = self.lanes.expose();
+        lanes
+            .iter()
+            .fold(Transcript::new(Label::Contribution).fixed(salt).count(lanes.len()), |t, lane| t.u64(*lane))
+            .finish()
+    }
+}
+
+/// A total from its lane: the offset of every survivor taken off again, in base units.
+#[must_use]
+pub fn total(lane: u64, survivors: u16, lo: i64) -> i128 {
+    i128::from(lane).saturating_add(i128::from(survivors).saturating_mul(i128::from(lo)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn width_holds_every_total_and_not_one_bit_more() {
+        for (n, widest) in [(69u16, 1u64), (69, 2_000_000_000), (3, 1), (1024, u64::MAX >> 10), (69, 0)] {
+            let w = width(n, widest).unwrap();
+            let largest = u128::from(n) * u128::from(widest);
+            assert!(largest < 1 << w);
+            assert!(w == 1 || largest >= 1 << (w - 1));
+        }
+        assert_eq!(width(69, 1), Some(7));
+        assert_eq!(width(69, u64::MAX), None);
+        assert_eq!(width(2, u64::MAX), None);
+        assert_eq!(width(1, u64::MAX), Some(64));
+    }
+
+    #[test]
+    fn packing_is_undone_in_any_cut() {
+        for width in 1..=64u8 {
+            let lanes: Vec<u64> =
+                (0..37u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & lane_mask(width)).collect();
+            let packed = pack(&lanes, width);
+            assert_eq!(packed.len(), packed_len(37, width));
+            for cut in [0, 1, packed.len() / 2, packed.len()] {
+                let mut sum = vec![1u64; 37];
+                let mut unpacker = Unpacker::new(width);
+                unpacker.add(&packed[..cut], &mut sum);
+                unpacker.add(&packed[cut..], &mut sum);
+                assert!(unpacker.is_whole(&sum));
+                let expected: Vec<u64> = lanes.iter().map(|lane| lane.wrapping_add(1)).collect();
+                assert_eq!(sum, expected, "w = {width}, cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn padding_must_be_zero_and_length_exact() {
+        let mut sum = [0u64; 1];
+        let mut unpacker = Unpacker::new(7);
+        unpacker.add(&[0xff], &mut sum);
+        assert!(!unpacker.is_whole(&sum));
+        assert!(!Unpacker::new(7).is_whole(&[0]));
+    }
+
+    #[test]
+    fn values_are_refused_not_clipped() {
+        let bounds = |_| (-5i64, 10i64);
+        let make = |value: i64| Contribution::new(1, bounds, &[value], ExtractHash([0; 32]));
+        assert_eq!(make(-5).unwrap().lanes().expose(), &[0]);
+        assert_eq!(make(10).unwrap().lanes().expose(), &[15]);
+        assert_eq!(make(11).unwrap_err(), Unfit::OutOfRange(0));
+        assert_eq!(make(-6).unwrap_err(), Unfit::OutOfRange(0));
+        assert_eq!(
+            Contribution::new(2, bounds, &[0], ExtractHash([0; 32])).unwrap_err(),
+            Unfit::Length { expected: 2, found: 1 }
+        );
+        let wide = Contribution::new(1, |_| (i64::MIN, i64::MAX), &[i64::MAX], ExtractHash([0; 32])).unwrap();
+        assert_eq!(wide.lanes().expose(), &[u64::MAX]);
+    }
+
+    #[test]
+    fn a_total_takes_every_offset_off() {
+        assert_eq!(total(15, 3, -5), 0);
+        assert_eq!(total(u64::MAX, 1, i64::MIN), i128::from(i64::MAX));
+    }
+}
