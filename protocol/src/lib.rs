@@ -12,11 +12,17 @@
 )]
 #![deny(missing_docs)]
 
+pub mod admission;
 pub mod codec;
 pub mod crypto;
+pub mod error;
 pub mod ids;
+pub mod io;
+pub mod message;
 pub mod params;
+pub mod query;
 pub mod ring;
 pub mod roster;
 pub mod secret;
 pub mod time;
+pub mod warrant;

@@ -5,5 +5,6 @@ pub mod commit;
 pub mod keys;
 pub mod mask;
 pub mod seal;
+#[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
 pub mod sharing;
 pub mod transcript;

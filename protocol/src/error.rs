@@ -1,0 +1,131 @@
+//! What can go wrong, by whose fault it is: Malformed (bytes), Fault (a peer's), Misuse (ours).
+//!
+//! A fault carries the id of the check that found it (`A07` in the specification, the code and the test
+//! names). Texts never hold a figure.
+
+pub use crate::codec::Malformed;
+use crate::ids::NodeId;
+use core::fmt;
+
+/// Checks A01 to A20 of the specification, section 1.6 (A04 is not used).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Signature, roster chain, suite, form of a message.
+    A01,
+    /// Approvals of a warrant.
+    A02,
+    /// Header against roster, warrant, own rules, slot and records.
+    A03,
+    /// Enough invited.
+    A05,
+    /// Own incarnation is listed.
+    A06,
+    /// Own deposit is in START unaltered.
+    A07,
+    /// The cohort.
+    A08,
+    /// Every dealer's paths and signatures, every pair's commitment.
+    A09,
+    /// Own state was not rolled back.
+    A10,
+    /// Own report is in FREEZE unaltered.
+    A11,
+    /// The survivors.
+    A12,
+    /// One FREEZE for an attempt.
+    A13,
+    /// Equal survivors within a slot.
+    A14,
+    /// In time.
+    A15,
+    /// The certificate.
+    A16,
+    /// Own confirmation belongs to the certificate.
+    A17,
+    /// ASK-B after the certificate and after R.
+    A18,
+    /// READY of the whole cohort.
+    A19,
+    /// Signatures on every report.
+    A20,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A peer broke a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The check that found it.
+    pub check: Check,
+    /// What was found, and what was expected.
+    pub what: &'static str,
+    culprits: Vec<NodeId>,
+}
+
+impl Fault {
+    /// A fault of the coordinator, or of whoever sent the bytes.
+    #[must_use]
+    pub fn new(check: Check, what: &'static str) -> Self {
+        Fault { check, what, culprits: Vec::new() }
+    }
+    /// A fault of these nodes.
+    #[must_use]
+    pub fn of(check: Check, what: &'static str, culprits: Vec<NodeId>) -> Self {
+        Fault { check, what, culprits }
+    }
+    /// Nodes proven to be at fault; empty when it is the sender's.
+    #[must_use]
+    pub fn culprits(&self) -> &[NodeId] {
+        &self.culprits
+    }
+    /// `Ok` if the check holds, else the fault.
+    ///
+    /// # Errors
+    /// When `held` is false.
+    pub fn unless(held: bool, check: Check, what: &'static str) -> Result<(), Fault> {
+        if held { Ok(()) } else { Err(Fault::new(check, what)) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.what)?;
+        match self.culprits.as_slice() {
+            [] => Ok(()),
+            [first, rest @ ..] => {
+                write!(f, " ({first}")?;
+                rest.iter().try_for_each(|node| write!(f, ", {node}"))?;
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Fault::new(
+            Check::A01,
+            match malformed {
+                Malformed::TooLong(_) => "longer than any message",
+                Malformed::Shape => "bytes are not a message",
+                Malformed::Trailing(_) => "bytes left over after the message",
+                Malformed::NotCanonical => "not the canonical encoding",
+                Malformed::Unknown(_) => "unknown wire version",
+            },
+        )
+    }
+}
+
+/// We called the core wrongly; a defect of this program, never of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misuse {
+    /// A value of ours that the wire format cannot hold.
+    #[error("a value of this program does not fit the wire format")]
+    Unencodable,
+}

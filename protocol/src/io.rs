@@ -1,0 +1,284 @@
+//! Input and Output: the whole vocabulary between the core and its drivers.
+//!
+//! Drivers carry outputs out in order; a `Persist` is durable before the next `Send` leaves. The core has
+//! no clock, no network and no disk of its own.
+
+use crate::codec::Text;
+use crate::error::Fault;
+use crate::ids::{
+    AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
+};
+use crate::message::{Bound, EndReason, Pass, Round};
+use crate::ring::Contribution;
+use crate::time::Time;
+use crate::warrant::Warrant;
+use serde::{Deserialize, Serialize};
+
+/// Whose verified channel a frame came from or goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "self-evident")]
+pub enum Peer {
+    Coordinator,
+    Node(NodeId),
+}
+
+/// Why this hospital does not take part; never leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Its rules do not allow the query.
+    Policy,
+    /// The extract cannot give the figures: missing, incomplete, other units, out of range.
+    Extract,
+}
+
+/// What a driver tells the core.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin (coordinator only).
+    Start(Time),
+    /// A frame from a verified channel.
+    Frame {
+        /// Whose channel.
+        from: Peer,
+        /// The frame.
+        bytes: Vec<u8>,
+        /// When it came.
+        at: Time,
+    },
+    /// The answer to `Measure`.
+    Measured {
+        /// The encoded figures.
+        contribution: Contribution,
+        /// When.
+        at: Time,
+    },
+    /// The other answer to `Measure`.
+    Refused(Refusal),
+    /// The answer to `Recall`: the next block of a spooled report.
+    Recalled {
+        /// Whose report.
+        node: NodeId,
+        /// From 0.
+        block: u32,
+        /// The block.
+        bytes: Vec<u8>,
+    },
+    /// A node's link is gone; it is no longer waited for in this round.
+    Lost(NodeId),
+    /// An armed deadline passed.
+    Deadline {
+        /// The attempt it was armed for.
+        sid: AttemptId,
+        /// The round.
+        round: Round,
+        /// When.
+        at: Time,
+    },
+}
+
+/// What the core asks a driver to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Compute the warrant's figures from the slot's frozen extract, after the hospital's own rules.
+    Measure {
+        /// The verified warrant.
+        warrant: Box<Warrant>,
+        /// Lock and slot to freeze the extract for, if it is not frozen yet.
+        lock: Text<32>,
+        /// The slot.
+        slot: u64,
+    },
+    /// Make this durable before anything after it leaves.
+    Persist(Record),
+    /// Send a frame.
+    Send {
+        /// To whom.
+        to: Peer,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// Keep a block of a report on disk.
+    Spool {
+        /// Whose report.
+        node: NodeId,
+        /// From 0.
+        block: u32,
+        /// The block.
+        bytes: Vec<u8>,
+    },
+    /// Give back every block of a spooled report, in order, as `Recalled`.
+    Recall {
+        /// Whose report.
+        node: NodeId,
+    },
+    /// Send every survivor's spooled report to every survivor, as `OutcomeBlock` frames.
+    Publish {
+        /// The attempt.
+        sid: AttemptId,
+        /// Whose reports, and to whom.
+        survivors: Vec<NodeId>,
+    },
+    /// Give `Deadline` back at this time.
+    Arm {
+        /// The attempt.
+        sid: AttemptId,
+        /// The round.
+        round: Round,
+        /// When.
+        at: Time,
+    },
+    /// A frame was refused; the state is unchanged.
+    Reject {
+        /// Whose frame.
+        from: Peer,
+        /// What was wrong.
+        fault: Fault,
+    },
+    /// Something to show.
+    Notify(Event),
+}
+
+/// What a program must not forget. Nodes keep the first group in the ledger, the coordinator the second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named in the specification, 1.5 and 1.9")]
+pub enum Record {
+    /// The extract of a slot is what it is.
+    Frozen { lock: Text<32>, slot: u64, extract: ExtractHash, roster: RosterHash, at: Time },
+    /// A contribution is about to leave.
+    Spent {
+        lock: Text<32>,
+        slot: u64,
+        extract: ExtractHash,
+        pass: Pass,
+        sid: AttemptId,
+        session: SessionId,
+        warrant: WarrantHash,
+        roster: RosterHash,
+    },
+    /// A confirmation is about to leave; with the peers' ledgers as verified in this attempt.
+    Confirmed {
+        lock: Text<32>,
+        extract: ExtractHash,
+        pass: Pass,
+        sid: AttemptId,
+        freeze: FreezeHash,
+        survivors: Vec<NodeId>,
+        seen: Vec<(NodeId, u64)>,
+    },
+    /// A certificate over the confirmed survivors was verified.
+    Certified { lock: Text<32>, extract: ExtractHash, pass: Pass, bound: Bound },
+    /// The shares that open the sum are about to leave.
+    Released { sid: AttemptId },
+    /// The result was verified here.
+    Filed { sid: AttemptId, result: ResultHash },
+
+    /// The coordinator's own message of a round, before its first copy leaves.
+    Sent { sid: AttemptId, round: Round, bytes: Vec<u8> },
+    /// A node's message that the result rests on.
+    Received { sid: AttemptId, node: NodeId, round: Round, bytes: Vec<u8> },
+    /// The survivors of a slot are fixed.
+    Bound { lock: Text<32>, slot: u64, pass: Pass, bound: Bound },
+}
+
+/// Something to show to people; holds no figure but an opened sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A round of an attempt was opened, to so many.
+    Opened {
+        /// The attempt.
+        sid: AttemptId,
+        /// Its number, from 0.
+        attempt: u16,
+        /// The round.
+        round: Round,
+        /// How many are waited for.
+        expected: u16,
+    },
+    /// So many have answered.
+    Answered {
+        /// The round.
+        round: Round,
+        /// How many answered.
+        present: u16,
+        /// Of how many.
+        expected: u16,
+    },
+    /// A node ended its part of an attempt, and why (stays at the hospital).
+    Ended {
+        /// The attempt.
+        sid: AttemptId,
+        /// The check that failed; `None` at a deadline or a refusal.
+        fault: Option<Fault>,
+    },
+    /// The coordinator said that the attempt is over.
+    GivenUp {
+        /// The attempt.
+        sid: AttemptId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A node verified the result.
+    Verified {
+        /// The attempt.
+        sid: AttemptId,
+        /// The result.
+        result: ResultHash,
+    },
+    /// The session ended without a sum.
+    Failed(Failure),
+    /// A node says the result is wrong.
+    Alarmed {
+        /// Who.
+        node: NodeId,
+        /// The attempt.
+        sid: AttemptId,
+    },
+    /// The sum.
+    Finished(Box<Sum>),
+}
+
+/// Why a session ended without a sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable code: `too-few`, `fault`.
+    pub code: FailureCode,
+    /// In which round.
+    pub round: Round,
+    /// How many were needed.
+    pub needed: u16,
+    /// How many there were.
+    pub present: u16,
+    /// Nodes proven to be at fault.
+    pub culprits: Vec<NodeId>,
+}
+
+/// Stable codes of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureCode {
+    /// Fewer than needed answered.
+    TooFew,
+    /// A deviation was proven.
+    Fault,
+    /// The opened total does not verify; a defect of this program.
+    Unverified,
+}
+
+/// The opened sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum {
+    /// The attempt.
+    pub sid: AttemptId,
+    /// Attempt number, from 0.
+    pub attempt: u16,
+    /// Whose figures are in it.
+    pub survivors: Vec<NodeId>,
+    /// Members of the cohort whose report does not count.
+    pub dropped: Vec<NodeId>,
+    /// One integer a cell, offsets still on, below 2^w.
+    pub lanes: Vec<u64>,
+    /// Signed RESULT.
+    pub outcome: crate::message::Outcome,
+    /// The certificate.
+    pub bound: Bound,
+}
