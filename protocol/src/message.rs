@@ -310,6 +310,8 @@ pub struct Go {
 pub struct ReportBody {
     /// The attempt.
     pub sid: AttemptId,
+    /// The GO under which it was masked; whoever follows another GO cannot verify the signature.
+    pub go: GoHash,
     /// Hash of the report.
     pub report: ReportHash,
     /// The contributor's ledger after SPENT.

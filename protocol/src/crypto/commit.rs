@@ -34,21 +34,25 @@ pub fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
     }
 }
 
-/// Path of leaf `index`, from the leaf up; empty when there is no such leaf.
+/// The paths of all leaves, each from the leaf up.
 #[must_use]
-pub fn path(leaves: &[[u8; 32]], index: usize) -> Vec<[u8; 32]> {
-    if leaves.len() <= 1 || index >= leaves.len() {
-        return Vec::new();
+pub fn paths(leaves: &[[u8; 32]]) -> Vec<Vec<[u8; 32]>> {
+    fn walk(leaves: &[[u8; 32]], paths: &mut [Vec<[u8; 32]>]) -> [u8; 32] {
+        match leaves {
+            [] | [_] => root(leaves),
+            _ => {
+                let k = split(leaves.len());
+                let ((left, right), (left_paths, right_paths)) = (leaves.split_at(k), paths.split_at_mut(k));
+                let (left, right) = (walk(left, left_paths), walk(right, right_paths));
+                left_paths.iter_mut().for_each(|path| path.push(right));
+                right_paths.iter_mut().for_each(|path| path.push(left));
+                node(&left, &right)
+            }
+        }
     }
-    let k = split(leaves.len());
-    let (left, right) = leaves.split_at(k);
-    let (mut path, sibling) = if index < k {
-        (self::path(left, index), root(right))
-    } else {
-        (self::path(right, index.saturating_sub(k)), root(left))
-    };
-    path.push(sibling);
-    path
+    let mut paths = vec![Vec::new(); leaves.len()];
+    walk(leaves, &mut paths);
+    paths
 }
 
 /// Root that `leaf` at `index` of `count` leaves has with this `path`; `None` if the path's length is wrong.
@@ -107,7 +111,7 @@ mod tests {
             let leaves: Vec<_> = (0..count).map(|i| leaf(&[u8::try_from(i).unwrap()])).collect();
             let top = root(&leaves);
             for i in 0..count {
-                let proof = path(&leaves, i);
+                let proof = paths(&leaves)[i].clone();
                 assert_eq!(root_from_path(leaves[i], i, count, &proof), Some(top));
                 for j in (0..count).filter(|j| *j != i) {
                     assert_ne!(

@@ -1,0 +1,281 @@
+//! The hospital's state machine: dispatch only. What a round checks and does stands in `rounds/`.
+//!
+//! One stage is one type and holds only what it may use; a transition consumes it. A frame out of order,
+//! malformed or of another attempt is rejected and the stage unchanged; a check that a signed message of
+//! the coordinator fails ends the attempt, and its secrets are wiped.
+
+mod stages;
+
+use crate::crypto::keys::Identity;
+use crate::crypto::transcript::sha256;
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, NodeId, PublicKey};
+use crate::io::{Event, Input, Output, Peer, Record};
+use crate::ledger::LedgerView;
+use crate::message::{Message, Round};
+use crate::roster::Roster;
+use crate::rounds::channel::Channels;
+use crate::time::Time;
+use rand_core::CryptoRng;
+use stages::Stage;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Time a closing message may take beyond its round's deadline to arrive, in milliseconds.
+pub const GRACE_MS: u64 = 5_000;
+
+/// What outlives an attempt: who this node is, what its ledger says, its channels.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub me: NodeId,
+    pub identity: Arc<Identity>,
+    pub coordinator: PublicKey,
+    /// Accepted rosters, oldest first; the last is the head.
+    pub rosters: Vec<Arc<Roster>>,
+    pub view: LedgerView,
+    pub channels: Option<Channels>,
+    /// Attempts that were offered; none is taken up twice.
+    pub used: BTreeSet<AttemptId>,
+}
+
+impl Context {
+    pub(crate) fn persist(&mut self, record: Record) -> Output {
+        self.view.apply(&record);
+        Output::Persist(record)
+    }
+    pub(crate) fn head(&self) -> Option<&Arc<Roster>> {
+        self.rosters.last()
+    }
+}
+
+/// One hospital's side of the protocol.
+#[derive(Debug)]
+pub struct Node {
+    context: Context,
+    stage: Stage,
+}
+
+/// What a handler makes of a message.
+pub(crate) enum Step {
+    /// The next stage, and what to do.
+    Next(Stage, Vec<Output>),
+    /// Refused; the stage is as it was.
+    Reject(Stage, Fault),
+    /// The attempt is over.
+    Abort(AttemptId, Option<Fault>),
+}
+
+impl Node {
+    /// A node that knows its ledger and the accepted rosters (oldest first, the last is the head).
+    #[must_use]
+    pub fn new(
+        me: NodeId,
+        identity: Arc<Identity>,
+        coordinator: PublicKey,
+        rosters: Vec<Arc<Roster>>,
+        view: LedgerView,
+    ) -> Self {
+        let context =
+            Context { me, identity, coordinator, rosters, view, channels: None, used: BTreeSet::new() };
+        Node { context, stage: Stage::Idle }
+    }
+
+    /// Follows a newer accepted roster; its channels are made anew. `Err` gives the node back while an
+    /// attempt is open.
+    ///
+    /// # Errors
+    /// The unchanged node, when an attempt is open.
+    #[expect(clippy::result_large_err, reason = "the error is the value itself, given back")]
+    pub fn adopt(mut self, roster: Arc<Roster>) -> Result<Self, Self> {
+        if !matches!(self.stage, Stage::Idle) {
+            return Err(self);
+        }
+        self.context.rosters.push(roster);
+        self.context.channels = None;
+        Ok(self)
+    }
+
+    /// True while no attempt is open.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle)
+    }
+    /// Peers with a confirmed channel key.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.context.channels.as_ref().map_or(0, Channels::confirmed)
+    }
+
+    /// Takes one input; returns the next state and what to do, in order.
+    pub fn step(self, input: Input, rng: &mut impl CryptoRng) -> (Node, Vec<Output>) {
+        let Node { mut context, stage } = self;
+        match input {
+            Input::Start(now) => {
+                let outputs = announce(&mut context, &stage, now, rng);
+                (Node { context, stage }, outputs)
+            }
+            Input::Frame { from: Peer::Coordinator, bytes, at } => frame(context, stage, &bytes, at, rng),
+            Input::Measured { contribution, at } => {
+                let step = stages::on_measured(&mut context, stage, contribution, at, rng);
+                settle(context, step)
+            }
+            Input::Refused(_) => {
+                let step = match stage {
+                    Stage::Measuring(measuring) => Step::Abort(measuring.sid(), None),
+                    other => Step::Next(other, Vec::new()),
+                };
+                settle(context, step)
+            }
+            Input::Deadline { sid, round, .. } => {
+                let due = stage.waits_for() == Some((sid, round));
+                let step = if due { Step::Abort(sid, None) } else { Step::Next(stage, Vec::new()) };
+                settle(context, step)
+            }
+            // A coordinator's inputs; a node has no use for them.
+            Input::Frame { .. } | Input::Recalled { .. } | Input::Lost(_) => {
+                (Node { context, stage }, Vec::new())
+            }
+        }
+    }
+}
+
+/// Announces this incarnation; a new one when there is none, or it is old and no attempt needs it.
+fn announce(context: &mut Context, stage: &Stage, now: Time, rng: &mut impl CryptoRng) -> Vec<Output> {
+    let idle = matches!(stage, Stage::Idle);
+    let old = context.channels.as_ref().is_none_or(|channels| idle && channels.is_old(now));
+    if let (true, Some(roster)) = (old, context.head()) {
+        let (me, identity, roster) = (context.me, Arc::clone(&context.identity), Arc::clone(roster));
+        context.channels = Channels::new(me, &identity, &roster, now, rng).ok();
+    }
+    context.channels.as_ref().map(|channels| send(&[channels.hello()])).unwrap_or_default()
+}
+
+fn send(messages: &[Message]) -> Vec<Output> {
+    let frame = |message: &Message| message.to_frame().ok();
+    let output = |bytes| Output::Send { to: Peer::Coordinator, bytes };
+    messages.iter().filter_map(frame).map(output).collect()
+}
+
+/// Carries a step out; an attempt that ends wipes its stage.
+fn settle(mut context: Context, step: Step) -> (Node, Vec<Output>) {
+    match step {
+        Step::Next(stage, outputs) => (Node { context, stage }, outputs),
+        Step::Reject(stage, fault) => {
+            (Node { context, stage }, vec![Output::Reject { from: Peer::Coordinator, fault }])
+        }
+        Step::Abort(sid, fault) => {
+            context.used.insert(sid);
+            let mut outputs = send(&[Message::Refusal(sid)]);
+            outputs.push(Output::Notify(Event::Ended { sid, fault }));
+            (Node { context, stage: Stage::Idle }, outputs)
+        }
+    }
+}
+
+fn frame(
+    mut context: Context,
+    stage: Stage,
+    bytes: &[u8],
+    at: Time,
+    rng: &mut impl CryptoRng,
+) -> (Node, Vec<Output>) {
+    if let Some(answer) = stage.repeated(&sha256(bytes)) {
+        let outputs = answer.iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes: bytes.clone() });
+        let outputs = outputs.collect();
+        return (Node { context, stage }, outputs);
+    }
+    let message = match Message::from_frame(bytes) {
+        Ok(message) => message,
+        Err(malformed) => return settle(context, Step::Reject(stage, malformed.into())),
+    };
+    let step = match (message, stage) {
+        (Message::Announce(_) | Message::Encapsulation(_) | Message::ChannelConfirm(_), stage) => {
+            match channel(&mut context, bytes, at, rng) {
+                Ok(outputs) => Step::Next(stage, outputs),
+                Err(fault) => Step::Reject(stage, fault),
+            }
+        }
+        (Message::Offer(offer), stage) => stages::on_offer(&mut context, stage, &offer, sha256(bytes), at),
+        (Message::End(end), stage) => stages::on_end(&context, stage, &end),
+        (message, stage) if stage.is_late(at) => match stage.waits_for() {
+            Some((sid, _)) => Step::Abort(sid, Some(Fault::new(Check::A15, "a message past the deadline"))),
+            None => Step::Reject(stage, unexpected(&message)),
+        },
+        (Message::Start(start), Stage::Deposited(stage)) => {
+            stages::on_start(&context, stage, &start, sha256(bytes), at)
+        }
+        (Message::Go(go), Stage::Following(stage)) => stages::on_go(&mut context, stage, &go, at),
+        (Message::Freeze(freeze), Stage::Gone(stage)) => {
+            stages::on_freeze(&mut context, stage, freeze, sha256(bytes), at)
+        }
+        (Message::Certificate(certificate), Stage::Confirmed(stage)) => {
+            stages::on_certificate(&mut context, stage, &certificate, sha256(bytes), at)
+        }
+        (Message::AskB(ask), Stage::Revealing(stage)) => {
+            stages::on_ask_b(&mut context, stage, &ask, sha256(bytes), at)
+        }
+        (Message::Outcome(outcome), Stage::Released(stage)) => stages::on_outcome(&context, stage, outcome),
+        (Message::OutcomeBlock(block), Stage::Released(stage)) => {
+            stages::on_outcome_block(&mut context, stage, &block)
+        }
+        (message, stage) => Step::Reject(stage, unexpected(&message)),
+    };
+    settle(context, step)
+}
+
+/// A frame that does not belong to the round that is open.
+fn unexpected(message: &Message) -> Fault {
+    let what = match message {
+        Message::Start(_) => "START, but this node has no deposit open",
+        Message::Go(_) => "GO, but this node follows no START",
+        Message::Freeze(_) => "FREEZE, but this node has no report out, or confirmed already",
+        Message::Certificate(_) => "CERT, but this node has confirmed nothing, or holds a certificate",
+        Message::AskB(_) => "ASK-B, but this node holds no certificate, or gave its shares",
+        Message::Outcome(_) | Message::OutcomeBlock(_) => "RESULT, but this node has given no shares",
+        _ => "a message that only a node sends",
+    };
+    let check = match message {
+        Message::Freeze(_) => Check::A13,
+        Message::AskB(_) => Check::A18,
+        _ => Check::A01,
+    };
+    Fault::new(check, what)
+}
+
+fn channel(
+    context: &mut Context,
+    bytes: &[u8],
+    now: Time,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<Output>, Fault> {
+    let none = || Fault::new(Check::A01, "no incarnation is announced");
+    let roster = Arc::clone(context.head().ok_or_else(none)?);
+    let identity = Arc::clone(&context.identity);
+    let channels = context.channels.as_mut().ok_or_else(none)?;
+    let messages = match Message::from_frame(bytes)? {
+        Message::Announce(announce) => channels.on_announce(&announce, &identity, &roster, now, rng)?,
+        Message::Encapsulation(sealed) => channels.on_encapsulation(&sealed, &roster)?,
+        Message::ChannelConfirm(confirm) => {
+            channels.on_confirm(&confirm)?;
+            Vec::new()
+        }
+        _ => return Err(Fault::new(Check::A01, "no channel message")),
+    };
+    Ok(send(&messages))
+}
+
+impl Stage {
+    /// True when the awaited message's deadline is over.
+    fn is_late(&self, at: Time) -> bool {
+        self.seat().is_some_and(|seat| at > seat.deadline)
+    }
+    /// The attempt and the round whose closing message is awaited.
+    fn waits_for(&self) -> Option<(AttemptId, Round)> {
+        self.seat().map(|seat| (seat.facts.sid, seat.round))
+    }
+    /// The stored answer to a request that came before, byte for byte.
+    fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {
+        let (seen, answer) = self.seat()?.answered.as_ref()?;
+        (seen == request).then_some(answer)
+    }
+}

@@ -1,0 +1,525 @@
+//! The stages of one attempt at a node, each with what it may use, and the step out of each.
+
+use super::{Context, GRACE_MS, Step};
+use crate::crypto::keys::Signed;
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId};
+use crate::io::{Event, Output, Peer, Record};
+use crate::ledger::PassState;
+use crate::message::{
+    AlarmBody, Certificate, Counted, EndBody, Freeze, Go, Message, Offer, Outcome, OutcomeBlock, ResultBody,
+    Round, Sealed, Start,
+};
+use crate::ring::Contribution;
+use crate::rounds::contribute::Masked;
+use crate::rounds::deposit::{self, Kept, PairKeys};
+use crate::rounds::offer::{self, Facts};
+use crate::rounds::ready::{Cohort, Holder};
+use crate::rounds::result::Recomputation;
+use crate::rounds::reveal::{Which, reveal};
+use crate::rounds::{confirm, contribute, ready};
+use crate::time::Time;
+use rand_core::CryptoRng;
+
+/// What every stage of an attempt holds.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub facts: Facts,
+    pub extract: ExtractHash,
+    pub round: Round,
+    pub deadline: Time,
+    /// The last request answered (its hash) and the answer's frames.
+    pub answered: Option<([u8; 32], Vec<Vec<u8>>)>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// No attempt is open.
+    Idle,
+    /// OFFERED: waits for the figures.
+    Measuring(Box<Measuring>),
+    /// DEPOSITED: waits for START.
+    Deposited(Box<Deposited>),
+    /// FOLLOWING one START: waits for GO.
+    Following(Box<Following>),
+    /// GONE (spent): waits for FREEZE.
+    Gone(Box<Gone>),
+    /// CONFIRMED: waits for CERT.
+    Confirmed(Box<Confirmed>),
+    /// Certified, R given where due: waits for ASK-B.
+    Revealing(Box<Revealing>),
+    /// RELEASED: waits for the result.
+    Released(Box<Released>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Measuring {
+    facts: Facts,
+    request: [u8; 32],
+    deadline: Time,
+}
+
+impl Measuring {
+    pub(crate) fn sid(&self) -> AttemptId {
+        self.facts.sid
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Deposited {
+    seat: Seat,
+    contribution: Contribution,
+    kept: Kept,
+    channels: PairKeys,
+}
+
+#[derive(Debug)]
+pub(crate) struct Following {
+    seat: Seat,
+    contribution: Contribution,
+    kept: Kept,
+    cohort: Cohort,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gone {
+    seat: Seat,
+    go: GoHash,
+    cohort: Cohort,
+    masked: Masked,
+}
+
+#[derive(Debug)]
+pub(crate) struct Confirmed {
+    seat: Seat,
+    go: GoHash,
+    cohort: Cohort,
+    survivors: Vec<Counted>,
+    freeze: FreezeHash,
+}
+
+#[derive(Debug)]
+pub(crate) struct Revealing {
+    confirmed: Confirmed,
+    certificate: [u8; 32],
+}
+
+#[derive(Debug)]
+pub(crate) struct Released {
+    confirmed: Confirmed,
+    certificate: [u8; 32],
+    recomputation: Option<Recomputation>,
+}
+
+impl Stage {
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        match self {
+            Stage::Idle | Stage::Measuring(_) => None,
+            Stage::Deposited(stage) => Some(&stage.seat),
+            Stage::Following(stage) => Some(&stage.seat),
+            Stage::Gone(stage) => Some(&stage.seat),
+            Stage::Confirmed(stage) => Some(&stage.seat),
+            Stage::Revealing(stage) => Some(&stage.confirmed.seat),
+            Stage::Released(stage) => Some(&stage.confirmed.seat),
+        }
+    }
+
+    /// The facts of an attempt that has not contributed yet, so that a later attempt may take its place.
+    fn before_contribution(&self) -> Option<&Facts> {
+        match self {
+            Stage::Measuring(stage) => Some(&stage.facts),
+            Stage::Deposited(stage) => Some(&stage.seat.facts),
+            Stage::Following(stage) => Some(&stage.seat.facts),
+            _ => None,
+        }
+    }
+}
+
+impl Seat {
+    /// The next wait: for the message that closes `round`, `ms` from now and the grace.
+    fn wait(&mut self, round: Round, at: Time, ms: u32) -> Output {
+        self.round = round;
+        self.deadline = at.plus_ms(u64::from(ms).saturating_add(GRACE_MS));
+        Output::Arm { sid: self.facts.sid, round, at: self.deadline }
+    }
+
+    /// Sends an answer and keeps it for an equal repeat of the request.
+    fn answer(&mut self, request: [u8; 32], messages: &[Message]) -> Result<Vec<Output>, Fault> {
+        let frames: Result<Vec<Vec<u8>>, _> = messages.iter().map(Message::to_frame).collect();
+        let frames = frames?;
+        self.answered = Some((request, frames.clone()));
+        Ok(frames.into_iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes }).collect())
+    }
+}
+
+/// Row 0. A higher attempt of the same session ends an open one that has not contributed.
+pub(crate) fn on_offer(
+    context: &mut Context,
+    stage: Stage,
+    offer: &Offer,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
+    let sid = offer::attempt_id(&offer.header.body);
+    if context.used.contains(&sid) {
+        return Step::Reject(stage, Fault::new(Check::A03, "this attempt was offered before"));
+    }
+    let Some(roster) = context.head() else {
+        return Step::Reject(stage, Fault::new(Check::A01, "no roster is accepted"));
+    };
+    let asked = offer::Asked { coordinator: &context.coordinator, roster, view: &context.view, now: at };
+    let facts = match offer::read(offer, &asked) {
+        Ok(facts) => facts,
+        Err(fault) if fault.check == Check::A01 || !matches!(stage, Stage::Idle) => {
+            return Step::Reject(stage, fault);
+        }
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    };
+    match (&stage, stage.before_contribution()) {
+        (Stage::Idle, _) => {}
+        (_, Some(open)) if open.session == facts.session && open.header.attempt < facts.header.attempt => {
+            context.used.insert(open.sid);
+        }
+        _ => return Step::Reject(stage, Fault::new(Check::A03, "another attempt is open")),
+    }
+    let own = context.channels.as_ref().map(crate::rounds::channel::Channels::own);
+    let listed = facts.header.invited.iter().find(|invited| invited.node == context.me);
+    if own.is_none() || listed.map(|invited| invited.announce) != own {
+        let fault = Fault::new(Check::A06, "this node's incarnation is not the one invited");
+        return Step::Abort(sid, Some(fault));
+    }
+    let measure = Output::Measure {
+        warrant: Box::new((*facts.warrant).clone()),
+        lock: facts.header.lock.clone(),
+        slot: facts.header.slot,
+    };
+    let deadline = at.plus_ms(u64::from(facts.header.deadlines.deposit_ms));
+    context.used.insert(sid);
+    Step::Next(Stage::Measuring(Box::new(Measuring { facts, request, deadline })), vec![measure])
+}
+
+/// Row 1: the extract is frozen and its record allows the pass; deal and deposit.
+pub(crate) fn on_measured(
+    context: &mut Context,
+    stage: Stage,
+    contribution: Contribution,
+    at: Time,
+    rng: &mut impl CryptoRng,
+) -> Step {
+    let Stage::Measuring(measuring) = stage else { return Step::Next(stage, Vec::new()) };
+    let sid = measuring.sid();
+    let late = at > measuring.deadline;
+    match measured(context, *measuring, contribution, at, rng) {
+        Ok(_) if late => Step::Abort(sid, None),
+        Ok((stage, outputs)) => Step::Next(Stage::Deposited(Box::new(stage)), outputs),
+        Err(fault) => Step::Abort(sid, Some(fault)),
+    }
+}
+
+fn measured(
+    context: &mut Context,
+    measuring: Measuring,
+    contribution: Contribution,
+    at: Time,
+    rng: &mut impl CryptoRng,
+) -> Result<(Deposited, Vec<Output>), Fault> {
+    let Measuring { facts, request, .. } = measuring;
+    let extract = contribution.extract();
+    offer::check_record(&facts, &context.view, &extract, &context.rosters)?;
+    let mut outputs = Vec::new();
+    let (lock, slot, pass) = (facts.header.lock.clone(), facts.header.slot, facts.header.pass);
+    if context.view.frozen(&lock).is_none_or(|frozen| frozen.slot != slot) {
+        let roster = facts.roster.hash();
+        outputs.push(context.persist(Record::Frozen { lock: lock.clone(), slot, extract, roster, at }));
+    }
+    if let (Some(PassState::Confirmed { .. }), Some(bound)) =
+        (context.view.pass(&lock, &extract, pass), &facts.header.bound)
+    {
+        let bound = bound.clone();
+        outputs.push(context.persist(Record::Certified { lock, extract, pass, bound }));
+    }
+    let channels: PairKeys = facts
+        .header
+        .invited
+        .iter()
+        .filter_map(|one| Some((one.node, context.channels.as_ref()?.key(one.node, &one.announce)?)))
+        .collect();
+    let dealer = deposit::Dealer {
+        me: context.me,
+        identity: &context.identity,
+        channels: &channels,
+        ledger_seq: context.view.seq(),
+        seen: &context.view,
+    };
+    let (deposit, kept) = deposit::deal(&facts, &dealer, &contribution, rng)?;
+    let deadlines = facts.header.deadlines;
+    let mut seat = Seat { facts, extract, round: Round::Deposit, deadline: at, answered: None };
+    outputs.push(seat.wait(Round::Deposit, at, deadlines.deposit_ms));
+    outputs.extend(seat.answer(request, &[Message::Deposit(deposit)])?);
+    Ok((Deposited { seat, contribution, kept, channels }, outputs))
+}
+
+/// Rows 2 and 3.
+pub(crate) fn on_start(
+    context: &Context,
+    stage: Box<Deposited>,
+    start: &Start,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
+    let body = match ready::open_start(start, &stage.seat.facts, &context.coordinator) {
+        Ok(body) => body,
+        Err(fault) => return Step::Reject(Stage::Deposited(stage), fault),
+    };
+    let Deposited { mut seat, contribution, kept, channels } = *stage;
+    let sid = seat.facts.sid;
+    let holder = Holder {
+        me: context.me,
+        coordinator: &context.coordinator,
+        channels: &channels,
+        ledger_seq: context.view.seq(),
+    };
+    let followed = ready::check(start, &body, &seat.facts, &holder, &kept).and_then(|cohort| {
+        let ready = ready::ready(&cohort, &seat.facts, &context.identity)?;
+        let mut outputs = vec![seat.wait(Round::Ready, at, seat.facts.header.deadlines.ready_ms)];
+        outputs.extend(seat.answer(request, &[Message::Ready(ready)])?);
+        Ok((cohort, outputs))
+    });
+    match followed {
+        Ok((cohort, outputs)) => {
+            Step::Next(Stage::Following(Box::new(Following { seat, contribution, kept, cohort })), outputs)
+        }
+        Err(fault) => Step::Abort(sid, Some(fault)),
+    }
+}
+
+/// Rows 4 and 5: spent is durable before the report leaves.
+pub(crate) fn on_go(context: &mut Context, stage: Box<Following>, go: &Go, at: Time) -> Step {
+    let body = match contribute::open_go(go, &stage.seat.facts, &context.coordinator) {
+        Ok(body) => body,
+        Err(fault) => return Step::Reject(Stage::Following(stage), fault),
+    };
+    let Following { mut seat, contribution, kept, cohort } = *stage;
+    let sid = seat.facts.sid;
+    let hash = match contribute::check(go, &body, &seat.facts, &cohort) {
+        Ok(hash) => hash,
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    };
+    let header = &seat.facts.header;
+    let spent = Record::Spent {
+        lock: header.lock.clone(),
+        slot: header.slot,
+        extract: seat.extract,
+        pass: header.pass,
+        sid,
+        session: seat.facts.session,
+        warrant: header.warrant,
+        roster: header.roster,
+    };
+    let mut outputs = vec![context.persist(spent)];
+    let own = (context.me, &*context.identity, context.view.seq());
+    match contribute::mask(&seat.facts, &hash, &contribution, &cohort, &kept, own) {
+        Ok(masked) => {
+            outputs.push(seat.wait(Round::Contribute, at, seat.facts.header.deadlines.contribute_ms));
+            let frames = masked.frames.iter().cloned();
+            outputs.extend(frames.map(|bytes| Output::Send { to: Peer::Coordinator, bytes }));
+            seat.answered = None;
+            Step::Next(Stage::Gone(Box::new(Gone { seat, go: hash, cohort, masked })), outputs)
+        }
+        Err(fault) => Step::Abort(sid, Some(fault)),
+    }
+}
+
+/// Rows 6 and 7: confirmed is durable before CONFIRM leaves.
+pub(crate) fn on_freeze(
+    context: &mut Context,
+    stage: Box<Gone>,
+    freeze: Freeze,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
+    let opened = confirm::open_body(&freeze.body, Signed::Freeze, &stage.seat.facts, &context.coordinator);
+    let body = match opened {
+        Ok(body) => body,
+        Err(fault) => return Step::Reject(Stage::Gone(stage), fault),
+    };
+    let Gone { mut seat, go, cohort, masked } = *stage;
+    let sid = seat.facts.sid;
+    let own = (context.me, &go, &cohort, &masked);
+    if let Err(fault) = confirm::check(&freeze, &body, &seat.facts, own) {
+        return Step::Abort(sid, Some(fault));
+    }
+    let survivors = freeze.survivors.into_vec();
+    let record = Record::Confirmed {
+        lock: seat.facts.header.lock.clone(),
+        extract: seat.extract,
+        pass: seat.facts.header.pass,
+        sid,
+        freeze: body.freeze,
+        survivors: survivors.iter().map(|one| one.node).collect(),
+        seen: survivors.iter().map(|one| (one.node, one.ledger_seq)).collect(),
+    };
+    let mut outputs = vec![context.persist(record)];
+    outputs.push(seat.wait(Round::Confirm, at, seat.facts.header.deadlines.confirm_ms));
+    let signed = Sealed::new(&context.identity, Signed::Confirm, &body).map_err(Fault::from);
+    match signed.and_then(|confirm| seat.answer(request, &[Message::Confirm(confirm)])) {
+        Ok(answer) => outputs.extend(answer),
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    }
+    let confirmed = Confirmed { seat, go, cohort, survivors, freeze: body.freeze };
+    Step::Next(Stage::Confirmed(Box::new(confirmed)), outputs)
+}
+
+/// Rows 8 and 9: the set is certified; shares of r for those outside it.
+pub(crate) fn on_certificate(
+    context: &mut Context,
+    stage: Box<Confirmed>,
+    certificate: &Certificate,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
+    let facts = &stage.seat.facts;
+    let body = match confirm::open_body(&certificate.body, Signed::Certificate, facts, &context.coordinator) {
+        Ok(body) => body,
+        Err(fault) => return Step::Reject(Stage::Confirmed(stage), fault),
+    };
+    let sid = facts.sid;
+    let nodes: Vec<NodeId> = stage.survivors.iter().map(|one| one.node).collect();
+    let own = (context.me, &stage.freeze, nodes.as_slice());
+    let bound = match confirm::check_certificate(certificate, &body, facts, own) {
+        Ok(bound) => bound,
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    };
+    let hash = crate::rounds::certificate_hash(&stage.freeze, &certificate.confirmations);
+    let mut confirmed = *stage;
+    let header = &confirmed.seat.facts.header;
+    let (lock, pass, extract) = (header.lock.clone(), header.pass, confirmed.seat.extract);
+    let mut outputs = vec![context.persist(Record::Certified { lock, extract, pass, bound })];
+    let reveal_ms = confirmed.seat.facts.header.deadlines.reveal_ms;
+    outputs.push(confirmed.seat.wait(Round::Reveal, at, reveal_ms));
+    let dropouts: Vec<NodeId> = confirmed.cohort.members().filter(|node| !nodes.contains(node)).collect();
+    if !dropouts.is_empty() {
+        let shares = reveal(
+            Which::R,
+            dropouts.into_iter(),
+            &confirmed.seat.facts,
+            &confirmed.freeze,
+            &confirmed.cohort,
+        );
+        let answer = shares
+            .map_err(Fault::from)
+            .and_then(|shares| confirmed.seat.answer(request, &[Message::RevealR(shares)]));
+        match answer {
+            Ok(answer) => outputs.extend(answer),
+            Err(fault) => return Step::Abort(sid, Some(fault)),
+        }
+    }
+    Step::Next(Stage::Revealing(Box::new(Revealing { confirmed, certificate: hash })), outputs)
+}
+
+/// Rows 10 and 11: released is durable before the shares leave; they are given once.
+pub(crate) fn on_ask_b(
+    context: &mut Context,
+    stage: Box<Revealing>,
+    ask: &Sealed<128>,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
+    let facts = &stage.confirmed.seat.facts;
+    let body = match confirm::open_body(ask, Signed::AskB, facts, &context.coordinator) {
+        Ok(body) => body,
+        Err(fault) => return Step::Reject(Stage::Revealing(stage), fault),
+    };
+    let sid = facts.sid;
+    if body.freeze != stage.confirmed.freeze {
+        return Step::Abort(sid, Some(Fault::new(Check::A18, "ASK-B is over other survivors")));
+    }
+    let Revealing { mut confirmed, certificate } = *stage;
+    let mut outputs = vec![context.persist(Record::Released { sid })];
+    let deadlines = confirmed.seat.facts.header.deadlines;
+    let wait_ms = deadlines.reveal_ms.saturating_add(deadlines.contribute_ms);
+    outputs.push(confirmed.seat.wait(Round::Result, at, wait_ms));
+    let nodes: Vec<NodeId> = confirmed.survivors.iter().map(|one| one.node).collect();
+    let shares =
+        reveal(Which::B, nodes.into_iter(), &confirmed.seat.facts, &confirmed.freeze, &confirmed.cohort);
+    let answer = shares
+        .map_err(Fault::from)
+        .and_then(|shares| confirmed.seat.answer(request, &[Message::RevealB(shares)]));
+    match answer {
+        Ok(answer) => outputs.extend(answer),
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    }
+    confirmed.cohort.forget();
+    let released = Released { confirmed, certificate, recomputation: None };
+    Step::Next(Stage::Released(Box::new(released)), outputs)
+}
+
+/// Row 12: what was opened, before the reports.
+pub(crate) fn on_outcome(context: &Context, stage: Box<Released>, outcome: Outcome) -> Step {
+    let facts = &stage.confirmed.seat.facts;
+    let body: Option<ResultBody> = outcome.body.open(&context.coordinator, Signed::Result);
+    let body = body.filter(|body| body.sid == facts.sid && body.freeze == stage.confirmed.freeze);
+    let Some(body) = body.filter(|_| stage.recomputation.is_none()) else {
+        let fault = Fault::new(Check::A18, "RESULT is not signed for these survivors, or came twice");
+        return Step::Reject(Stage::Released(stage), fault);
+    };
+    let own = (context.me, &stage.confirmed.cohort, stage.confirmed.survivors.as_slice());
+    match Recomputation::new(outcome, body, facts, own, stage.certificate) {
+        Ok(recomputation) => {
+            let stage = Released { recomputation: Some(recomputation), ..*stage };
+            Step::Next(Stage::Released(Box::new(stage)), Vec::new())
+        }
+        Err(fault) => alarm(context, &body, fault),
+    }
+}
+
+/// Row 12: the reports; the last one gives the total.
+pub(crate) fn on_outcome_block(
+    context: &mut Context,
+    mut stage: Box<Released>,
+    block: &OutcomeBlock,
+) -> Step {
+    let Released { confirmed, recomputation, .. } = &mut *stage;
+    let Some(running) = recomputation.as_mut().filter(|_| block.sid == confirmed.seat.facts.sid) else {
+        let fault = Fault::new(Check::A18, "a report's block before RESULT, or of another attempt");
+        return Step::Reject(Stage::Released(stage), fault);
+    };
+    let body = *running.body();
+    match running.block(block, &confirmed.seat.facts, &confirmed.go, &confirmed.survivors) {
+        Ok(false) => Step::Next(Stage::Released(stage), Vec::new()),
+        Ok(true) => {
+            let filed = context.persist(Record::Filed { sid: body.sid, result: body.result });
+            let verified = Output::Notify(Event::Verified { sid: body.sid, result: body.result });
+            Step::Next(Stage::Idle, vec![filed, verified])
+        }
+        Err(fault) => alarm(context, &body, fault),
+    }
+}
+
+/// The result does not verify: say so, signed.
+fn alarm(context: &Context, body: &ResultBody, fault: Fault) -> Step {
+    let alarm = AlarmBody { sid: body.sid, result: body.result };
+    let sealed = Sealed::new(&context.identity, Signed::Alarm, &alarm).ok();
+    let frame = sealed.and_then(|sealed| Message::Alarm(sealed).to_frame().ok());
+    let mut outputs: Vec<Output> =
+        frame.into_iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes }).collect();
+    outputs.push(Output::Notify(Event::Ended { sid: body.sid, fault: Some(fault) }));
+    Step::Next(Stage::Idle, outputs)
+}
+
+/// The coordinator gives the attempt up: secrets are wiped.
+pub(crate) fn on_end(context: &Context, stage: Stage, end: &Sealed<128>) -> Step {
+    let open = stage.seat().map(|seat| seat.facts.sid).or(match &stage {
+        Stage::Measuring(measuring) => Some(measuring.sid()),
+        _ => None,
+    });
+    let body: Option<EndBody> = end.open(&context.coordinator, Signed::End);
+    match body {
+        Some(body) if Some(body.sid) == open => {
+            let given_up = Event::GivenUp { sid: body.sid, reason: body.reason };
+            Step::Next(Stage::Idle, vec![Output::Notify(given_up)])
+        }
+        _ => Step::Reject(stage, Fault::new(Check::A01, "END is not signed for the open attempt")),
+    }
+}

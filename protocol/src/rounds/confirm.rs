@@ -1,0 +1,131 @@
+//! Round confirm: FREEZE names the survivors; q of them confirm, so that there is one set, ever.
+//!
+//! Owns checks A11, A12, A14, A16, A17 and A20.
+
+use super::contribute::Masked;
+use super::offer::Facts;
+use super::{freeze_hash, ready::Cohort};
+use crate::codec::List;
+use crate::codec::encode;
+use crate::crypto::keys::{Signed, verify};
+use crate::error::{Check, Fault};
+use crate::ids::{FreezeHash, GoHash, NodeId, PublicKey};
+use crate::message::{
+    Bound, Certificate, Confirm, Confirmation, Counted, Freeze, FreezeBody, Nodes, ReportBody, Sealed,
+    ascending,
+};
+use crate::roster::MAX_NODES;
+
+/// Opens the signed part of FREEZE, CERT or ASK-B.
+///
+/// # Errors
+/// A01 when it is not the coordinator's for this attempt.
+pub fn open_body(
+    sealed: &Sealed<128>,
+    what: Signed,
+    facts: &Facts,
+    coordinator: &PublicKey,
+) -> Result<FreezeBody, Fault> {
+    let body: Option<FreezeBody> = sealed.open(coordinator, what);
+    body.filter(|body| body.sid == facts.sid)
+        .ok_or(Fault::new(Check::A01, "a message of the coordinator is not signed for this attempt"))
+}
+
+/// True if a survivor's signature over its report holds under this GO.
+#[must_use]
+pub fn is_signed(counted: &Counted, facts: &Facts, go: &GoHash) -> bool {
+    let body = ReportBody { sid: facts.sid, go: *go, report: counted.report, ledger_seq: counted.ledger_seq };
+    let Ok(raw) = encode(&body) else { return false };
+    facts.key(counted.node).is_some_and(|key| verify(key, Signed::Report, &raw, &counted.signature))
+}
+
+/// Checks FREEZE: A11, A12, A14, A20 and the hash.
+///
+/// # Errors
+/// The first check that fails.
+pub fn check(
+    freeze: &Freeze,
+    body: &FreezeBody,
+    facts: &Facts,
+    (me, go, cohort, masked): (NodeId, &GoHash, &Cohort, &Masked),
+) -> Result<(), Fault> {
+    let survivors = &freeze.survivors;
+    let own = survivors.iter().find(|one| one.node == me);
+    Fault::unless(
+        own.is_some_and(|one| one.report == masked.report),
+        Check::A11,
+        "the own report is missing from FREEZE or altered",
+    )?;
+    let a12 = |held: bool, what: &'static str| Fault::unless(held, Check::A12, what);
+    a12(ascending(survivors.iter().map(|one| &one.node)), "survivor ids do not ascend")?;
+    a12(survivors.iter().all(|one| cohort.held.contains_key(&one.node)), "a survivor is not in the cohort")?;
+    a12(survivors.len() >= usize::from(facts.params().thresholds.quorum), "the survivors are below q")?;
+    Fault::unless(
+        facts.header.bound.is_none() || survivors.len() == facts.header.invited.len(),
+        Check::A14,
+        "the slot is bound to other survivors",
+    )?;
+    Fault::unless(
+        survivors.iter().all(|one| is_signed(one, facts, go)),
+        Check::A20,
+        "a survivor's report is not signed under this GO",
+    )?;
+    Fault::unless(
+        freeze_hash(go, survivors) == body.freeze,
+        Check::A12,
+        "FREEZE's hash is not that of its survivors",
+    )
+}
+
+/// Reads a CONFIRM over this FREEZE.
+///
+/// # Errors
+/// A16, naming the sender.
+pub fn read(
+    sealed: &Sealed<128>,
+    facts: &Facts,
+    freeze: &FreezeHash,
+    from: NodeId,
+) -> Result<Confirmation, Fault> {
+    let body: Option<Confirm> = facts.key(from).and_then(|key| sealed.open(key, Signed::Confirm));
+    body.filter(|body| body.sid == facts.sid && body.freeze == *freeze)
+        .map(|_| Confirmation { node: from, signature: sealed.signature })
+        .ok_or(Fault::of(Check::A16, "CONFIRM is not signed over this FREEZE", vec![from]))
+}
+
+/// Checks CERT: A16, A17. What comes out binds the slot.
+///
+/// # Errors
+/// The first check that fails.
+pub fn check_certificate(
+    certificate: &Certificate,
+    body: &FreezeBody,
+    facts: &Facts,
+    (me, freeze, survivors): (NodeId, &FreezeHash, &[NodeId]),
+) -> Result<Bound, Fault> {
+    Fault::unless(body.freeze == *freeze, Check::A16, "CERT is over other survivors than those confirmed")?;
+    Fault::unless(survivors.contains(&me), Check::A17, "this node is not among the survivors")?;
+    bound(facts, freeze, survivors, &certificate.confirmations)
+}
+
+/// The survivors with their certificate, if q of them signed.
+///
+/// # Errors
+/// A16.
+pub fn bound(
+    facts: &Facts,
+    freeze: &FreezeHash,
+    survivors: &[NodeId],
+    confirmations: &List<Confirmation, MAX_NODES>,
+) -> Result<Bound, Fault> {
+    let bound = Bound {
+        roster: facts.roster.hash(),
+        sid: facts.sid,
+        freeze: *freeze,
+        survivors: Nodes::new(survivors.to_vec())?,
+        certificate: confirmations.clone(),
+    };
+    let certified = super::offer::is_certified(&bound, &facts.roster, facts.params().thresholds.quorum);
+    Fault::unless(certified, Check::A16, "the certificate lacks q distinct valid signatures of survivors")?;
+    Ok(bound)
+}

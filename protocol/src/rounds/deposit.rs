@@ -1,0 +1,280 @@
+//! Round deposit: each node deals shares of two secrets and commits to everything before any mask exists.
+//!
+//! The node's half deals ([`deal`]); the coordinator's half reads ([`read`]) and chooses the cohort
+//! ([`choose`]); both follow protocol.md 1.8.
+
+use super::offer::Facts;
+use super::{deposit_hash, leaves_root};
+use crate::codec::{Blob, Bytes, List, encode};
+use crate::crypto::keys::{Identity, Signed, verify};
+use crate::crypto::seal::seal;
+use crate::crypto::sharing::{Polynomial, challenges, combine, scalar, scalar_bytes, share_hash};
+use crate::crypto::transcript::{Label, Transcript, derive, expand, sha256};
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, DepositHash, NodeId};
+use crate::message::{Deposit, DepositHead, Leaf, Section};
+use crate::ring::Contribution;
+use crate::roster::MAX_NODES;
+use crate::secret::{Key, Secret};
+use curve25519_dalek::Scalar;
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// `sigma_uv`: the pair's seed in one attempt.
+#[must_use]
+pub fn pair_seed(key: &Key, sid: &AttemptId) -> Key {
+    expand(key, Label::PairSeed, &[&sid.0])
+}
+
+/// `c_uv`: the public commitment to a pair's seed.
+#[must_use]
+pub fn pair_commitment(seed: &[u8; 32], a: NodeId, b: NodeId, sid: &AttemptId) -> [u8; 32] {
+    let (low, high) = (a.min(b), a.max(b));
+    Transcript::new(Label::PairCommit).fixed(seed).u16(low.0).u16(high.0).fixed(&sid.0).finish()
+}
+
+/// Envelope key of the share that `dealer` deals to `holder`, and the commitment to it.
+#[must_use]
+pub fn share_key(
+    channel: &Key,
+    sid: &AttemptId,
+    dealer: NodeId,
+    holder: NodeId,
+    nonce: &Bytes<32>,
+) -> (Key, [u8; 32]) {
+    let context: [&[u8]; 4] = [&sid.0, &dealer.0.to_be_bytes(), &holder.0.to_be_bytes(), &nonce.0];
+    let both = expand::<64>(channel, Label::Share, &context);
+    let (key, mut commit) = (Secret::new([0u8; 32]), [0u8; 32]);
+    let mut key = key;
+    let (first, second) = both.expose().split_at(32);
+    key.0.copy_from_slice(first);
+    commit.copy_from_slice(second);
+    let commitment = Transcript::new(Label::KeyCommit).fixed(&commit).fixed(key.expose()).finish();
+    commit.zeroize();
+    (key, commitment)
+}
+
+/// Key of a dealer's recovery list, from the secret r.
+#[must_use]
+pub fn recovery_key(r: &Scalar, sid: &AttemptId) -> Key {
+    derive(&r.to_bytes(), Label::RecoveryList, &[&sid.0])
+}
+
+/// Commitments to one holder's shares.
+#[must_use]
+pub fn leaf(sid: &AttemptId, dealer: NodeId, position: u16, shares: &Shares, key: [u8; 32]) -> Leaf {
+    let hash = |label, share| Bytes(share_hash(label, sid, dealer, position, share));
+    Leaf {
+        r: hash(Label::LeafR, &shares.r),
+        b: hash(Label::LeafB, &shares.b),
+        g: hash(Label::LeafG, &shares.g),
+        key: Bytes(key),
+    }
+}
+
+/// One holder's shares of one dealer.
+#[derive(Zeroize)]
+#[expect(missing_docs, reason = "values of f_r, f_b, g at the holder's position")]
+pub struct Shares {
+    pub r: Scalar,
+    pub b: Scalar,
+    pub g: Scalar,
+}
+
+/// What a dealer keeps until the attempt is over; memory only.
+#[derive(Debug)]
+pub struct Kept {
+    /// Secret of the own mask.
+    pub b: Secret<Scalar>,
+    /// Pair seeds as deposited; none where the channel was not confirmed.
+    pub pairs: BTreeMap<NodeId, Key>,
+    /// Own shares of the own secrets.
+    pub own: Secret<Shares>,
+    /// The own deposit's root.
+    pub deposit: DepositHash,
+}
+
+/// Channel keys with those invited, for exactly the announces in the header.
+pub type PairKeys = BTreeMap<NodeId, Arc<Key>>;
+
+/// What dealing needs of this node.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "named as in the ledger and the header")]
+pub struct Dealer<'a> {
+    pub me: NodeId,
+    pub identity: &'a Identity,
+    pub channels: &'a PairKeys,
+    pub ledger_seq: u64,
+    pub seen: &'a dyn SeenSeq,
+}
+
+/// Highest verified ledger sequence number of a peer.
+pub trait SeenSeq: core::fmt::Debug {
+    /// 0 when none was verified.
+    fn seen(&self, node: NodeId) -> u64;
+}
+
+impl SeenSeq for crate::ledger::LedgerView {
+    fn seen(&self, node: NodeId) -> u64 {
+        crate::ledger::LedgerView::seen(self, node)
+    }
+}
+
+/// Deals: uniform polynomials of degree below t_s, a section for each invited node, the recovery list.
+///
+/// # Errors
+/// A06 when this node is not invited.
+pub fn deal(
+    facts: &Facts,
+    dealer: &Dealer,
+    contribution: &Contribution,
+    rng: &mut impl CryptoRng,
+) -> Result<(Deposit, Kept), Fault> {
+    let (sid, me) = (&facts.sid, dealer.me);
+    let threshold = facts.params().thresholds.shares;
+    let [r, b, g] = [0; 3].map(|_| Polynomial::random(threshold, rng));
+    let (mut nonce, mut salt) = (Bytes([0u8; 32]), Secret::new([0u8; 32]));
+    rng.fill_bytes(&mut nonce.0);
+    rng.fill_bytes(&mut salt.0);
+
+    let (mut sections, mut pairs) = (Vec::new(), BTreeMap::new());
+    let mut recovery = Secret::new(Vec::with_capacity(facts.header.invited.len().saturating_mul(32)));
+    let mut own = None;
+    for (position, invited) in (1u16..).zip(facts.header.invited.iter()) {
+        let holder = invited.node;
+        let shares = Secret::new(Shares {
+            r: r.expose().at(position),
+            b: b.expose().at(position),
+            g: g.expose().at(position),
+        });
+        let channel = dealer.channels.get(&holder).filter(|_| holder != me);
+        let (sealed, key_commit, pair) = match channel {
+            None => (Vec::new(), [0; 32], None),
+            Some(channel) => {
+                let (key, commit) = share_key(channel, sid, me, holder, &nonce);
+                let sealed = seal(&key, &plain(&shares)).unwrap_or_default();
+                (sealed, commit, Some(pair_seed(channel, sid)))
+            }
+        };
+        recovery.0.extend_from_slice(pair.as_ref().map_or(&[0; 32], |seed| seed.expose()));
+        let commitment = pair.as_ref().map(|seed| pair_commitment(seed.expose(), me, holder, sid));
+        sections.push(Section {
+            holder,
+            sealed: Blob::new(sealed)?,
+            leaf: leaf(sid, me, position, shares.expose(), key_commit),
+            z: Bytes([0; 32]),
+            pair: Bytes(commitment.unwrap_or([0; 32])),
+            seen_seq: dealer.seen.seen(holder),
+        });
+        pairs.extend(pair.map(|seed| (holder, seed)));
+        if holder == me {
+            own = Some(shares);
+        }
+    }
+    let own = own.ok_or(Fault::new(Check::A06, "this node is not invited"))?;
+
+    let leaves = leaves_root(sections.iter().map(|section| &section.leaf))?;
+    let z = combine(r.expose(), b.expose(), g.expose(), &challenges(sid, me, threshold, &leaves));
+    for (position, section) in (1u16..).zip(sections.iter_mut()) {
+        section.z = scalar_bytes(&z.at(position));
+    }
+    let z: List<_, MAX_NODES> = List::new(z.coefficients().iter().map(scalar_bytes).collect())?;
+    let head = DepositHead {
+        sid: *sid,
+        node: me,
+        nonce,
+        leaves: Bytes(leaves),
+        z: Bytes(sha256(&encode(&z)?)),
+        contribution: Bytes(contribution.commitment(salt.expose())),
+        ledger_seq: dealer.ledger_seq,
+    };
+    let recovery = seal(&recovery_key(&r.expose().at_zero(), sid), recovery.expose()).unwrap_or_default();
+    let mut deposit = Deposit {
+        head,
+        z,
+        sections: List::new(sections)?,
+        recovery: Blob::new(recovery)?,
+        signature: Bytes([0; 64]),
+    };
+    let hash = deposit_hash(&deposit)?;
+    deposit.signature = dealer.identity.sign(Signed::Deposit, &hash.0);
+    Ok((deposit, Kept { b: Secret::new(b.expose().at_zero()), pairs, own, deposit: hash }))
+}
+
+fn plain(shares: &Secret<Shares>) -> zeroize::Zeroizing<Vec<u8>> {
+    let shares = shares.expose();
+    let mut bytes = Vec::with_capacity(96);
+    [&shares.r, &shares.b, &shares.g].iter().for_each(|share| bytes.extend_from_slice(share.as_bytes()));
+    zeroize::Zeroizing::new(bytes)
+}
+
+/// Reads a deposit: shape, signature, and that every z(i) lies on a z of degree below t_s.
+///
+/// # Errors
+/// A01, naming the sender.
+pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHash, Fault> {
+    let wrong = |what: &'static str| Fault::of(Check::A01, what, vec![from]);
+    let need = |held: bool, what: &'static str| if held { Ok(()) } else { Err(wrong(what)) };
+    let head = &deposit.head;
+    need(head.sid == facts.sid && head.node == from, "a deposit of another attempt or node")?;
+    let invited = facts.header.invited.iter().map(|invited| invited.node);
+    need(
+        deposit.sections.len() == facts.header.invited.len()
+            && deposit.sections.iter().map(|section| section.holder).eq(invited),
+        "a deposit's sections are not those invited, in order",
+    )?;
+    let threshold = facts.params().thresholds.shares;
+    need(deposit.z.len() == usize::from(threshold), "a deposit's z has another degree")?;
+    let leaves = leaves_root(deposit.sections.iter().map(|section| &section.leaf))?;
+    need(
+        head.leaves.0 == leaves && head.z.0 == sha256(&encode(&deposit.z)?),
+        "a deposit's head is not its own",
+    )?;
+    let list = facts.header.invited.len().saturating_mul(32).saturating_add(crate::crypto::seal::TAG_LEN);
+    need(deposit.recovery.len() == list, "a deposit's recovery list has another length")?;
+    let coefficients: Option<Vec<Scalar>> = deposit.z.iter().map(scalar).collect();
+    let z = Polynomial::from_coefficients(coefficients.ok_or(wrong("a deposit's z is not canonical"))?);
+    let on_z = |(position, section): (u16, &Section)| scalar_bytes(&z.at(position)) == section.z;
+    need((1u16..).zip(deposit.sections.iter()).all(on_z), "a deposit's z(i) does not lie on z")?;
+    let hash = deposit_hash(deposit)?;
+    let signed = facts.key(from).is_some_and(|key| verify(key, Signed::Deposit, &hash.0, &deposit.signature));
+    need(signed, "a deposit without its node's signature")?;
+    Ok(hash)
+}
+
+/// The cohort: no pair in it whose commitments differ or are zero. Of a bad pair one end goes, never
+/// both: the one with more bad pairs now, then with more in `history`, then by H(sid, id).
+#[must_use]
+pub fn choose(
+    deposits: &BTreeMap<NodeId, Deposit>,
+    facts: &Facts,
+    history: &BTreeMap<NodeId, u32>,
+) -> BTreeSet<NodeId> {
+    let commitment = |u: NodeId, v: NodeId| {
+        let section = deposits.get(&u)?.sections.iter().find(|section| section.holder == v)?;
+        Some(section.pair)
+    };
+    let is_bad = |u: NodeId, v: NodeId| {
+        let (c_uv, c_vu) = (commitment(u, v), commitment(v, u));
+        c_uv != c_vu || c_uv.is_none_or(|c| c.0 == [0; 32])
+    };
+    let mut cohort: BTreeSet<NodeId> = deposits.keys().copied().collect();
+    let mut bad: BTreeSet<(NodeId, NodeId)> = cohort
+        .iter()
+        .flat_map(|u| cohort.iter().filter(move |v| u < *v).map(move |v| (*u, *v)))
+        .filter(|(u, v)| is_bad(*u, *v))
+        .collect();
+    while !bad.is_empty() {
+        let rank = |node: &NodeId| {
+            let pairs = bad.iter().filter(|(u, v)| u == node || v == node).count();
+            let tie = Transcript::new(Label::Attempt).fixed(&facts.sid.0).u16(node.0).finish();
+            (pairs, history.get(node).copied().unwrap_or(0), tie)
+        };
+        let Some(worst) = cohort.iter().max_by_key(|node| rank(node)).copied() else { break };
+        cohort.remove(&worst);
+        bad.retain(|(u, v)| *u != worst && *v != worst);
+    }
+    cohort
+}

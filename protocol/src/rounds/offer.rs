@@ -1,0 +1,232 @@
+//! Row 0: the session header, what follows from it, and what a node refuses before it deposits.
+//!
+//! [`Facts`] is what everyone who reads a header must agree on: nodes, coordinator, auditors. The node's
+//! own questions (its clock, its incarnation, its records) are asked here too.
+
+use crate::codec::{decode, encode};
+use crate::crypto::keys::{Signed, verify};
+use crate::crypto::transcript::{Label, Transcript};
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, ExtractHash, NodeId, PublicKey, SessionId, WarrantHash};
+use crate::ledger::{LedgerView, PassState};
+use crate::message::{Bound, FreezeBody, Header, Offer, Pass, SUITE, WIRE_VERSION, ascending};
+use crate::params::Params;
+use crate::roster::{Lock, Roster};
+use crate::time::Time;
+use crate::warrant::{SignedWarrant, Warrant};
+use std::sync::Arc;
+
+/// A header with the roster and warrant it stands on; every public check held.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The attempt's id.
+    pub sid: AttemptId,
+    /// The session's id.
+    pub session: SessionId,
+    /// The header.
+    pub header: Header,
+    /// The roster.
+    pub roster: Arc<Roster>,
+    /// The warrant.
+    pub warrant: Arc<Warrant>,
+}
+
+/// SessionId = SHA256("fa/1 session" || warrant hash || slot || pass).
+#[must_use]
+pub fn session_id(warrant: &WarrantHash, slot: u64, pass: Pass) -> SessionId {
+    let pass = match pass {
+        Pass::Value => 1,
+    };
+    SessionId(Transcript::new(Label::Session).fixed(&warrant.0).u64(slot).u16(pass).finish())
+}
+
+/// sid = SHA256("fa/1 sid" || HEADER), over the header's bytes as sent.
+#[must_use]
+pub fn attempt_id(header: &[u8]) -> AttemptId {
+    AttemptId(Transcript::new(Label::Attempt).bytes(header).finish())
+}
+
+/// The slot of a lock at a time.
+#[must_use]
+pub fn slot_at(lock: &Lock, now: Time) -> u64 {
+    (now.0 / 1000).checked_div(u64::from(lock.spacing_s)).unwrap_or(0)
+}
+
+impl Facts {
+    /// Reads a header against roster and warrant.
+    ///
+    /// # Errors
+    /// A01 and A03 where it differs from what they give, A05 when too few are invited.
+    pub fn new(raw: &[u8], roster: Arc<Roster>, warrant: Arc<Warrant>) -> Result<Self, Fault> {
+        let header: Header = decode(raw)?;
+        let (sid, session) = (attempt_id(raw), session_id(&header.warrant, header.slot, header.pass));
+        let facts = Facts { sid, session, header, roster, warrant };
+        let (header, params) = (&facts.header, facts.params());
+        let agrees = |held: bool, what: &'static str| Fault::unless(held, Check::A03, what);
+        Fault::unless(
+            header.wire == WIRE_VERSION && header.suite == SUITE,
+            Check::A01,
+            "another wire version or suite",
+        )?;
+        agrees(header.roster == facts.roster.hash(), "the header names another roster")?;
+        agrees(header.warrant == facts.warrant.hash(), "the header names another warrant")?;
+        agrees(facts.lock().is_some_and(|lock| lock.name == header.lock), "the header names another lock")?;
+        agrees(
+            header.deadlines == params.deadlines,
+            "the header's deadlines differ from the roster's rules",
+        )?;
+        let ids: Vec<NodeId> = header.invited.iter().map(|invited| invited.node).collect();
+        agrees(ascending(ids.iter()), "invited ids do not ascend")?;
+        agrees(
+            ids.iter().all(|id| facts.roster.member(*id).is_some()),
+            "a node that is no active member is invited",
+        )?;
+        Fault::unless(
+            ids.len() >= usize::from(params.thresholds.quorum),
+            Check::A05,
+            "fewer than q are invited",
+        )?;
+        if let Some(bound) = &header.bound {
+            agrees(*bound.survivors == *ids, "those invited are not the survivors that bind this slot")?;
+        }
+        Ok(facts)
+    }
+
+    /// The numbers of the session.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        self.warrant.params()
+    }
+    /// The lock of the query's data set.
+    #[must_use]
+    pub fn lock(&self) -> Option<&Lock> {
+        self.roster.lock_of(self.warrant.query().dataset().name())
+    }
+    /// A node's place in U0, from 1; never read from a message.
+    #[must_use]
+    pub fn position(&self, node: NodeId) -> Option<u16> {
+        let index = self.header.invited.binary_search_by_key(&node, |invited| invited.node).ok()?;
+        u16::try_from(index).ok()?.checked_add(1)
+    }
+    /// The identity key of an invited node.
+    #[must_use]
+    pub fn key(&self, node: NodeId) -> Option<&PublicKey> {
+        self.roster.member(node).map(|member| &member.key)
+    }
+}
+
+/// True if `bound`'s certificate shows that q members of `roster` confirmed exactly its survivors.
+#[must_use]
+pub fn is_certified(bound: &Bound, roster: &Roster, quorum: u16) -> bool {
+    let Ok(raw) = encode(&FreezeBody { sid: bound.sid, freeze: bound.freeze }) else { return false };
+    let signed = |node: NodeId, signature| {
+        bound.survivors.contains(&node)
+            && roster.member(node).is_some_and(|member| verify(&member.key, Signed::Confirm, &raw, signature))
+    };
+    bound.roster == roster.hash()
+        && bound.certificate.len() >= usize::from(quorum)
+        && ascending(bound.certificate.iter().map(|one| &one.node))
+        && bound.certificate.iter().all(|one| signed(one.node, &one.signature))
+}
+
+/// What a node knows when an offer comes.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The coordinator's pinned key.
+    pub coordinator: &'a PublicKey,
+    /// The accepted head of the roster chain.
+    pub roster: &'a Arc<Roster>,
+    /// The ledger.
+    pub view: &'a LedgerView,
+    /// Own clock.
+    pub now: Time,
+}
+
+/// A01, A02, A03 as far as they need no extract, A05: what the offer says against what this node knows.
+///
+/// # Errors
+/// The first check that fails.
+pub fn read(offer: &Offer, asked: &Asked) -> Result<Facts, Fault> {
+    let signed = verify(asked.coordinator, Signed::Header, &offer.header.body, &offer.header.signature);
+    Fault::unless(signed, Check::A01, "the header is not signed by the coordinator")?;
+    let warrant: &SignedWarrant = &offer.warrant;
+    let warrant = Arc::new(warrant.verify(asked.roster, asked.now)?);
+    let facts = Facts::new(&offer.header.body, Arc::clone(asked.roster), warrant)?;
+    Fault::unless(
+        facts.header.coordinator == *asked.coordinator,
+        Check::A01,
+        "the header names another coordinator",
+    )?;
+    check_slot(&facts, asked)?;
+    let sessions = asked.view.sessions(&facts.header.warrant);
+    let room =
+        sessions.contains(&facts.session) || sessions.len() < usize::from(facts.warrant.body().sessions);
+    Fault::unless(room, Check::A02, "the warrant's number of sessions is used up")?;
+    Ok(facts)
+}
+
+/// A03: the slot is the node's own, and slots keep their distance.
+fn check_slot(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
+    let lock = facts.lock().ok_or(Fault::new(Check::A03, "no lock for the data set"))?;
+    let slot = facts.header.slot;
+    Fault::unless(
+        slot == slot_at(lock, asked.now),
+        Check::A03,
+        "the slot is not the one of this node's clock",
+    )?;
+    let Some(frozen) = asked.view.frozen(&lock.name) else { return Ok(()) };
+    Fault::unless(slot >= frozen.slot, Check::A03, "the slot is before one that was used")?;
+    if slot == frozen.slot {
+        return Fault::unless(
+            frozen.roster == facts.roster.hash(),
+            Check::A03,
+            "the roster changed inside the slot",
+        );
+    }
+    let spacing_ms = u64::from(lock.spacing_s).saturating_mul(1000);
+    let tolerance_ms = (spacing_ms / 10).min(60_000);
+    let least = spacing_ms.saturating_sub(tolerance_ms.saturating_mul(2));
+    Fault::unless(asked.now.since_ms(frozen.at) >= least, Check::A03, "too soon after the last freeze")
+}
+
+/// A03 once the frozen extract is known: its record allows this pass, with exactly these survivors.
+///
+/// # Errors
+/// When the pass is spent with unknown survivors, or `bound` is not what the record says.
+pub fn check_record(
+    facts: &Facts,
+    view: &LedgerView,
+    extract: &ExtractHash,
+    known: &[Arc<Roster>],
+) -> Result<(), Fault> {
+    let bound = facts.header.bound.as_ref();
+    if let Some(bound) = bound {
+        let certified = known.iter().any(|roster| {
+            crate::params::Thresholds::of(roster).is_ok_and(|t| is_certified(bound, roster, t.quorum))
+        });
+        Fault::unless(certified, Check::A03, "the binding survivors are not certified")?;
+    }
+    let (name, pass) = (&facts.header.lock, facts.header.pass);
+    if let Some(frozen) = view.frozen(name).filter(|frozen| frozen.slot == facts.header.slot) {
+        Fault::unless(frozen.extract == *extract, Check::A03, "the extract changed inside the slot")?;
+    }
+    match (view.pass(name, extract, pass), bound) {
+        (None, _) => Ok(()),
+        (Some(PassState::Spent), _) => {
+            Err(Fault::new(Check::A03, "this extract is spent and its survivors are unknown"))
+        }
+        (Some(PassState::Confirmed { sid, freeze, survivors }), Some(bound)) => Fault::unless(
+            bound.sid == *sid && bound.freeze == *freeze && *bound.survivors == **survivors,
+            Check::A03,
+            "the binding survivors are not those this node confirmed",
+        ),
+        (Some(PassState::Known(known)), Some(bound)) => Fault::unless(
+            known.survivors == bound.survivors,
+            Check::A03,
+            "the binding survivors are not those of this extract",
+        ),
+        (Some(_), None) => {
+            Err(Fault::new(Check::A03, "this extract has survivors and the header names none"))
+        }
+    }
+}
