@@ -1,0 +1,235 @@
+//! What went wrong with an extract, for the hospital's own eyes.
+//!
+//! Owns the texts: what, where (file, row, column, value), what was expected, what to do. Values of the
+//! hospital's rows stand in them, so only `code()` may leave the hospital, and `Debug` shows no more.
+
+use super::accounting::{Accounting, Rejected};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why an extract cannot be used, or a query not be answered from it.
+pub enum ExtractError {
+    /// The description of the extracts contradicts itself.
+    Config {
+        /// What is wrong, what was expected.
+        problem: &'static str,
+        /// Of which data set.
+        dataset: &'static str,
+    },
+    /// A file or folder cannot be read or written.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file's header is not the declared one.
+    Header {
+        /// The file.
+        file: PathBuf,
+        /// The column looked for.
+        column: String,
+        /// How often it is there.
+        times: usize,
+        /// The columns that are there.
+        found: Vec<String>,
+    },
+    /// More rows were rejected than the declared limit allows.
+    Incomplete {
+        /// Counts and the first rejected rows.
+        accounting: Box<Accounting>,
+        /// The declared limit.
+        limit: u64,
+    },
+    /// Two units in one file.
+    MixedUnits {
+        /// The file.
+        file: String,
+        /// Unit and first row of each.
+        units: Vec<(&'static str, u64)>,
+    },
+    /// The frozen extract has no rows of the query's data set.
+    NoExtract {
+        /// The data set.
+        dataset: &'static str,
+    },
+    /// A row that the query would add has another unit than the query's.
+    ForeignUnit {
+        /// The file.
+        file: String,
+        /// Line in the file.
+        row: u64,
+        /// Its unit.
+        unit: String,
+        /// The measure.
+        measure: String,
+        /// The measure's unit.
+        expected: &'static str,
+    },
+    /// A cell outside the query's declared range.
+    OutOfRange {
+        /// The cell, such as `code=12345678, stock`.
+        cell: String,
+        /// Its figure.
+        value: String,
+        /// The declared range.
+        range: String,
+        /// Rows total, used, rejected.
+        accounting: String,
+    },
+    /// A sum too large for any figure.
+    Overflow {
+        /// The measure.
+        measure: String,
+    },
+    /// The snapshot store failed.
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The snapshot is not what was frozen.
+    Damaged {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// This slot has its snapshot already.
+    AlreadyFrozen {
+        /// Its file.
+        path: PathBuf,
+    },
+}
+
+impl ExtractError {
+    /// All that may leave the hospital about it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            ExtractError::Incomplete { .. }
+            | ExtractError::MixedUnits { .. }
+            | ExtractError::ForeignUnit { .. }
+            | ExtractError::OutOfRange { .. }
+            | ExtractError::Overflow { .. } => "refused",
+            ExtractError::Config { .. }
+            | ExtractError::Io { .. }
+            | ExtractError::Header { .. }
+            | ExtractError::NoExtract { .. }
+            | ExtractError::Store { .. }
+            | ExtractError::Damaged { .. }
+            | ExtractError::AlreadyFrozen { .. } => "cannot",
+        }
+    }
+}
+
+impl fmt::Debug for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExtractError({})", self.code())
+    }
+}
+
+impl std::error::Error for ExtractError {}
+
+impl fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExtractError::Config { problem, dataset } => {
+                write!(f, "[[extract]] of data set {dataset}: {problem}")
+            }
+            ExtractError::Io { path, doing, source } => write!(
+                f,
+                "{}: {doing}: {source}; check the path, and that this program's account may do it",
+                path.display()
+            ),
+            ExtractError::Header { file, column, times, found } => header(f, file, column, *times, found),
+            ExtractError::Incomplete { accounting, limit } => incomplete(f, accounting, *limit),
+            ExtractError::MixedUnits { file, units } => {
+                write!(f, "{file}: several units in one file:")?;
+                for (unit, row) in units {
+                    write!(f, " `{unit}` first in row {row},")?;
+                }
+                f.write_str(
+                    " expected one unit per file; units are never added; export one unit, or a file per unit",
+                )
+            }
+            ExtractError::NoExtract { dataset } => write!(
+                f,
+                "the frozen extract holds no data set {dataset}; expected one; add an [[extract]] with dataset = \"{dataset}\""
+            ),
+            ExtractError::ForeignUnit { file, row, unit, measure, expected } => write!(
+                f,
+                "{file}, row {row}: unit `{unit}` where measure `{measure}` adds `{expected}`; expected `{expected}` \
+                 in every row the query counts; convert the quantities where the file is made"
+            ),
+            ExtractError::OutOfRange { cell, value, range, accounting } => write!(
+                f,
+                "cell {cell}: {value} is outside the query's range {range}; nothing is clipped, so nothing is sent; \
+                 {accounting}; check these rows and their unit, or ask for a wider range"
+            ),
+            ExtractError::Overflow { measure } => write!(
+                f,
+                "measure `{measure}`: the sum is too large for any figure; expected less than 9 million million; \
+                 check the quantities and their unit"
+            ),
+            ExtractError::Store { path, doing, source } => {
+                write!(f, "{}: {doing}: {source}; check free space and access", path.display())
+            }
+            ExtractError::Damaged { path } => write!(
+                f,
+                "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
+                path.display()
+            ),
+            ExtractError::AlreadyFrozen { path } => write!(
+                f,
+                "{}: this slot has its frozen extract; expected none; it stays the same for the whole slot",
+                path.display()
+            ),
+        }
+    }
+}
+
+fn header(
+    f: &mut fmt::Formatter<'_>,
+    file: &std::path::Path,
+    column: &str,
+    times: usize,
+    found: &[String],
+) -> fmt::Result {
+    let file = file.display();
+    if times > 1 {
+        return write!(
+            f,
+            "{file}, row 1: column `{column}` is there {times} times; expected once; rename the others"
+        );
+    }
+    let near = samensom_protocol::query::nearest(column, found.iter().map(String::as_str));
+    let near = near.map(|near| format!(" (nearest is `{near}`)")).unwrap_or_default();
+    write!(
+        f,
+        "{file}, row 1: no column `{column}`{near}; found {}; correct [extract.columns], or the separator if all \
+         stand in one name",
+        found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn incomplete(f: &mut fmt::Formatter<'_>, accounting: &Accounting, limit: u64) -> fmt::Result {
+    write!(f, "incomplete: {accounting}; expected at most {limit} rejected (max_rejected)")?;
+    for rejected in &accounting.first_rejected {
+        write!(f, "\n  {}", DisplayRejected(&accounting.file, rejected))?;
+    }
+    Ok(())
+}
+
+/// One rejected row with its file.
+pub(super) struct DisplayRejected<'a>(pub(super) &'a str, pub(super) &'a Rejected);
+
+impl fmt::Display for DisplayRejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rejected { row, column, value, reason, remedy } = self.1;
+        write!(f, "{}, row {row}, column `{column}`, value `{value}`: {reason}; {remedy}", self.0)
+    }
+}

@@ -1,0 +1,234 @@
+//! Every way in which a configuration, a header, a row or a unit is refused.
+
+use super::*;
+
+#[test]
+fn config_errors_point_at_the_line_and_the_nearest_key() {
+    for (from, to, wanted) in [
+        ("separator", "seperator", &["line 5", "unknown key `seperator`", "did you mean `separator`?"][..]),
+        ("dataset = \"stock\"", "dataset = \"stok\"", &["line 2", "did you mean `stock`?"]),
+        ("dataset = \"stock\"", "dataset = \"orders\"", &["line 2", "comes later"]),
+        ("dataset = \"stock\"\n", "", &["no key `dataset`"]),
+        ("encoding = \"utf-8\"", "encoding = \"windows-1252\"", &["line 4", "comes with a later version"]),
+        ("encoding = \"utf-8\"\n", "", &["no key `encoding`", "never guessed"]),
+        ("separator = \";\"\n", "", &["no key `separator`"]),
+        ("decimal = \",\"\n", "", &["no key `decimal`"]),
+        ("separator = \";\"", "separator = \"|\"", &["line 5", "expected `,`, `;` or `tab`"]),
+        ("decimal = \",\"", "decimal = \"'\"", &["line 6", "expected `,` or `.`"]),
+        ("%d-%m-%Y", "%d-%m-%y", &["line 7", "with the whole year"]),
+        ("%d-%m-%Y", "%m-%Y", &["line 7", "does not name one day"]),
+        ("%d-%m-%Y", "%d-%m-%Q", &["line 7"]),
+        ("unit = \"piece\"", "unit = \"pieces\"", &["line 8", "did you mean `piece`?"]),
+        ("unit = \"piece\"", "unit_table = \"units.csv\"", &["line 8", "comes with a later version"]),
+        ("unit = \"piece\"", "max_age = \"36h\"", &["line 8", "comes with a later version"]),
+        ("unit = \"piece\"", "unit = \"piece\"\nunit_column = \"E\"", &["exactly one of `unit`"]),
+        ("unit = \"piece\"\n", "", &["exactly one of `unit`"]),
+        ("unit = \"piece\"", "unit = \"piece\"\nhospital = \"ods\"", &["line 9", "demo's file alone"]),
+        ("unit = \"piece\"", "unit = \"piece\"\nsplit = 9", &["line 9", "demo's file alone"]),
+        ("unit = \"piece\"", "unit = \"piece\"\nmax_rejected = -1", &["line 9"]),
+        ("quantity = \"Voorraad\"", "quantty = \"Voorraad\"", &["line 11", "did you mean `quantity`?"]),
+        ("quantity = \"Voorraad\"\n", "", &["has no `quantity`"]),
+        ("quantity = \"Voorraad\"", "quantity = \"\"", &["line 11", "an empty column name"]),
+        ("kind = \"Soort\"", "period = \"Soort\"", &["`period` is no column of data set stock"]),
+        ("kind = \"Soort\"", "unit = \"Soort\"", &["line 12", "`unit_column"]),
+        ("kind = \"Soort\"", "price = \"Prijs\"", &["line 12", "looks like a price"]),
+        ("kind = \"Soort\"", "patient = \"P\"", &["line 12", "looks like a patient's column"]),
+        ("\"Plaats\"", "\"Inkoopprijs (EUR)\"", &["line 14", "looks like a price"]),
+        ("\"Plaats\"", "\"Patiëntnummer\"", &["line 14", "looks like a patient's column"]),
+        ("\"Plaats\"", "\"BSN\"", &["line 14", "looks like a patient's column"]),
+    ] {
+        assert!(CONFIG.contains(from), "{from}");
+        let error = toml::from_str::<ExtractConfig>(&CONFIG.replacen(from, to, 1)).unwrap_err().to_string();
+        for part in wanted {
+            assert!(error.contains(part), "{from} -> {to}\n{error}\nwanted {part}");
+        }
+    }
+}
+
+#[test]
+fn an_array_of_tables_in_a_larger_file_is_read() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        extract: Vec<ExtractConfig>,
+    }
+    let text = format!("[[extract]]{}", CONFIG.replace("[columns]", "[extract.columns]"));
+    let file: File = toml::from_str(&text).unwrap();
+    assert_eq!(file.extract, [config(CONFIG)]);
+}
+
+#[test]
+fn bad_cells_are_rejected_with_row_column_value_reason_and_remedy() {
+    let good = "midazolam;1;ccv;;;01-11-2026;1";
+    for (row, column, value, reason) in [
+        ("midazolam;;ccv;;;01-11-2026;1", "Voorraad", "", "the quantity is empty"),
+        ("midazolam;veel;ccv;;;01-11-2026;1", "Voorraad", "veel", "not a number"),
+        ("midazolam;1.234,56;ccv;;;01-11-2026;1", "Voorraad", "1.234,56", "a thousands separator"),
+        ("midazolam;1.5;ccv;;;01-11-2026;1", "Voorraad", "1.5", "`.` where the declared decimal mark is `,`"),
+        ("midazolam;1e3;ccv;;;01-11-2026;1", "Voorraad", "1e3", "not a number"),
+        ("midazolam;0,0000001;ccv;;;01-11-2026;1", "Voorraad", "0,0000001", "more than 6 decimals"),
+        (";1;ccv;;;01-11-2026;1", "Artikel", "", "the code is empty"),
+        ("midazolam;1;;;;01-11-2026;1", "Soort", "", "the kind is empty"),
+        ("midazolam;1;cvv;;;01-11-2026;1", "Soort", "cvv", "unknown kind"),
+        ("midazolam;1;ccv;2026-12-31;;01-11-2026;1", "Houdbaar", "2026-12-31", "not a day"),
+        ("midazolam;1;ccv;;;;1", "Peildatum", "", "the date is empty"),
+        ("midazolam;1;ccv;;;01-11-2026", "(whole row)", "midazolam", "6 cells where the header has 7"),
+        ("midazolam;1;ccv;;a;b;01-11-2026;1", "(whole row)", "midazolam", "8 cells where the header has 7"),
+        ("midazolam;1;ccv;;\"a\nb\";01-11-2026;1", "(whole row)", "midazolam", "a line break inside a cell"),
+    ] {
+        let folder = Folder::stock(&[good, row, good]);
+        let error = folder.freeze().unwrap_err();
+        assert_eq!(error.code(), "refused", "{row}");
+        let text = error.to_string();
+        assert!(text.contains("rows total 3 = used 2 + rejected 1; expected at most 0"), "{row}: {text}");
+        let line = format!("stock.csv, row 3, column `{column}`, value `{value}`: {reason}");
+        assert!(text.contains(&line), "{text}\nwanted {line}");
+        assert!(!folder.path().exists() && !folder.dir.path().join("slot.sqlite.part").exists());
+        assert!(!format!("{error:?}").contains("midazolam"), "Debug shows no row");
+    }
+}
+
+#[test]
+fn an_open_quote_does_not_swallow_rows_in_silence() {
+    // The cell after the quote is not mapped, so nothing else would notice that rows are gone.
+    for tail in ["", "\n"] {
+        let csv = format!(
+            "{HEADER}\nmidazolam;1;ccv;;;01-11-2026;1\nmidazolam;2;ccv;;;01-11-2026;\"8\nmidazolam;4;ccv;;;01-11-2026;1{tail}"
+        );
+        let folder = Folder::of(CONFIG, &csv);
+        let error = text(folder.freeze());
+        assert!(error.contains("row 3") && error.contains("a line break inside a cell"), "{error}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_shown_and_rejected() {
+    let folder = Folder::stock(&[]);
+    let mut csv = format!("{HEADER}\n").into_bytes();
+    csv.extend(b"morf\xefne;1;ccv;;;01-11-2026;1\n");
+    std::fs::write(folder.dir.path().join("stock.csv"), csv).unwrap();
+    let error = text(folder.freeze());
+    assert!(error.contains("row 2, column `Artikel`, value `morf\u{fffd}ne`: not UTF-8"), "{error}");
+}
+
+#[test]
+fn rows_are_lines_also_with_bare_carriage_returns() {
+    let csv = format!("{HEADER}\rmidazolam;1;ccv;;;01-11-2026;1\rmidazolam;x;ccv;;;01-11-2026;1\r");
+    let error = text(Folder::of(CONFIG, &csv).freeze());
+    assert!(error.contains("total 2 = used 1 + rejected 1"), "{error}");
+    assert!(error.contains("row 3, column `Voorraad`, value `x`"), "{error}");
+}
+
+#[test]
+fn a_declared_number_of_rejected_rows_is_allowed_and_counted() {
+    let csv = format!("{HEADER}\nmidazolam;1;ccv;;;01-11-2026;1\nmidazolam;x;ccv;;;01-11-2026;1\n");
+    let allowed = CONFIG.replace("unit = ", "max_rejected = 1\nunit = ");
+    let frozen = Folder::of(&allowed, &csv).freeze().unwrap();
+    let accounting = &frozen.accounting[0];
+    assert_eq!((accounting.total, accounting.used, accounting.rejected), (2, 1, 1));
+}
+
+#[test]
+fn the_header_is_matched_exactly() {
+    for (header, wanted) in [
+        ("artikel;Voorraad;Soort;Houdbaar;Plaats;Peildatum", "no column `Artikel` (nearest is `artikel`)"),
+        ("Artikel,Voorraad,Soort,Houdbaar,Plaats,Peildatum", "or the separator if all stand in one name"),
+        ("Artikel;Voorraad;Soort;Houdbaar;Plaats", "no column `Peildatum`; found `Artikel`, `Voorraad`"),
+        ("Artikel;Artikel;Voorraad;Soort;Houdbaar;Plaats;Peildatum", "column `Artikel` is there 2 times"),
+        ("", "no column `"),
+    ] {
+        let error = Folder::of(CONFIG, &format!("{header}\n")).freeze().unwrap_err();
+        assert_eq!(error.code(), "cannot");
+        let error = error.to_string();
+        assert!(error.contains(wanted) && error.contains("stock.csv, row 1"), "{header}: {error}");
+    }
+}
+
+#[test]
+fn units_of_a_column_are_known_and_one() {
+    let config = CONFIG.replace("unit = \"piece\"", "unit_column = \"Prijs\"");
+    assert!(toml::from_str::<ExtractConfig>(&config).unwrap_err().to_string().contains("looks like a price"));
+    let config = CONFIG.replace("unit = \"piece\"", "unit_column = \"Eenheid\"");
+    let file = |first: &str, second: &str| {
+        let header = HEADER.replace("Prijs", "Eenheid");
+        let row = "midazolam;1;ccv;;;01-11-2026";
+        Folder::of(&config, &format!("{header}\n{row};{first}\n{row};{first}\n{row};{second}\n"))
+    };
+    assert_eq!(file("ml", "ml").freeze().unwrap().accounting[0].units[0].rows, 3);
+    let error = file("ml", "vial").freeze().unwrap_err();
+    assert_eq!(error.code(), "refused");
+    let error = error.to_string();
+    assert!(
+        error.contains("several units in one file: `ml` first in row 2, `vial` first in row 4"),
+        "{error}"
+    );
+    let error = text(file("ml", "mL").freeze());
+    assert!(error.contains("row 4, column `Eenheid`, value `mL`: unknown unit"), "{error}");
+    assert!(error.contains("did you mean `ml`?"), "{error}");
+}
+
+#[test]
+fn use_is_per_month() {
+    let config = "dataset = \"use\"\nfile = \"use.csv\"\nencoding = \"utf-8\"\nseparator = \",\"\ndecimal = \".\"\n\
+                  unit = \"tablet\"\n[columns]\ncode = \"c\"\nperiod = \"m\"\nquantity = \"q\"\n";
+    let good = Folder::of(config, "c,m,q\na,2019-01-01,5\n");
+    assert_eq!(good.freeze().unwrap().accounting[0].newest.unwrap().to_string(), "2019-01-01");
+    let error = text(Folder::of(config, "c,m,q\na,2019-01-02,5\n").freeze());
+    assert!(error.contains("row 2, column `m`, value `2019-01-02`: not the first day of a month"), "{error}");
+}
+
+#[test]
+fn files_and_data_sets_that_are_not_there_are_named() {
+    let folder = Folder::stock(&["midazolam;1;ccv;;;01-11-2026;1"]);
+    std::fs::remove_file(folder.dir.path().join("stock.csv")).unwrap();
+    let error = folder.freeze().unwrap_err();
+    assert_eq!(error.code(), "cannot");
+    assert!(error.to_string().contains("stock.csv: opening the extract"), "{error}");
+    assert!(text(freeze(&[], folder.dir.path(), &folder.path())).contains("none is declared"));
+    let twice = vec![config(CONFIG), config(CONFIG)];
+    assert!(text(freeze(&twice, folder.dir.path(), &folder.path())).contains("stock: declared twice"));
+
+    let folder = Folder::stock(&["midazolam;1;ccv;;;01-11-2026;1"]);
+    let of_use = Query::from_toml(
+        "query = { id = \"q\", version = 1, title = { nl = \"t\", en = \"t\" }, purpose = \"stock\", dataset = \"use\" }\n\
+         [[measure]]\nname = \"n\"\nrows = true\n",
+        &mut |_| Err(String::new()),
+    );
+    let error = folder.evaluate(&of_use.unwrap()).unwrap_err();
+    assert_eq!(error.code(), "cannot");
+    assert!(error.to_string().contains("holds no data set use"), "{error}");
+}
+
+#[test]
+fn the_report_accounts_for_every_row() {
+    let mut rows = vec!["midazolam;1;ccv;31-12-2027;;01-11-2026;1", "propofol;1;ccv;;;03-11-2026;1"];
+    rows.extend(vec!["midazolam;x;ccv;;;05-11-2026;1"; 30]);
+    let folder = Folder::stock(&rows);
+    let report = folder.report();
+    assert!(!report.complete);
+    let text = report.to_string();
+    for part in [
+        "rows: total 32 = used 2 + rejected 30",
+        "unit: piece, 2 rows, first in row 2",
+        "reference date: 2026-11-03",
+        "row 23, column `Voorraad`, value `x`: not a number",
+        "FAIL: incomplete: 30 rows rejected, at most 0 allowed",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert_eq!(text.matches("rejected: ").count(), 20);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["accounting"]["units"][0]["unit"], "piece");
+    assert_eq!(json["accounting"]["newest"], "2026-11-03");
+    assert_eq!(json["accounting"]["first_rejected"][0]["row"], 4);
+    assert!(!folder.path().exists(), "a check stores nothing");
+
+    let good = Folder::stock(&rows[..2]).report();
+    assert!(good.complete && good.to_string().ends_with("ok"), "{good}");
+    std::fs::remove_file(folder.dir.path().join("stock.csv")).unwrap();
+    let gone = folder.report();
+    assert!(gone.accounting.is_none() && gone.to_string().contains("FAIL: "), "{gone}");
+    assert!(
+        data_check(&folder.configs, folder.dir.path(), Some(samensom_protocol::query::Dataset::Use))
+            .is_empty()
+    );
+}
