@@ -14,6 +14,7 @@
 
 pub mod admission;
 pub mod codec;
+pub mod coordinator;
 pub mod crypto;
 pub mod error;
 pub mod ids;
@@ -29,3 +30,6 @@ pub mod rounds;
 pub mod secret;
 pub mod time;
 pub mod warrant;
+
+#[cfg(test)]
+mod testing;

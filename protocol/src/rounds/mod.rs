@@ -145,3 +145,6 @@ pub fn total_root(lanes: &[u64]) -> [u8; 32] {
         .collect();
     commit::root(&leaves)
 }
+
+#[cfg(test)]
+mod tests;

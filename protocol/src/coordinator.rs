@@ -1,0 +1,257 @@
+//! The coordinator's state machine: dispatch only. What a round checks and does stands in `rounds/`.
+//!
+//! It never fails on a message: it rejects and goes on without that node, or ends in a failure that says
+//! which round, how many were needed, how many there were. It holds no figure of a single hospital: every
+//! report stays masked, is spooled block by block and added once checked.
+
+mod closing;
+mod stages;
+
+use crate::codec::Text;
+use crate::crypto::keys::{Identity, Signed};
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, NodeId, SessionId};
+use crate::io::{Event, Failure, FailureCode, Input, Output, Peer};
+use crate::message::{Bound, EndBody, EndReason, Invited, Message, Round, Sealed};
+use crate::roster::Roster;
+use crate::time::Time;
+use crate::warrant::{SignedWarrant, Warrant};
+use rand_core::CryptoRng;
+use stages::Stage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Attempts of one session; nobody has contributed before the last.
+const MAX_ATTEMPTS: u16 = 6;
+
+/// What a session is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The coordinator's key.
+    pub identity: Arc<Identity>,
+    /// The roster.
+    pub roster: Arc<Roster>,
+    /// The verified warrant.
+    pub warrant: Arc<Warrant>,
+    /// The warrant as it travels.
+    pub signed: SignedWarrant,
+    /// Lock of its data set.
+    pub lock: Text<32>,
+    /// The slot.
+    pub slot: u64,
+    /// Who is there, with the announced incarnation, ascending.
+    pub invited: Vec<Invited>,
+    /// Survivors that bind this slot already.
+    pub bound: Option<Bound>,
+    /// Survivors of the newest earlier slot: taken up when an unchanged extract makes nodes refuse.
+    pub earlier: Option<Bound>,
+    /// Bad pairs of each node in earlier slots.
+    pub history: BTreeMap<NodeId, u32>,
+}
+
+/// LCG's side of one session.
+#[derive(Debug)]
+pub struct Coordinator {
+    setup: Setup,
+    attempt: u16,
+    stage: Stage,
+}
+
+/// How a round ended.
+pub(crate) enum Close {
+    /// The next stage.
+    Next(Stage, Vec<Output>),
+    /// The next attempt, without these nodes; bound to an earlier slot's survivors if given.
+    Again(Vec<NodeId>, Option<Bound>),
+    /// No sum.
+    Fail(Failure),
+}
+
+impl Coordinator {
+    /// A session that has not begun.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        Coordinator { setup, attempt: 0, stage: Stage::Created }
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        crate::rounds::offer::session_id(
+            &self.setup.warrant.hash(),
+            self.setup.slot,
+            crate::message::Pass::Value,
+        )
+    }
+
+    /// True when it is done or failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Done(_) | Stage::Failed)
+    }
+
+    /// The open attempt.
+    #[must_use]
+    pub fn sid(&self) -> Option<AttemptId> {
+        self.stage.sid()
+    }
+
+    /// Takes one input; returns the next state and what to do, in order.
+    pub fn step(mut self, input: Input, rng: &mut impl CryptoRng) -> (Coordinator, Vec<Output>) {
+        match input {
+            Input::Start(at) if matches!(self.stage, Stage::Created) => self.begin(at, rng),
+            Input::Frame { from: Peer::Node(from), bytes, at } => {
+                let (stage, mut outputs) = frame(self.stage, &self.setup, from, &bytes);
+                self.stage = stage;
+                self.advance(&mut outputs, false, at, rng);
+                (self, outputs)
+            }
+            Input::Recalled { node, block, bytes } => {
+                let (stage, mut outputs) = stages::on_recalled(self.stage, node, block, &bytes);
+                self.stage = stage;
+                // The round's clock is not needed to close it when everyone has answered.
+                let at = self.stage.opened_at();
+                self.advance(&mut outputs, false, at, rng);
+                (self, outputs)
+            }
+            Input::Lost(node) => {
+                self.stage.forget(node);
+                let (mut outputs, at) = (Vec::new(), self.stage.opened_at());
+                self.advance(&mut outputs, false, at, rng);
+                (self, outputs)
+            }
+            Input::Deadline { sid, round, at } => {
+                let due = self.stage.sid() == Some(sid) && self.stage.round() == Some(round);
+                let mut outputs = Vec::new();
+                self.advance(&mut outputs, due, at, rng);
+                (self, outputs)
+            }
+            // A node's inputs; the coordinator has no use for them.
+            Input::Start(_) | Input::Frame { .. } | Input::Measured { .. } | Input::Refused(_) => {
+                (self, Vec::new())
+            }
+        }
+    }
+
+    fn begin(mut self, at: Time, rng: &mut impl CryptoRng) -> (Coordinator, Vec<Output>) {
+        let mut outputs = Vec::new();
+        match stages::offer(&self.setup, self.attempt, at, rng) {
+            Ok((stage, opening)) => {
+                self.stage = stage;
+                outputs.extend(opening);
+            }
+            Err(failure) => self.fail(failure, None, &mut outputs),
+        }
+        (self, outputs)
+    }
+
+    /// Closes the open round if everyone answered or its deadline is over, and opens the next.
+    fn advance(&mut self, outputs: &mut Vec<Output>, mut due: bool, at: Time, rng: &mut impl CryptoRng) {
+        while due || self.stage.is_answered() {
+            due = false;
+            let sid = self.stage.sid();
+            let stage = std::mem::replace(&mut self.stage, Stage::Created);
+            match closing::close(stage, &self.setup, at) {
+                Close::Next(stage, opening) => {
+                    self.stage = stage;
+                    outputs.extend(opening);
+                }
+                Close::Again(without, bound) => {
+                    outputs.extend(
+                        sid.map(|sid| end(&self.setup, sid, &without, EndReason::LeftOut))
+                            .unwrap_or_default(),
+                    );
+                    self.again((&without, bound), sid, outputs, at, rng);
+                }
+                Close::Fail(failure) => self.fail(failure, sid, outputs),
+            }
+        }
+    }
+
+    /// The next attempt, while nobody has contributed.
+    fn again(
+        &mut self,
+        (without, bound): (&[NodeId], Option<Bound>),
+        sid: Option<AttemptId>,
+        outputs: &mut Vec<Output>,
+        at: Time,
+        rng: &mut impl CryptoRng,
+    ) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.setup.invited.retain(|invited| !without.contains(&invited.node));
+        if let Some(bound) = bound {
+            self.setup.invited.retain(|invited| bound.survivors.contains(&invited.node));
+            self.setup.bound = Some(bound);
+            self.setup.earlier = None;
+        }
+        let (present, needed) = (self.setup.invited.len(), self.setup.warrant.params().thresholds.quorum);
+        let short = self.setup.bound.as_ref().is_some_and(|bound| bound.survivors.len() != present);
+        if present < usize::from(needed) || short || self.attempt >= MAX_ATTEMPTS {
+            return self.fail(too_few(Round::Deposit, needed, present), sid, outputs);
+        }
+        match stages::offer(&self.setup, self.attempt, at, rng) {
+            Ok((stage, opening)) => {
+                self.stage = stage;
+                outputs.extend(opening);
+            }
+            Err(failure) => self.fail(failure, sid, outputs),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, sid: Option<AttemptId>, outputs: &mut Vec<Output>) {
+        let reason = match failure.code {
+            FailureCode::TooFew => EndReason::TooFew,
+            FailureCode::Fault | FailureCode::Unverified => EndReason::Fault,
+        };
+        let everyone: Vec<NodeId> = self.setup.invited.iter().map(|invited| invited.node).collect();
+        outputs.extend(sid.map(|sid| end(&self.setup, sid, &everyone, reason)).unwrap_or_default());
+        self.stage = Stage::Failed;
+        outputs.push(Output::Notify(Event::Failed(failure)));
+    }
+}
+
+/// END to these nodes.
+fn end(setup: &Setup, sid: AttemptId, nodes: &[NodeId], reason: EndReason) -> Vec<Output> {
+    let sealed = Sealed::new(&setup.identity, Signed::End, &EndBody { sid, reason });
+    let Some(bytes) = sealed.ok().and_then(|sealed| Message::End(sealed).to_frame().ok()) else {
+        return Vec::new();
+    };
+    nodes.iter().map(|node| Output::Send { to: Peer::Node(*node), bytes: bytes.clone() }).collect()
+}
+
+pub(crate) fn too_few(round: Round, needed: u16, present: usize) -> Failure {
+    let present = u16::try_from(present).unwrap_or(u16::MAX);
+    Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new() }
+}
+
+fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec<Output>) {
+    let reject = |stage: Stage, fault: Fault| (stage, vec![Output::Reject { from: Peer::Node(from), fault }]);
+    let message = match Message::from_frame(bytes) {
+        Ok(message) => message,
+        Err(malformed) => return reject(stage, malformed.into()),
+    };
+    match (message, stage) {
+        (Message::Refusal(sid), mut stage) if stage.sid() == Some(sid) => {
+            stage.forget(from);
+            (stage, Vec::new())
+        }
+        (Message::Deposit(deposit), Stage::Depositing(stage)) => {
+            stages::on_deposit(stage, from, deposit, bytes)
+        }
+        (Message::Ready(ready), Stage::Readying(stage)) => stages::on_ready(stage, from, ready, bytes),
+        (Message::Report(report), Stage::Contributing(stage)) => {
+            stages::on_report(stage, from, report, bytes)
+        }
+        (Message::ReportBlock(block), Stage::Contributing(stage)) => stages::on_block(stage, from, block),
+        (Message::Confirm(confirm), Stage::Confirming(stage)) => {
+            stages::on_confirm(stage, from, &confirm, bytes)
+        }
+        (Message::RevealR(reveal), Stage::RevealingR(stage)) => stages::on_reveal_r(stage, from, &reveal),
+        (Message::RevealB(reveal), Stage::RevealingB(stage)) => stages::on_reveal_b(stage, from, &reveal),
+        (Message::Alarm(alarm), Stage::Done(sid)) => stages::on_alarm(sid, setup, from, &alarm),
+        // An answer of a round that is over, or of an attempt that is: late means dropped.
+        (_, stage) => {
+            reject(stage, Fault::of(Check::A15, "a message of another round or attempt", vec![from]))
+        }
+    }
+}

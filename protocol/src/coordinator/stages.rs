@@ -1,0 +1,415 @@
+//! The coordinator's stages of one attempt, and what each does with an answer.
+
+use super::{Setup, too_few};
+use crate::codec::{Bytes, List};
+use crate::crypto::keys::Signed;
+use crate::error::{Check, Fault};
+use crate::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
+use crate::io::{Event, Failure, Output, Peer, Record};
+use crate::message::{
+    AlarmBody, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf, Report,
+    ReportBlock, Reveal, Round, SUITE, Sealed, WIRE_VERSION,
+};
+use crate::rounds::contribute::{Adder, Upload};
+use crate::rounds::offer::Facts;
+use crate::rounds::ready::Sections;
+use crate::rounds::reveal::Opening;
+use crate::rounds::{confirm, deposit, ready};
+use crate::time::Time;
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What every stage of an attempt holds.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub facts: Facts,
+    pub round: Round,
+    pub opened_at: Time,
+    /// Nodes whose answer is waited for.
+    pub waiting: BTreeSet<NodeId>,
+    /// How many were asked.
+    pub expected: u16,
+}
+
+/// Where a session stands.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Created,
+    Depositing(Box<Depositing>),
+    Readying(Box<Readying>),
+    Contributing(Box<Contributing>),
+    Confirming(Box<Confirming>),
+    RevealingR(Box<Revealing>),
+    RevealingB(Box<Revealing>),
+    Done(AttemptId),
+    Failed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Depositing {
+    pub open: Open,
+    pub deposits: BTreeMap<NodeId, Deposit>,
+}
+
+/// The cohort and what it was told.
+#[derive(Debug)]
+pub(crate) struct Cohort {
+    pub deposits: BTreeMap<NodeId, Deposit>,
+    pub sections: Sections,
+    pub dealt: Vec<Dealt>,
+    pub start: StartHash,
+}
+
+#[derive(Debug)]
+pub(crate) struct Readying {
+    pub open: Open,
+    pub cohort: Cohort,
+    pub readies: BTreeMap<NodeId, ReadyOf>,
+    pub unusable: BTreeMap<NodeId, u16>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Contributing {
+    pub open: Open,
+    pub cohort: Cohort,
+    pub go: GoHash,
+    pub uploads: BTreeMap<NodeId, Upload>,
+    /// Reports that are whole and checked, waiting to be added.
+    pub checked: BTreeMap<NodeId, Counted>,
+    pub counted: BTreeMap<NodeId, Counted>,
+    pub adder: Adder,
+}
+
+#[derive(Debug)]
+pub(crate) struct Confirming {
+    pub open: Open,
+    pub cohort: Cohort,
+    pub go: GoHash,
+    pub survivors: Vec<Counted>,
+    pub freeze: FreezeHash,
+    pub lanes: Vec<u64>,
+    pub confirmations: BTreeMap<NodeId, Confirmation>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Revealing {
+    pub open: Open,
+    pub cohort: Cohort,
+    pub go: GoHash,
+    pub survivors: Vec<Counted>,
+    pub freeze: FreezeHash,
+    pub lanes: Vec<u64>,
+    pub confirmations: Vec<Confirmation>,
+    pub dropouts: Vec<NodeId>,
+    pub opening: Opening,
+    /// The dropouts' opened r, once round R is closed.
+    pub r: Option<Opening>,
+}
+
+impl Stage {
+    fn open(&self) -> Option<&Open> {
+        match self {
+            Stage::Created | Stage::Done(_) | Stage::Failed => None,
+            Stage::Depositing(stage) => Some(&stage.open),
+            Stage::Readying(stage) => Some(&stage.open),
+            Stage::Contributing(stage) => Some(&stage.open),
+            Stage::Confirming(stage) => Some(&stage.open),
+            Stage::RevealingR(stage) | Stage::RevealingB(stage) => Some(&stage.open),
+        }
+    }
+    fn open_mut(&mut self) -> Option<&mut Open> {
+        match self {
+            Stage::Created | Stage::Done(_) | Stage::Failed => None,
+            Stage::Depositing(stage) => Some(&mut stage.open),
+            Stage::Readying(stage) => Some(&mut stage.open),
+            Stage::Contributing(stage) => Some(&mut stage.open),
+            Stage::Confirming(stage) => Some(&mut stage.open),
+            Stage::RevealingR(stage) | Stage::RevealingB(stage) => Some(&mut stage.open),
+        }
+    }
+    pub(crate) fn sid(&self) -> Option<AttemptId> {
+        self.open().map(|open| open.facts.sid)
+    }
+    pub(crate) fn round(&self) -> Option<Round> {
+        self.open().map(|open| open.round)
+    }
+    pub(crate) fn opened_at(&self) -> Time {
+        self.open().map_or(Time(0), |open| open.opened_at)
+    }
+    /// A node refused or its link is gone: it is not waited for. A checked report still counts.
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        if let Stage::Contributing(stage) = self {
+            if stage.checked.contains_key(&node) {
+                return;
+            }
+            stage.uploads.remove(&node);
+        }
+        if let Some(open) = self.open_mut() {
+            open.waiting.remove(&node);
+        }
+    }
+    /// True when nobody is waited for any more, or enough shares are there.
+    pub(crate) fn is_answered(&self) -> bool {
+        let nobody = self.open().is_some_and(|open| open.waiting.is_empty());
+        match self {
+            Stage::RevealingR(stage) | Stage::RevealingB(stage) => {
+                nobody || stage.opening.is_complete(stage.open.facts.params().thresholds.shares)
+            }
+            _ => nobody,
+        }
+    }
+}
+
+impl Open {
+    fn answered(&mut self, node: NodeId) -> Output {
+        self.waiting.remove(&node);
+        let waiting = u16::try_from(self.waiting.len()).unwrap_or(u16::MAX);
+        let present = self.expected.saturating_sub(waiting);
+        Output::Notify(Event::Answered { round: self.round, present, expected: self.expected })
+    }
+
+    /// Opens a round towards `nodes`: the record, the frames, the deadline.
+    pub(crate) fn next(
+        facts: Facts,
+        round: Round,
+        attempt: u16,
+        nodes: &[NodeId],
+        (at, ms): (Time, u32),
+    ) -> (Open, Vec<Output>) {
+        let sid = facts.sid;
+        let expected = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
+        let open = Open { facts, round, opened_at: at, waiting: nodes.iter().copied().collect(), expected };
+        let outputs = vec![
+            Output::Notify(Event::Opened { sid, attempt, round, expected }),
+            Output::Arm { sid, round, at: at.plus_ms(u64::from(ms)) },
+        ];
+        (open, outputs)
+    }
+}
+
+/// Row 0: a new header, its record, and an offer to everyone invited.
+pub(crate) fn offer(
+    setup: &Setup,
+    attempt: u16,
+    at: Time,
+    rng: &mut impl CryptoRng,
+) -> Result<(Stage, Vec<Output>), Failure> {
+    let params = setup.warrant.params();
+    let refused = || too_few(Round::Deposit, params.thresholds.quorum, setup.invited.len());
+    let mut nonce = Bytes([0; 32]);
+    rng.fill_bytes(&mut nonce.0);
+    let header = Header {
+        wire: WIRE_VERSION,
+        suite: SUITE,
+        coordinator: setup.identity.public(),
+        warrant: setup.warrant.hash(),
+        roster: setup.roster.hash(),
+        lock: setup.lock.clone(),
+        slot: setup.slot,
+        pass: Pass::Value,
+        attempt,
+        nonce,
+        deadlines: params.deadlines,
+        invited: List::new(setup.invited.clone()).map_err(|_| refused())?,
+        bound: setup.bound.clone(),
+    };
+    let header = Sealed::new(&setup.identity, Signed::Header, &header).map_err(|_| refused())?;
+    let facts = Facts::new(&header.body, Arc::clone(&setup.roster), Arc::clone(&setup.warrant));
+    let facts = facts.map_err(|_| refused())?;
+    let offer = Message::Offer(Offer { header, warrant: setup.signed.clone() });
+    let bytes = offer.to_frame().map_err(|_| refused())?;
+    let nodes: Vec<NodeId> = setup.invited.iter().map(|invited: &Invited| invited.node).collect();
+    let mut outputs = vec![sent(facts.sid, Round::Deposit, &bytes)];
+    let send = |node: &NodeId| Output::Send { to: Peer::Node(*node), bytes: bytes.clone() };
+    outputs.extend(nodes.iter().map(send));
+    let deadline = (at, params.deadlines.deposit_ms);
+    let (open, opening) = Open::next(facts, Round::Deposit, attempt, &nodes, deadline);
+    outputs.extend(opening);
+    Ok((Stage::Depositing(Box::new(Depositing { open, deposits: BTreeMap::new() })), outputs))
+}
+
+pub(crate) fn sent(sid: AttemptId, round: Round, bytes: &[u8]) -> Output {
+    Output::Persist(Record::Sent { sid, round, bytes: bytes.to_vec() })
+}
+
+fn received(open: &Open, node: NodeId, bytes: &[u8]) -> Output {
+    let (sid, round) = (open.facts.sid, open.round);
+    Output::Persist(Record::Received { sid, node, round, bytes: bytes.to_vec() })
+}
+
+fn reject(stage: Stage, from: NodeId, fault: Fault) -> (Stage, Vec<Output>) {
+    (stage, vec![Output::Reject { from: Peer::Node(from), fault }])
+}
+
+fn not_asked(from: NodeId) -> Fault {
+    Fault::of(Check::A01, "an answer of a node that was not asked, or that answered", vec![from])
+}
+
+pub(crate) fn on_deposit(
+    mut stage: Box<Depositing>,
+    from: NodeId,
+    deposit: Deposit,
+    bytes: &[u8],
+) -> (Stage, Vec<Output>) {
+    if !stage.open.waiting.contains(&from) {
+        return reject(Stage::Depositing(stage), from, not_asked(from));
+    }
+    match deposit::read(&deposit, &stage.open.facts, from) {
+        Err(fault) => reject(Stage::Depositing(stage), from, fault),
+        Ok(_) => {
+            let outputs = vec![received(&stage.open, from, bytes), stage.open.answered(from)];
+            stage.deposits.insert(from, deposit);
+            (Stage::Depositing(stage), outputs)
+        }
+    }
+}
+
+pub(crate) fn on_ready(
+    mut stage: Box<Readying>,
+    from: NodeId,
+    sealed: Sealed<4096>,
+    bytes: &[u8],
+) -> (Stage, Vec<Output>) {
+    if !stage.open.waiting.contains(&from) {
+        return reject(Stage::Readying(stage), from, not_asked(from));
+    }
+    match ready::read_ready(&sealed, &stage.open.facts, &stage.cohort.start, from) {
+        Err(fault) => reject(Stage::Readying(stage), from, fault),
+        Ok(body) => {
+            let outputs = vec![received(&stage.open, from, bytes), stage.open.answered(from)];
+            for dealer in body.unusable.iter().filter(|dealer| stage.cohort.deposits.contains_key(dealer)) {
+                let listed = stage.unusable.entry(*dealer).or_default();
+                *listed = listed.saturating_add(1);
+            }
+            stage.readies.insert(from, ReadyOf { node: from, ready: sealed });
+            (Stage::Readying(stage), outputs)
+        }
+    }
+}
+
+pub(crate) fn on_report(
+    mut stage: Box<Contributing>,
+    from: NodeId,
+    report: Report,
+    bytes: &[u8],
+) -> (Stage, Vec<Output>) {
+    let open = stage.open.waiting.contains(&from);
+    if !open || stage.uploads.contains_key(&from) || stage.checked.contains_key(&from) {
+        return reject(Stage::Contributing(stage), from, not_asked(from));
+    }
+    match Upload::open(report, &stage.open.facts, &stage.go, from) {
+        Err(fault) => reject(Stage::Contributing(stage), from, fault),
+        Ok(upload) => {
+            let outputs = vec![received(&stage.open, from, bytes)];
+            stage.uploads.insert(from, upload);
+            (Stage::Contributing(stage), outputs)
+        }
+    }
+}
+
+/// A block is spooled as it comes; the last one of a good report asks for all of them back, to be added.
+pub(crate) fn on_block(
+    mut stage: Box<Contributing>,
+    from: NodeId,
+    block: ReportBlock,
+) -> (Stage, Vec<Output>) {
+    let this = block.sid == stage.open.facts.sid;
+    let Some(mut upload) = stage.uploads.remove(&from).filter(|_| this) else {
+        return reject(Stage::Contributing(stage), from, not_asked(from));
+    };
+    match upload.block(block.index, &block.bytes, &stage.open.facts, from) {
+        Err(fault) => {
+            // Its report can never be what it signed: nobody waits for it.
+            stage.open.waiting.remove(&from);
+            reject(Stage::Contributing(stage), from, fault)
+        }
+        Ok(last) => {
+            let mut outputs =
+                vec![Output::Spool { node: from, block: block.index, bytes: block.bytes.to_vec() }];
+            if last {
+                let (head, signature) = (upload.head, upload.sealed.body.signature);
+                let counted =
+                    Counted { node: from, report: head.report, ledger_seq: head.ledger_seq, signature };
+                stage.checked.insert(from, counted);
+                outputs.push(Output::Recall { node: from });
+            } else {
+                stage.uploads.insert(from, upload);
+            }
+            (Stage::Contributing(stage), outputs)
+        }
+    }
+}
+
+pub(crate) fn on_recalled(stage: Stage, node: NodeId, block: u32, bytes: &[u8]) -> (Stage, Vec<Output>) {
+    let Stage::Contributing(mut stage) = stage else { return (stage, Vec::new()) };
+    let Some(counted) = stage.checked.get(&node).copied().filter(|_| !stage.counted.contains_key(&node))
+    else {
+        return (Stage::Contributing(stage), Vec::new());
+    };
+    stage.adder.add(block, bytes);
+    let last = block.saturating_add(1) >= stage.open.facts.params().blocks();
+    let mut outputs = Vec::new();
+    if last {
+        stage.counted.insert(node, counted);
+        outputs.push(stage.open.answered(node));
+    }
+    (Stage::Contributing(stage), outputs)
+}
+
+pub(crate) fn on_confirm(
+    mut stage: Box<Confirming>,
+    from: NodeId,
+    sealed: &Sealed<128>,
+    bytes: &[u8],
+) -> (Stage, Vec<Output>) {
+    if !stage.open.waiting.contains(&from) {
+        return reject(Stage::Confirming(stage), from, not_asked(from));
+    }
+    match confirm::read(sealed, &stage.open.facts, &stage.freeze, from) {
+        Err(fault) => reject(Stage::Confirming(stage), from, fault),
+        Ok(confirmation) => {
+            let outputs = vec![received(&stage.open, from, bytes), stage.open.answered(from)];
+            stage.confirmations.insert(from, confirmation);
+            (Stage::Confirming(stage), outputs)
+        }
+    }
+}
+
+fn on_reveal(stage: &mut Revealing, from: NodeId, reveal: &Reveal) -> Vec<Output> {
+    if !stage.open.waiting.contains(&from) {
+        return vec![Output::Reject { from: Peer::Node(from), fault: not_asked(from) }];
+    }
+    let deposits = &stage.cohort.deposits;
+    let taken = stage.opening.take(reveal, &stage.open.facts, &stage.freeze, deposits, from);
+    let mut outputs = vec![stage.open.answered(from)];
+    outputs.extend(taken.err().map(|fault| Output::Reject { from: Peer::Node(from), fault }));
+    outputs
+}
+
+pub(crate) fn on_reveal_r(mut stage: Box<Revealing>, from: NodeId, reveal: &Reveal) -> (Stage, Vec<Output>) {
+    let outputs = on_reveal(&mut stage, from, reveal);
+    (Stage::RevealingR(stage), outputs)
+}
+
+pub(crate) fn on_reveal_b(mut stage: Box<Revealing>, from: NodeId, reveal: &Reveal) -> (Stage, Vec<Output>) {
+    let outputs = on_reveal(&mut stage, from, reveal);
+    (Stage::RevealingB(stage), outputs)
+}
+
+pub(crate) fn on_alarm(
+    sid: AttemptId,
+    setup: &Setup,
+    from: NodeId,
+    alarm: &Sealed<128>,
+) -> (Stage, Vec<Output>) {
+    let key = setup.roster.member(from).map(|member| &member.key);
+    let body: Option<AlarmBody> = key.and_then(|key| alarm.open(key, Signed::Alarm));
+    match body.filter(|body| body.sid == sid) {
+        Some(body) => {
+            let alarmed = Event::Alarmed { node: from, sid: body.sid };
+            (Stage::Done(sid), vec![Output::Notify(alarmed)])
+        }
+        None => reject(Stage::Done(sid), from, not_asked(from)),
+    }
+}

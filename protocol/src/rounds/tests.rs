@@ -1,0 +1,131 @@
+//! The rounds in memory: honest sessions, drop-outs, slots.
+
+use crate::ids::NodeId;
+use crate::io::{FailureCode, Record};
+use crate::message::Round;
+use crate::testing::{Silence, World};
+
+/// Frames a node sends in a session: deposit, ready, report, block, confirm, (R), B.
+const BEFORE_READY: usize = 1;
+const BEFORE_REPORT: usize = 2;
+const BEFORE_CONFIRM: usize = 4;
+
+fn silent(nodes: impl IntoIterator<Item = u16>, after: usize) -> Silence {
+    nodes.into_iter().map(|node| (node, after)).collect()
+}
+
+#[test]
+fn everyone_there_gives_the_exact_sum() {
+    for n in (3..=9).chain([69]) {
+        let mut world = World::new(n, u64::from(n));
+        let sum = world.run(&Silence::new()).unwrap();
+        assert_eq!(sum.survivors.len(), usize::from(n));
+        let totals = world.totals(&sum);
+        println!("n = {n}: {totals:?}");
+        assert_eq!(totals, world.clear(&sum.survivors));
+        assert_eq!(world.verified.len(), usize::from(n), "{:?}", world.faults);
+        assert!(world.faults.is_empty(), "{:?}", world.faults);
+    }
+}
+
+#[test]
+fn up_to_23_of_69_may_vanish_before_the_certificate() {
+    let mut world = World::new(69, 1);
+    let sum = world.run(&silent(10..33, BEFORE_REPORT)).unwrap();
+    assert_eq!((sum.survivors.len(), sum.dropped.len(), sum.attempt), (46, 23, 0));
+    assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
+    assert_eq!(world.verified.len(), 46, "{:?}", world.faults);
+
+    let mut world = World::new(69, 2);
+    let failure = world.run(&silent(10..34, BEFORE_REPORT)).unwrap_err();
+    assert_eq!((failure.code, failure.round), (FailureCode::TooFew, Round::Contribute));
+    assert_eq!((failure.needed, failure.present), (46, 45));
+}
+
+#[test]
+fn after_the_certificate_a_threshold_of_shares_is_enough() {
+    // n = 9: q = 6, t_s = 5; after CONFIRM four may vanish.
+    let mut world = World::new(9, 1);
+    let sum = world.run(&silent(1..5, BEFORE_CONFIRM + 1)).unwrap();
+    assert_eq!(sum.survivors.len(), 9);
+    assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
+
+    let mut world = World::new(9, 2);
+    let failure = world.run(&silent(1..6, BEFORE_CONFIRM + 1)).unwrap_err();
+    assert_eq!((failure.round, failure.needed, failure.present), (Round::Result, 5, 4));
+}
+
+#[test]
+fn whoever_vanishes_before_ready_costs_an_attempt() {
+    let mut world = World::new(9, 1);
+    let sum = world.run(&silent([2, 3], BEFORE_READY)).unwrap();
+    assert_eq!((sum.attempt, sum.survivors.len()), (1, 7));
+    assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
+}
+
+#[test]
+fn spent_confirmed_and_released_are_recorded_in_order() {
+    let mut world = World::new(5, 1);
+    world.run(&Silence::new()).unwrap();
+    let kinds: Vec<&str> = world.records[&NodeId(1)]
+        .iter()
+        .map(|record| match record {
+            Record::Frozen { .. } => "frozen",
+            Record::Spent { .. } => "spent",
+            Record::Confirmed { .. } => "confirmed",
+            Record::Certified { .. } => "certified",
+            Record::Released { .. } => "released",
+            Record::Filed { .. } => "filed",
+            _ => "the coordinator's",
+        })
+        .collect();
+    assert_eq!(kinds, ["frozen", "spent", "confirmed", "certified", "released", "filed"]);
+}
+
+#[test]
+fn a_second_session_in_the_slot_is_over_the_same_survivors_or_not_at_all() {
+    let mut world = World::new(9, 1);
+    let first = world.run(&silent([9], BEFORE_REPORT)).unwrap();
+    world.start_node(NodeId(9));
+    let second = world.run(&Silence::new()).unwrap();
+    assert_eq!(first.survivors, second.survivors);
+    assert_ne!(first.sid, second.sid);
+
+    // A coordinator that forgets the binding set finds nobody.
+    let bound = world.bound.take();
+    let failure = world.run(&Silence::new()).unwrap_err();
+    assert_eq!((failure.round, failure.present), (Round::Deposit, 0), "{:?}", world.faults);
+    assert!(world.faults.iter().filter(|fault| fault.contains("A03")).count() >= 7, "{:?}", world.faults);
+
+    // One of the bound ones is away: no sum.
+    world.bound = bound;
+    let failure = world.run(&silent([1], BEFORE_REPORT)).unwrap_err();
+    assert_eq!((failure.needed, failure.present), (8, 7));
+}
+
+#[test]
+fn a_new_slot_is_free_where_extracts_changed_and_bound_where_they_did_not() {
+    let mut world = World::new(9, 1);
+    let first = world.run(&silent([9], BEFORE_REPORT)).unwrap();
+    world.start_node(NodeId(9));
+    world.now = world.now.plus_ms(72_000_000);
+    let unchanged = world.run(&Silence::new()).unwrap();
+    assert_eq!(unchanged.survivors, first.survivors, "unchanged rows are bound");
+
+    world.now = world.now.plus_ms(72_000_000);
+    world.extract.values_mut().for_each(|version| *version += 1);
+    let changed = world.run(&Silence::new()).unwrap();
+    assert_eq!(changed.survivors.len(), 9);
+}
+
+#[test]
+fn a_restart_after_contribution_closes_the_slot_for_that_node() {
+    let mut world = World::new(9, 1);
+    let failure = world.run(&silent(1..=4, BEFORE_CONFIRM)).unwrap_err();
+    assert_eq!(failure.round, Round::Confirm);
+    for id in 1..=9 {
+        world.start_node(NodeId(id));
+    }
+    let failure = world.run(&Silence::new()).unwrap_err();
+    assert_eq!((failure.round, failure.present), (Round::Deposit, 0), "{:?}", world.faults);
+}
