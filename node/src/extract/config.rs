@@ -25,8 +25,11 @@ const KEYS: [&str; 10] = [
 ];
 const LATER: [&str; 2] = ["unit_table", "max_age"];
 const DEMO_ONLY: [&str; 2] = ["hospital", "split"];
-const PRICE: [&str; 8] = ["price", "prijs", "cost", "kosten", "bedrag", "tarief", "euro", "omzet"];
-const PATIENT: [&str; 7] = ["patient", "patiënt", "person", "persoon", "burgerservice", "geboorte", "birth"];
+// Anywhere in a name, and as a word of its own: `Kostenplaats` and `Neurologie` are no prices.
+const PRICE: [&str; 5] = ["price", "prijs", "bedrag", "tarief", "omzet"];
+const PRICE_WORDS: [&str; 6] = ["eur", "euro", "euros", "cost", "costs", "kosten"];
+const PATIENT: [&str; 6] = ["patient", "patiënt", "persoonsn", "burgerservice", "geboorte", "birth"];
+const PATIENT_WORDS: [&str; 3] = ["bsn", "person", "persoon"];
 
 /// How one data set is read from one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,10 +259,10 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
 fn forbidden(name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let word = |wanted: &str| lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == wanted);
-    let kind = if has(&PRICE) || word("eur") {
+    let word = |words: &[&str]| lower.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
+    let kind = if has(&PRICE) || word(&PRICE_WORDS) {
         "a price"
-    } else if has(&PATIENT) || word("bsn") {
+    } else if has(&PATIENT) || word(&PATIENT_WORDS) {
         "a patient's column"
     } else {
         return None;

@@ -139,7 +139,7 @@ impl Draft {
         connection.execute_batch("COMMIT").map_err(&writing)?;
         connection.close().map_err(|(_, error)| writing(error))?;
         let durable = || -> io::Result<()> {
-            File::open(&temporary)?.sync_all()?;
+            OpenOptions::new().write(true).open(&temporary)?.sync_all()?;
             fs::rename(&temporary, &path)?;
             sync_folder(&path)
         };

@@ -35,6 +35,8 @@ fn config_errors_point_at_the_line_and_the_nearest_key() {
         ("kind = \"Soort\"", "patient = \"P\"", &["line 12", "looks like a patient's column"]),
         ("\"Plaats\"", "\"Inkoopprijs (EUR)\"", &["line 14", "looks like a price"]),
         ("\"Plaats\"", "\"Patiëntnummer\"", &["line 14", "looks like a patient's column"]),
+        ("\"Plaats\"", "\"Waarde in euro\"", &["line 14", "looks like a price"]),
+        ("\"Plaats\"", "\"person_id\"", &["line 14", "looks like a patient's column"]),
         ("\"Plaats\"", "\"BSN\"", &["line 14", "looks like a patient's column"]),
     ] {
         assert!(CONFIG.contains(from), "{from}");
@@ -42,6 +44,13 @@ fn config_errors_point_at_the_line_and_the_nearest_key() {
         for part in wanted {
             assert!(error.contains(part), "{from} -> {to}\n{error}\nwanted {part}");
         }
+    }
+}
+
+#[test]
+fn columns_that_only_sound_like_a_price_are_read() {
+    for name in ["Kostenplaats", "Neurologie", "Leverancier", "Kleur"] {
+        assert!(toml::from_str::<ExtractConfig>(&CONFIG.replace("Plaats", name)).is_ok(), "{name}");
     }
 }
 
