@@ -33,7 +33,8 @@ pub use table::{Row, Value, table};
 pub use units::Unit;
 
 use crate::codec::{List, Malformed, Text, decode, encode};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Version of the language that this program writes and reads.
 const LANGUAGE: u16 = 1;
@@ -99,8 +100,9 @@ impl Dimension {
     }
 }
 
-/// A definition of what may be summed.
+/// A definition of what may be summed. Decoding it, also inside another message, checks all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Query {
     language: u16,
     id: Text<64>,
@@ -134,7 +136,7 @@ impl Query {
     /// # Errors
     /// `Malformed` for bytes that are not the canonical form, else as [`Query::from_toml`] without a line.
     pub fn from_canonical(bytes: &[u8]) -> Result<Query, QueryError> {
-        let query: Query = decode(bytes).map_err(|error| malformed(&error))?;
+        let Unchecked(query) = decode(bytes).map_err(|error| malformed(&error))?;
         check::query(&query)?;
         Ok(query)
     }
@@ -225,6 +227,36 @@ impl Query {
     #[must_use]
     pub fn describe_nl(&self) -> String {
         describe::in_dutch(self)
+    }
+}
+
+impl Serialize for Query {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        // The derived function of the same name, which serde's `remote` makes an inherent one.
+        Query::serialize(self, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Query {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let query = Query::deserialize(d)?;
+        check::query(&query).map_err(D::Error::custom)?;
+        Ok(query)
+    }
+}
+
+/// A query as decoded, so that [`Query::from_canonical`] can say what is wrong with it.
+struct Unchecked(Query);
+
+impl Serialize for Unchecked {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        Query::serialize(&self.0, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unchecked {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Query::deserialize(d).map(Unchecked)
     }
 }
 

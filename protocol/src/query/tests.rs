@@ -150,11 +150,15 @@ fn another_meaning_has_another_identity() {
 fn canonical_form_reads_back_and_is_checked_again() {
     let query = read(CCV).unwrap();
     assert_eq!(Query::from_canonical(&query.canonical().unwrap()).unwrap(), query);
+    let nested = [&query.canonical().unwrap()[..], &[7]].concat();
+    assert_eq!(crate::codec::decode::<(Query, u8)>(&nested).unwrap(), (query.clone(), 7));
 
     let lie = |change: &dyn Fn(&mut Query)| {
         let mut query = query.clone();
         change(&mut query);
         let bytes = crate::codec::encode(&query).unwrap();
+        let nested = [&bytes[..], &[7]].concat();
+        assert!(crate::codec::decode::<(Query, u8)>(&nested).is_err(), "inside another message");
         Query::from_canonical(&bytes).unwrap_err().to_string()
     };
     let twice = lie(&|query| query.dimensions = List::new(vec![query.dimensions[0].clone(); 2]).unwrap());
