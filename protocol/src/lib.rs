@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 pub mod admission;
+pub mod bundle;
 pub mod codec;
 pub mod coordinator;
 pub mod crypto;

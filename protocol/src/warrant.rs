@@ -118,6 +118,14 @@ impl SignedWarrant {
             Check::A03,
             "the warrant's floor is below query or rules",
         )?;
+        let counts = |measure: &crate::query::Measure| {
+            matches!(measure.kind(), crate::query::MeasureKind::Hospitals { .. })
+        };
+        Fault::unless(
+            body.floor_hospitals == 0 || query.measures().iter().any(counts),
+            Check::A03,
+            "a floor needs a `hospitals` measure to be held against",
+        )?;
         Fault::unless(
             roster.lock_of(query.dataset().name()).is_some(),
             Check::A03,

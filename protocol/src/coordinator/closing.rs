@@ -87,7 +87,8 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let start = start_hash(&open.facts.sid, &dealt);
     let body = StartBody { sid: open.facts.sid, cohort: List::new(dealt.clone()).during(round)? };
     let body = Sealed::new(&setup.identity, Signed::Start, &body).during(round)?;
-    let mut outputs = vec![sent(open.facts.sid, Round::Ready, &body.body)];
+    let bare = Message::Start(Start { body: body.clone(), dealers: List::default() });
+    let mut outputs = vec![sent(open.facts.sid, Round::Ready, &bare.to_frame().during(round)?)];
     let nodes: Vec<NodeId> = deposits.keys().copied().collect();
     for node in &nodes {
         let position = open.facts.position(*node).unwrap_or(0);

@@ -29,7 +29,7 @@ pub use expr::{Aggregate, Compare, Expr, MAX_DEPTH, MAX_TERMS, MAX_TEXT, Scope, 
 pub use layout::{Layout, MAX_CELLS};
 pub use logic::{Operand, Scalar};
 pub use measure::{Derive, MAX_MEASURES, MAX_NAME, Measure, MeasureKind};
-pub use table::{Row, Value, table};
+pub use table::{Row, Value, table, table_with_floor};
 pub use units::Unit;
 
 use crate::codec::{List, Malformed, Text, decode, encode};

@@ -48,9 +48,15 @@ pub struct Row {
 }
 
 /// The national table of the opened cells, in the order of the layout, derived figures after the measures
-/// of their cell. Floors are applied. Empty when `opened` is not one value per cell.
+/// of their cell. The query's own floor is applied. Empty when `opened` is not one value per cell.
 #[must_use]
 pub fn table(query: &Query, opened: &[i128]) -> Vec<Row> {
+    table_with_floor(query, opened, query.floor_hospitals())
+}
+
+/// As [`table`], with the floor that roster, warrant and members give.
+#[must_use]
+pub fn table_with_floor(query: &Query, opened: &[i128], floor: u16) -> Vec<Row> {
     let layout = query.layout();
     if usize::try_from(layout.cells()) != Ok(opened.len()) || opened.is_empty() {
         return Vec::new();
@@ -58,7 +64,7 @@ pub fn table(query: &Query, opened: &[i128]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, cell) in opened.chunks(layout.measures()).enumerate() {
         let labels = labels(query, &layout, index);
-        let suppressed = below_floor(query, cell);
+        let suppressed = below_floor(query, cell, floor);
         let shown = |value| if suppressed { Value::Suppressed } else { value };
         for (measure, mantissa) in query.measures().iter().zip(cell) {
             rows.push(Row {
@@ -94,8 +100,8 @@ fn labels(query: &Query, layout: &Layout, index: usize) -> Vec<(String, String)>
         .collect()
 }
 
-fn below_floor(query: &Query, cell: &[i128]) -> bool {
-    let floor = i128::from(query.floor_hospitals());
+fn below_floor(query: &Query, cell: &[i128], floor: u16) -> bool {
+    let floor = i128::from(floor);
     query
         .measures()
         .iter()

@@ -60,6 +60,9 @@ pub fn check(
     a12(ascending(survivors.iter().map(|one| &one.node)), "survivor ids do not ascend")?;
     a12(survivors.iter().all(|one| cohort.held.contains_key(&one.node)), "a survivor is not in the cohort")?;
     a12(survivors.len() >= usize::from(facts.params().thresholds.quorum), "the survivors are below q")?;
+    let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
+    let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
+    a12(survivors.len() >= floor, "the survivors are below the floor")?;
     Fault::unless(
         facts.header.bound.is_none() || survivors.len() == facts.header.invited.len(),
         Check::A14,
