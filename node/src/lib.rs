@@ -1,3 +1,6 @@
-//! placeholder
+//! The hospital's agent.
+#![deny(missing_docs)]
 
 pub mod extract;
+pub mod link;
+pub mod tls;

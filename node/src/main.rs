@@ -1,1 +1,3 @@
+//! The hospital's agent: see the library.
+
 fn main() {}
