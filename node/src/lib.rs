@@ -2,5 +2,6 @@
 #![deny(missing_docs)]
 
 pub mod extract;
+pub mod ledger;
 pub mod link;
 pub mod tls;

@@ -106,7 +106,7 @@ async fn a_frame_that_is_too_long_is_refused_before_it_comes() {
     });
     let mut link = link(&address, 2).await.unwrap();
     link.sender().send(vec![1]).await.unwrap();
-    let refused = link.recv().await.unwrap_err();
+    let refused = tokio::time::timeout(Duration::from_secs(1), link.recv()).await.unwrap().unwrap_err();
     assert!(matches!(refused, LinkError::TooLong(2_097_154)), "{refused}");
     assert!(matches!(link.recv().await, Err(LinkError::Lost(_))));
     drop(link);
