@@ -1,0 +1,112 @@
+//! Table `session`: runs of a warrant and how they ended.
+
+use super::{Store, damaged, ms, signed, unsigned};
+use crate::error::Error;
+use rusqlite::{OptionalExtension, params};
+use samensom_protocol::ids::{SessionId, WarrantHash};
+use samensom_protocol::io::Failure;
+use samensom_protocol::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// How far a session is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    /// Not ended, or the program ended before it.
+    Running,
+    /// There is a result.
+    Done,
+    /// There is none.
+    Failed(Failure),
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Identity.
+    pub session: SessionId,
+    /// What runs.
+    pub warrant: WarrantHash,
+    /// Slot of the lock.
+    pub slot: u64,
+    /// The last start.
+    pub started_at: Time,
+    /// How far it is.
+    pub state: SessionState,
+}
+
+impl Store {
+    /// Notes the start of a session; one that failed before in the same slot starts again.
+    ///
+    /// # Errors
+    /// When it has a result already.
+    pub fn start_session(
+        &self,
+        session: &SessionId,
+        warrant: &WarrantHash,
+        slot: u64,
+        at: Time,
+    ) -> Result<(), Error> {
+        self.write(|tx| {
+            let started = tx.execute(
+                "/* start_session */ INSERT INTO session (session, warrant, slot, started_at, state)
+                 VALUES (?1, ?2, ?3, ?4, 'running')
+                 ON CONFLICT (session) DO UPDATE SET started_at = ?4, state = 'running', failure = NULL
+                 WHERE state <> 'done'",
+                params![session.0, warrant.0, signed(slot), ms(at)],
+            )?;
+            if started == 1 {
+                return Ok(());
+            }
+            Err(Error::session("this warrant has a result in this slot already")
+                .place(format!("session {session}"))
+                .remedy(format!("see `samensom result show {session}`, or wait for the next slot")))
+        })
+    }
+
+    /// Notes that a session ended, with a failure or with the result that `put_result` keeps.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn end_session(&self, session: &SessionId, failure: Option<&Failure>) -> Result<(), Error> {
+        let json = failure.map(serde_json::to_string).transpose().map_err(|why| damaged("session", &why))?;
+        self.write(|tx| {
+            tx.execute(
+                "/* end_session */ UPDATE session
+                 SET state = CASE WHEN ?2 IS NULL THEN 'done' ELSE 'failed' END, failure = ?2
+                 WHERE session = ?1",
+                params![session.0, json],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// A session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn session(&self, session: &SessionId) -> Result<Option<SessionRow>, Error> {
+        let row = self
+            .db()
+            .query_row(
+                "/* session */ SELECT warrant, slot, started_at, state, failure FROM session
+                 WHERE session = ?1",
+                [session.0],
+                |row| {
+                    let state: (String, Option<String>) = (row.get(3)?, row.get(4)?);
+                    Ok((WarrantHash(row.get(0)?), row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, state))
+                },
+            )
+            .optional()?;
+        let Some((warrant, slot, started_at, (state, failure))) = row else { return Ok(None) };
+        let state = match (state.as_str(), failure) {
+            ("failed", Some(json)) => {
+                SessionState::Failed(serde_json::from_str(&json).map_err(|why| damaged("session", &why))?)
+            }
+            ("done", _) => SessionState::Done,
+            _ => SessionState::Running,
+        };
+        let started_at = Time(unsigned(started_at));
+        Ok(Some(SessionRow { session: *session, warrant, slot: unsigned(slot), started_at, state }))
+    }
+}
