@@ -5,6 +5,11 @@
 )]
 #![deny(missing_docs)]
 
+pub mod admission;
 pub mod clock;
 pub mod error;
+pub mod frame;
+pub mod links;
+pub mod listener;
 pub mod store;
+pub mod tls;
