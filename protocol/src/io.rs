@@ -3,7 +3,7 @@
 //! Drivers carry outputs out in order; a `Persist` is durable before the next `Send` leaves. The core has
 //! no clock, no network and no disk of its own.
 
-use crate::codec::Text;
+use crate::codec::{Blob, Text};
 use crate::error::Fault;
 use crate::ids::{
     AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
@@ -138,6 +138,9 @@ pub enum Output {
     Notify(Event),
 }
 
+/// A frame as it came or left, in a record.
+pub type Kept = Blob<{ crate::codec::MAX_MESSAGE + 1 }>;
+
 /// What a program must not forget. Nodes keep the first group in the ledger, the coordinator the second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named in the specification, 1.5 and 1.9")]
@@ -173,9 +176,9 @@ pub enum Record {
     Filed { sid: AttemptId, result: ResultHash },
 
     /// The coordinator's own message of a round, before its first copy leaves.
-    Sent { sid: AttemptId, round: Round, bytes: Vec<u8> },
+    Sent { sid: AttemptId, round: Round, bytes: Kept },
     /// A node's message that the result rests on.
-    Received { sid: AttemptId, node: NodeId, round: Round, bytes: Vec<u8> },
+    Received { sid: AttemptId, node: NodeId, round: Round, bytes: Kept },
     /// The survivors of a slot are fixed.
     Bound { lock: Text<32>, slot: u64, pass: Pass, bound: Bound },
 }

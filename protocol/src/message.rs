@@ -527,6 +527,15 @@ impl Message {
     }
 }
 
+/// True for a frame of the round channel, which belongs to no session.
+#[must_use]
+pub fn is_channel(frame: &[u8]) -> bool {
+    matches!(
+        Message::from_frame(frame),
+        Ok(Message::Announce(_) | Message::Encapsulation(_) | Message::ChannelConfirm(_))
+    )
+}
+
 /// True if ids ascend, each once.
 #[must_use]
 pub fn ascending<'a>(ids: impl Iterator<Item = &'a NodeId>) -> bool {

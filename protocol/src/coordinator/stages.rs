@@ -5,7 +5,7 @@ use crate::codec::{Bytes, List};
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
-use crate::io::{Event, Failure, Output, Peer, Record};
+use crate::io::{Event, Failure, Kept, Output, Peer, Record};
 use crate::message::{
     AlarmBody, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf, Report,
     ReportBlock, Reveal, Round, SUITE, Sealed, WIRE_VERSION,
@@ -230,12 +230,17 @@ pub(crate) fn offer(
 }
 
 pub(crate) fn sent(sid: AttemptId, round: Round, bytes: &[u8]) -> Output {
-    Output::Persist(Record::Sent { sid, round, bytes: bytes.to_vec() })
+    Output::Persist(Record::Sent { sid, round, bytes: kept(bytes) })
+}
+
+/// Every frame was decoded or encoded under this very cap.
+fn kept(bytes: &[u8]) -> Kept {
+    Kept::new(bytes.to_vec()).unwrap_or_default()
 }
 
 fn received(open: &Open, node: NodeId, bytes: &[u8]) -> Output {
     let (sid, round) = (open.facts.sid, open.round);
-    Output::Persist(Record::Received { sid, node, round, bytes: bytes.to_vec() })
+    Output::Persist(Record::Received { sid, node, round, bytes: kept(bytes) })
 }
 
 fn reject(stage: Stage, from: NodeId, fault: Fault) -> (Stage, Vec<Output>) {
