@@ -1,0 +1,154 @@
+//! `samensom hospital`: add, give a token, confirm the fingerprint, list.
+
+use super::{Context, hint, print_text, unexpected};
+use crate::clock::{span_ms, text};
+use crate::control::{Request, Response, ask};
+use crate::error::Error;
+use crate::store::{Hospital, State};
+use comfy_table::{Table, presets};
+use samensom_protocol::admission::words;
+use serde_json::json;
+use std::io::IsTerminal as _;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Args {
+    /// Add a hospital; it gets a number and a short name.
+    #[command(after_help = "Example:\n  samensom hospital add \"Erasmus MC\" --group west --kind umc")]
+    Add {
+        /// Name for people.
+        name: String,
+        /// Purchasing group.
+        #[arg(long)]
+        group: String,
+        /// Kind of hospital: general, umc, ...
+        #[arg(long)]
+        kind: String,
+        /// Its own floor: fewest hospitals behind a figure it helps to release.
+        #[arg(long, default_value_t = 0)]
+        floor: u16,
+        /// Short name; without it, made from the name.
+        #[arg(long, value_name = "SLUG")]
+        id: Option<String>,
+    },
+    /// Make a one-use token; earlier unused tokens of the hospital are void.
+    #[command(after_help = "Example:\n  samensom hospital token erasmus-mc --valid 72h > erasmus.token")]
+    Token {
+        /// Short name.
+        #[arg(value_name = "SLUG")]
+        hospital: String,
+        /// How long it may be used.
+        #[arg(long, default_value = "72h")]
+        valid: String,
+    },
+    /// Confirm, over the telephone, that the key which enrolled is the hospital's.
+    #[command(after_help = "Example:\n  samensom hospital confirm erasmus-mc --fingerprint \
+\"bihun dafok lusab tivon gohar pizut\"")]
+    Confirm {
+        /// Short name.
+        #[arg(value_name = "SLUG")]
+        hospital: String,
+        /// The six words that the hospital reads from its own screen.
+        #[arg(long, value_name = "WORDS")]
+        fingerprint: String,
+    },
+    /// List the hospitals and how far their admission is.
+    #[command(after_help = "Example:\n  samensom hospital list --format json")]
+    List,
+}
+
+/// Does it.
+///
+/// # Errors
+/// What the server answers as an error.
+pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    match args {
+        Args::Add { name, group, kind, floor, id } => {
+            let (name, group, kind) = (name.clone(), group.clone(), kind.clone());
+            let request = Request::HospitalAdd { name, group, kind, floor: *floor, id: id.clone() };
+            let hospital = changed(context, &request)?;
+            let slug = &hospital.institution;
+            context.print(&facts(&hospital), || slug.clone())?;
+            hint(&format!("Next: samensom hospital token {slug} --valid 72h > {slug}.token"));
+            Ok(())
+        }
+        Args::Token { hospital, valid } => token(context, hospital, span_ms(valid)?),
+        Args::Confirm { hospital, fingerprint } => {
+            let fingerprint = fingerprint.clone();
+            let request = Request::HospitalConfirm { hospital: hospital.clone(), fingerprint };
+            let hospital = changed(context, &request)?;
+            context.print(&facts(&hospital), || format!("{} is confirmed", hospital.institution))?;
+            hint("Next, when all are confirmed: samensom roster propose");
+            Ok(())
+        }
+        Args::List => list(context),
+    }
+}
+
+fn changed(context: &Context, request: &Request) -> Result<Hospital, Error> {
+    match ask(&context.folder, request)? {
+        Response::Hospital(hospital) => Ok(hospital),
+        _ => Err(unexpected()),
+    }
+}
+
+fn token(context: &Context, hospital: &str, valid_ms: u64) -> Result<(), Error> {
+    let request = Request::HospitalToken { hospital: hospital.to_owned(), valid_ms };
+    let Response::Token(token) = ask(&context.folder, &request)? else { return Err(unexpected()) };
+    let toml = toml::to_string(&token)
+        .map_err(|why| Error::machine(format!("the token cannot be written: {why}")))?;
+    print_text(toml.trim_end())?;
+    if std::io::stdout().is_terminal() {
+        hint("This is a secret: send it as a file, by a way only the hospital reads.");
+    }
+    hint(&format!(
+        "Valid once, until {}. Next, at the hospital: samensom-node enroll --token-file FILE",
+        text(token.expires)
+    ));
+    Ok(())
+}
+
+fn facts(hospital: &Hospital) -> serde_json::Value {
+    json!({
+        "id": hospital.id, "institution": hospital.institution, "name": hospital.name, "group": hospital.group,
+        "kind": hospital.kind, "floor": hospital.floor, "state": hospital.state, "key": hospital.key,
+        "words": hospital.key.map(|key| words(&key.0)),
+    })
+}
+
+fn list(context: &Context) -> Result<(), Error> {
+    let store = context.folder.read_store()?;
+    let (head, hospitals) = (store.head_roster(), store.hospitals()?);
+    let in_roster =
+        |hospital: &Hospital| head.member(hospital.id).is_some_and(|m| Some(m.key) == hospital.key);
+    let facts: Vec<_> = hospitals
+        .iter()
+        .map(|hospital| {
+            let mut facts = facts(hospital);
+            if let Some(facts) = facts.as_object_mut() {
+                facts.insert("in_roster".to_owned(), in_roster(hospital).into());
+            }
+            facts
+        })
+        .collect();
+    context.print(&facts, || {
+        let mut table = Table::new();
+        let bare = !std::io::stdout().is_terminal();
+        table.load_style(if bare { presets::NOTHING } else { presets::UTF8_HORIZONTAL_ONLY });
+        table.set_header(["no", "id", "name", "group", "kind", "state", "in roster"]);
+        for hospital in &hospitals {
+            table.add_row([
+                hospital.id.0.to_string(),
+                hospital.institution.clone(),
+                hospital.name.clone(),
+                hospital.group.clone(),
+                hospital.kind.clone(),
+                hospital.state.name().to_owned(),
+                if in_roster(hospital) { "yes" } else { "no" }.to_owned(),
+            ]);
+        }
+        let waiting = hospitals.iter().filter(|hospital| hospital.state == State::Keyed).count();
+        let note = if waiting == 0 { String::new() } else { format!("\n{waiting} wait for confirmation") };
+        format!("{table}{note}")
+    })
+}

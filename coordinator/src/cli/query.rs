@@ -1,0 +1,202 @@
+//! `samensom query`: check, submit, approve, run. Approvals are signed here; the key never reaches the server.
+
+use super::{Context, Format, hint, print_text, unexpected};
+use crate::clock::{span_ms, text};
+use crate::control::{Answers, Request, Response, ask};
+use crate::error::Error;
+use crate::folder::read_key;
+use crate::session::Progress;
+use crate::toml_file;
+use samensom_protocol::codec::Blob;
+use samensom_protocol::crypto::transcript::{Label, Transcript};
+use samensom_protocol::ids::QueryHash;
+use samensom_protocol::query::Query;
+use samensom_protocol::warrant::{Approval, SignedWarrant};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Args {
+    /// Read a query and say in plain Dutch what it does; needs no server.
+    #[command(after_help = "Example:\n  samensom query check stock.query.toml")]
+    Check {
+        /// The query.
+        file: PathBuf,
+    },
+    /// Make a query a warrant, for the approvers to sign.
+    #[command(after_help = "Example:\n  samensom query submit stock.query.toml --valid 30d --sessions 20")]
+    Submit {
+        /// The query.
+        file: PathBuf,
+        /// How long it may run.
+        #[arg(long, default_value = "30d")]
+        valid: String,
+        /// Most sessions a hospital takes part in, one in each slot.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        sessions: u16,
+    },
+    /// Read a warrant and sign it.
+    #[command(after_help = "Example:\n  samensom query approve 3fa9 --key jansen.key")]
+    Approve {
+        /// Hash of the warrant, or its start.
+        warrant: String,
+        /// The approver's key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Run an approved warrant.
+    #[command(after_help = "Example:\n  samensom query run 3fa9 --wait")]
+    Run {
+        /// Hash of the warrant, or its start.
+        warrant: String,
+        /// Stay until there is a result or none can be.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// What is wrong with the query, what the server answers as an error, or why there is no result.
+pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    match args {
+        Args::Check { file } => check(context, file),
+        Args::Submit { file, valid, sessions } => submit(context, file, span_ms(valid)?, *sessions),
+        Args::Approve { warrant, key } => approve(context, warrant, key),
+        Args::Run { warrant, wait } => run_session(context, warrant, *wait),
+    }
+}
+
+/// Reads a query file; its code lists are relative to it.
+fn read(file: &Path) -> Result<(Query, Vec<u8>), Error> {
+    let source = toml_file::text(file)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut codes = |path: &str| toml_file::text(&folder.join(path)).map_err(|why| why.to_string());
+    let query = Query::from_toml(&source, &mut codes).map_err(|why| {
+        let line = why.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let place = if why.place.is_empty() { String::new() } else { format!(", {}", why.place) };
+        Error::config(why.problem)
+            .place(format!("{}{line}{place}", file.display()))
+            .expected(why.expected)
+            .remedy(why.do_this)
+    })?;
+    let canonical =
+        query.canonical().map_err(|why| Error::asked(format!("the query is too large: {why}")))?;
+    Ok((query, canonical))
+}
+
+fn hash(canonical: &[u8]) -> QueryHash {
+    QueryHash(Transcript::new(Label::Query).bytes(canonical).finish())
+}
+
+fn check(context: &Context, file: &Path) -> Result<(), Error> {
+    let (query, canonical) = read(file)?;
+    let (cells, hash) = (query.layout().cells(), hash(&canonical));
+    let facts = json!({
+        "id": query.id(), "version": query.version(), "title_nl": query.title_nl(), "title_en": query.title_en(),
+        "purpose": query.purpose().name(), "dataset": query.dataset().name(), "cells": cells,
+        "floor_hospitals": query.floor_hospitals(), "query_hash": hash, "description_nl": query.describe_nl(),
+    });
+    context.print(&facts, || format!("{}\n\ncells  {cells}\nquery  {hash}", query.describe_nl()))
+}
+
+fn submit(context: &Context, file: &Path, valid_ms: u64, sessions: u16) -> Result<(), Error> {
+    let (query, canonical) = read(file)?;
+    let query_hash = hash(&canonical);
+    let canonical = Blob::new(canonical).map_err(|why| {
+        Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
+    })?;
+    let request = Request::QuerySubmit { query: canonical, valid_ms, sessions };
+    let Response::Submitted(warrant) = ask(&context.folder, &request)? else { return Err(unexpected()) };
+    let facts = json!({ "warrant": warrant, "query_id": query.id(), "query_hash": query_hash });
+    context.print(&facts, || warrant.to_string())?;
+    hint(&format!(
+        "Next, by each approver: samensom query approve {} --key FILE.key",
+        short(&warrant.to_hex())
+    ));
+    Ok(())
+}
+
+fn approve(context: &Context, typed: &str, key: &Path) -> Result<(), Error> {
+    let approver = read_key(key)?;
+    let store = context.folder.read_store()?;
+    let signed: SignedWarrant = store.warrant(typed)?;
+    let warrant = signed.read(&store.head_roster()).map_err(|why| {
+        Error::refused(why.to_string())
+            .place(format!("warrant {}", signed.hash()))
+            .remedy("submit the query again: the roster changed since")
+    })?;
+    let body = warrant.body();
+    hint(&format!(
+        "{}\n\nwarrant   {}\nfloor     {} hospitals\nvalid     {} to {}\nsessions  {} at most",
+        warrant.query().describe_nl(),
+        warrant.hash(),
+        body.floor_hospitals,
+        text(body.valid_from),
+        text(body.valid_until),
+        body.sessions
+    ));
+    context.agree("Approve this warrant?")?;
+    let approval = Approval::new(&approver, &signed.body);
+    let request = Request::QueryApprove { warrant: warrant.hash(), approval };
+    let Response::Approved(approved) = ask(&context.folder, &request)? else { return Err(unexpected()) };
+    context.print(&approved, || {
+        if approved.runnable {
+            return format!("{} approvals; it may run", approved.approvals);
+        }
+        format!("{} approvals; it may not run yet: {}", approved.approvals, approved.missing)
+    })?;
+    if approved.runnable {
+        hint(&format!("Next: samensom query run {} --wait", short(&approved.warrant.to_hex())));
+    }
+    Ok(())
+}
+
+fn run_session(context: &Context, warrant: &str, wait: bool) -> Result<(), Error> {
+    let mut answers = Answers::ask(&context.folder, &Request::QueryRun { warrant: warrant.to_owned() })?;
+    let Some(Response::Started(session)) = answers.next_answer()? else { return Err(unexpected()) };
+    let show = format!("samensom result show {}", short(&session.to_hex()));
+    if !wait {
+        context.print(&json!({ "session": session }), || format!("session {session}"))?;
+        hint(&format!("It runs on its own. Later: {show}"));
+        return Ok(());
+    }
+    hint(&format!("session {session}; Ctrl-C leaves it running"));
+    while let Some(answer) = answers.next_answer()? {
+        match answer {
+            Response::Progress(Progress::Line { round, present, expected, attempt }) => {
+                let attempt =
+                    if attempt == 0 { String::new() } else { format!("  (attempt {})", attempt + 1) };
+                hint(&format!("{round:<11} {present}/{expected}{attempt}"));
+            }
+            Response::Progress(Progress::Done { session, summary }) => {
+                let facts = json!({ "session": session, "summary": summary });
+                return context.print(&facts, || format!("session {session}\nresult  {show}"));
+            }
+            Response::Progress(Progress::Failed { session, failure }) => {
+                if context.format == Format::Json {
+                    print_text(&json!({ "session": session, "failure": failure }).to_string())?;
+                }
+                let code = serde_json::to_value(failure.code).unwrap_or_default();
+                let error = Error::session(format!("no sum: {}", code.as_str().unwrap_or("failed")))
+                    .place(format!("session {session}, round {:?}", failure.round).to_lowercase())
+                    .expected(format!("{} hospitals; {} were there", failure.needed, failure.present));
+                return Err(match failure.culprits.as_slice() {
+                    [] => error.remedy("see `samensom status` for who is linked, and run it again"),
+                    culprits => error.remedy(format!("at fault: {culprits:?}")),
+                });
+            }
+            _ => return Err(unexpected()),
+        }
+    }
+    Err(Error::session("the server stopped before the session ended")
+        .place(format!("session {session}"))
+        .remedy(format!("start it again; then: {show}")))
+}
+
+/// Enough of an id to type.
+fn short(hex: &str) -> &str {
+    hex.get(..12).unwrap_or(hex)
+}
