@@ -83,6 +83,8 @@ pub struct Status {
     pub members: u16,
     /// Members that are linked now.
     pub linked: Vec<NodeId>,
+    /// Channel confirmations still missing among them; 0 when every pair shares a key.
+    pub channels_missing: usize,
 }
 
 /// What a roster's signature changed.

@@ -1,35 +1,184 @@
-//! Results for people: show, export, verify.
+//! Results: the bundle as a file, its verification, and what people see of it.
 //!
-//! Owns the rendering of a bundle. It must not know how a session ran.
+//! A bundle is one line of JSON in one canonical form, so that every byte of it counts. Everything shown is
+//! read from a bundle that was verified first; the store only says where it lies.
+
+mod render;
 
 use crate::cli::Context;
 use crate::cli::result::{Export, Show, Verify};
 use crate::error::Error;
+use crate::store::Store;
+use render::{csv_text, text_table};
+use samensom_protocol::admission::words;
+use samensom_protocol::bundle::{Bundle, Verified, assemble};
+use samensom_protocol::ids::{NodeId, SessionId};
+use samensom_protocol::io::{Record, Sum};
+use samensom_protocol::message::{Message, Round};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-fn not_yet() -> Error {
-    Error::session("this version has no results yet")
+pub use render::summary;
+
+/// The bundle of a finished session, from the store.
+///
+/// # Errors
+/// When the store lacks a message of it.
+pub fn bundle_text(store: &Store, sum: &Sum) -> Result<String, Error> {
+    let records = store.records(&sum.sid)?;
+    let sent = |wanted: Round| {
+        let found = records.iter().rev().find_map(|record| match record {
+            Record::Sent { round, bytes, .. } if *round == wanted => Some(bytes.to_vec()),
+            _ => None,
+        });
+        found.unwrap_or_default()
+    };
+    let mut received = |wanted: Round| {
+        let of = |record: &Record| match record {
+            Record::Received { round, node, bytes, .. } if *round == wanted => {
+                Some((*node, Message::from_frame(bytes).ok()?))
+            }
+            _ => None,
+        };
+        records.iter().filter_map(of).collect()
+    };
+    let mut blocks = |node: NodeId| {
+        (0u32..).map_while(|block| store.spooled(&sum.sid, node, block).ok().flatten()).collect()
+    };
+    let chain = store.roster_chain()?;
+    let defect = |why: String| Error::machine(format!("the bundle cannot be put together: {why}"));
+    let bundle =
+        assemble(&chain, &sent, &mut received, &mut blocks, sum).map_err(|why| defect(why.to_string()))?;
+    serde_json::to_string(&bundle).map_err(|why| defect(why.to_string()))
+}
+
+/// Writes a bundle: whole and synced, or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_bundle(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let (path, draft) = (folder.join(name), folder.join(format!("{name}.new")));
+    let written = || {
+        std::fs::create_dir_all(folder)?;
+        let mut file = std::fs::File::create(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&draft, &path)
+    };
+    written().map_err(|why| Error::file(&path, "write the bundle", &why))?;
+    Ok(path)
+}
+
+/// Reads and verifies a bundle.
+///
+/// # Errors
+/// When it is not one, is not in its canonical form, or a check fails.
+pub fn read_bundle(bytes: &[u8]) -> Result<Verified, Error> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let wrong = |what: String| {
+        Error::mismatch(what)
+            .expected("a bundle exactly as `samensom` wrote it")
+            .remedy("do not use its figures; ask LCG for the bundle again and tell them of this one")
+    };
+    let bundle: Bundle =
+        serde_json::from_slice(bytes).map_err(|why| wrong(format!("this is not a bundle: {why}")))?;
+    // One form for one content: a changed byte is a changed content, and that is signed.
+    let canonical = serde_json::to_vec(&bundle).is_ok_and(|again| again == bytes);
+    if !canonical {
+        return Err(wrong("the bundle is not in its canonical form".to_owned()));
+    }
+    bundle.verify().map_err(|fault| wrong(format!("the bundle does not verify: {fault}")))
+}
+
+fn load(path: &Path) -> Result<Verified, Error> {
+    let bytes = std::fs::read(path).map_err(|why| Error::file(path, "read the bundle", &why))?;
+    read_bundle(&bytes).map_err(|error| error.place(path.display().to_string()))
+}
+
+/// The bundle that a session's id, its start, or a path names.
+fn find(context: &Context, typed: &str) -> Result<PathBuf, Error> {
+    let path = PathBuf::from(typed);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let finished = context.folder.read_store()?.result(typed)?;
+    Ok(context.folder.path().join(finished.bundle))
+}
+
+fn session_of(verified: &Verified) -> SessionId {
+    verified.facts.session
 }
 
 /// Shows a result.
 ///
 /// # Errors
-/// When there is none.
-pub fn show(_context: &Context, _args: &Show) -> Result<(), Error> {
-    Err(not_yet())
+/// When there is none, or it does not verify.
+pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
+    let path = find(context, &args.result)?;
+    let verified = load(&path)?;
+    let facts = summary(&session_of(&verified), &verified);
+    context.print(&facts, || text_table(&verified))
 }
 
 /// Writes a result to a file.
 ///
 /// # Errors
-/// When there is none, or it cannot be written.
-pub fn export(_context: &Context, _args: &Export) -> Result<(), Error> {
-    Err(not_yet())
+/// When there is none, it does not verify, or it cannot be written.
+pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
+    let verified = load(&find(context, &args.result)?)?;
+    let text = match args.out.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => csv_text(&verified)?,
+        Some("json") => format!("{:#}\n", summary(&session_of(&verified), &verified)),
+        _ => {
+            return Err(Error::asked("the ending says what is written")
+                .place(args.out.display().to_string())
+                .expected("a name that ends in .csv or .json"));
+        }
+    };
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&args.out)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|why| Error::file(&args.out, "write the result", &why))?;
+    crate::cli::hint(&format!("written: {}", args.out.display()));
+    Ok(())
 }
 
 /// Verifies a bundle.
 ///
 /// # Errors
-/// When it does not verify.
-pub fn verify(_context: &Context, _args: &Verify) -> Result<(), Error> {
-    Err(not_yet())
+/// When it does not verify, or its founding roster has other words.
+pub fn verify(context: &Context, args: &Verify) -> Result<(), Error> {
+    let verified = load(&args.file)?;
+    let found = words(&verified.founding.0);
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    if let Some(given) = &args.roster_fingerprint
+        && plain(given) != found
+    {
+        return Err(Error::mismatch("the bundle's founding roster has other words")
+            .place(args.file.display().to_string())
+            .expected(format!("{} (as given); found: {found}", plain(given)))
+            .remedy("compare the words with a hospital you trust; do not use the figures until they agree"));
+    }
+    let compared = args.roster_fingerprint.is_some();
+    let facts = serde_json::json!({
+        "verified": true,
+        "session": session_of(&verified),
+        "result": verified.result,
+        "founding_roster_words": found,
+        "words_compared": compared,
+        "survivors": verified.survivors.len(),
+        "hospitals": verified.facts.roster.size(),
+    });
+    context.print(&facts, || {
+        let what = format!(
+            "verified: every signature holds, and the total recomputed from {} signed reports is the one given\n\
+             session  {}\nresult   {}\nroster   {found}",
+            verified.survivors.len(),
+            session_of(&verified),
+            verified.result,
+        );
+        if compared { what } else { format!("{what}\ncompare these words with those of the roster you were told") }
+    })
 }

@@ -1,18 +1,37 @@
 //! The sessions: one task each, driving the protocol's core.
 //!
-//! Owns what a command may ask of them and what it hears. It must not hold SQL or read configuration.
+//! The hub hears the links: it relays channel messages between nodes and hands every other frame to the
+//! session that runs. A session's task carries the core's outputs out in order; records are durable before
+//! the frame after them leaves. It must not hold SQL or read configuration, and it never sees a figure that
+//! is not an opened sum.
 
+mod outputs;
+mod publish;
+mod start;
+
+use crate::clock::now;
 use crate::error::Error;
 use crate::links::Links;
 use crate::listener::LinkEvent;
 use crate::store::Store;
+use outputs::Task;
 use samensom_protocol::crypto::keys::Identity;
-use samensom_protocol::ids::{SessionId, WarrantHash};
-use samensom_protocol::io::Failure;
+use samensom_protocol::ids::{NodeId, SessionId, WarrantHash};
+use samensom_protocol::io::{Failure, Input, Output, Peer};
+use samensom_protocol::message::{Message, is_channel};
+use samensom_protocol::rounds::channel::Switchboard;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// How long a session waits for channel keys that are being set up.
+const CHANNELS: Duration = Duration::from_secs(10);
+/// Frames that may wait for a session.
+const QUEUE: usize = 4096;
 
 /// Why a session could not begin.
 pub type RunError = Error;
@@ -22,7 +41,7 @@ pub type RunError = Error;
 pub struct Options {
     /// Where bundles are written.
     pub results: PathBuf,
-    /// While this file exists, GO is held back; for rehearsals of drop-outs.
+    /// Hold the first GO until this file exists; for rehearsals of drop-outs.
     pub hold_go: Option<PathBuf>,
 }
 
@@ -57,9 +76,20 @@ pub enum Progress {
     },
 }
 
+type Started = Result<(SessionId, mpsc::Receiver<Progress>), RunError>;
+
+struct Run {
+    warrant: WarrantHash,
+    reply: oneshot::Sender<Started>,
+    since: Instant,
+}
+
 /// The sessions; a handle that may be cloned.
 #[derive(Debug, Clone)]
-pub struct Sessions {}
+pub struct Sessions {
+    runs: mpsc::Sender<Run>,
+    missing: Arc<AtomicUsize>,
+}
 
 impl Sessions {
     /// Starts the task that hears the links.
@@ -67,15 +97,30 @@ impl Sessions {
     pub fn spawn(
         store: Arc<Store>,
         links: Links,
-        mut events: mpsc::Receiver<LinkEvent>,
+        events: mpsc::Receiver<LinkEvent>,
         identity: Arc<Identity>,
         options: Options,
     ) -> Sessions {
-        tokio::spawn(async move {
-            let _held = (store, links, identity, options);
-            while events.recv().await.is_some() {}
-        });
-        Sessions {}
+        let (runs, asked) = mpsc::channel(16);
+        let missing = Arc::new(AtomicUsize::new(0));
+        let hub = Hub {
+            store,
+            links,
+            identity,
+            options,
+            switchboard: Switchboard::default(),
+            session: None,
+            waiting: None,
+            missing: Arc::clone(&missing),
+        };
+        tokio::spawn(hub.serve(events, asked));
+        Sessions { runs, missing }
+    }
+
+    /// Channel confirmations still missing among the nodes that are linked; 0 when all pairs have keys.
+    #[must_use]
+    pub fn channels_missing(&self) -> usize {
+        self.missing.load(Ordering::Relaxed)
     }
 
     /// Runs a warrant.
@@ -83,6 +128,126 @@ impl Sessions {
     /// # Errors
     /// When it cannot begin.
     pub async fn run(&self, warrant: WarrantHash) -> Result<(SessionId, mpsc::Receiver<Progress>), RunError> {
-        Err(Error::session("this version cannot run a session yet").place(format!("warrant {warrant}")))
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::machine("the sessions' task has ended").remedy("restart `samensom serve`");
+        self.runs.send(Run { warrant, reply, since: Instant::now() }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// The session that runs, or that ended last and may still hear an alarm.
+struct Running {
+    session: SessionId,
+    inputs: mpsc::Sender<Input>,
+    over: Arc<std::sync::atomic::AtomicBool>,
+}
+
+struct Hub {
+    store: Arc<Store>,
+    links: Links,
+    identity: Arc<Identity>,
+    options: Options,
+    switchboard: Switchboard,
+    session: Option<Running>,
+    waiting: Option<Run>,
+    missing: Arc<AtomicUsize>,
+}
+
+impl Hub {
+    async fn serve(mut self, mut events: mpsc::Receiver<LinkEvent>, mut runs: mpsc::Receiver<Run>) {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.heard(event).await,
+                    None => return,
+                },
+                Some(run) = runs.recv() => self.asked(run),
+                _ = tick.tick() => self.look().await,
+            }
+        }
+    }
+
+    async fn heard(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(_) => {}
+            LinkEvent::Down(node) => {
+                self.switchboard.lost(node);
+                self.pass_on(Input::Lost(node)).await;
+            }
+            LinkEvent::Frame { from, bytes } if is_channel(&bytes) => self.relay(from, &bytes),
+            LinkEvent::Frame { from, bytes } => {
+                self.pass_on(Input::Frame { from: Peer::Node(from), bytes, at: now() }).await;
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, input: Input) {
+        if let Some(running) = &self.session
+            && running.inputs.send(input).await.is_err()
+        {
+            self.session = None;
+        }
+    }
+
+    fn relay(&mut self, from: NodeId, bytes: &[u8]) {
+        let roster = self.store.head_roster();
+        let relayed = Message::from_frame(bytes)
+            .map_err(Into::into)
+            .and_then(|message| self.switchboard.relay(from, message, &roster, now()));
+        match relayed {
+            Ok(outputs) => {
+                for output in outputs {
+                    if let Output::Send { to: Peer::Node(to), bytes } = output {
+                        // A node that is gone is announced again when it comes back.
+                        let _ = self.links.send(to, bytes);
+                    }
+                }
+            }
+            Err(fault) => tracing::warn!(node = from.0, %fault, "refused a frame"),
+        }
+    }
+
+    fn asked(&mut self, run: Run) {
+        let busy = self.session.as_ref().filter(|running| !running.over.load(Ordering::Relaxed));
+        let refusal = match (busy, &self.waiting) {
+            (Some(running), _) => Some(format!("session {} is running", running.session)),
+            (None, Some(_)) => Some("another session is about to begin".to_owned()),
+            (None, None) => None,
+        };
+        match refusal {
+            Some(what) => {
+                let error = Error::session(what).remedy("wait until it has ended, and run this one again");
+                // The command that asked may be gone.
+                let _ = run.reply.send(Err(error));
+            }
+            None => self.waiting = Some(run),
+        }
+    }
+
+    /// Begins what waits once the channels of all who are there are set up, or after [`CHANNELS`].
+    async fn look(&mut self) {
+        let there: Vec<NodeId> = self.switchboard.nodes().collect();
+        let missing = self.switchboard.missing(&there);
+        self.missing.store(missing, Ordering::Relaxed);
+        let ready = |run: &Run| missing == 0 || run.since.elapsed() >= CHANNELS;
+        let Some(run) = self.waiting.take_if(|run| ready(run)) else { return };
+        let begun = self.begin(&run.warrant).await;
+        let _ = run.reply.send(begun);
+    }
+
+    async fn begin(&mut self, warrant: &WarrantHash) -> Started {
+        let setup = start::setup(&self.store, &self.identity, &self.switchboard, warrant).await?;
+        let (progress, heard) = mpsc::channel(1024);
+        let (inputs, queue) = mpsc::channel(QUEUE);
+        let task =
+            Task::new(Arc::clone(&self.store), self.links.clone(), self.options.clone(), setup, progress);
+        // Only one session rehearses drop-outs.
+        self.options.hold_go = None;
+        let (session, over) = (task.session(), task.over());
+        tokio::spawn(task.serve(queue));
+        self.session = Some(Running { session, inputs, over });
+        Ok((session, heard))
     }
 }

@@ -76,7 +76,6 @@ pub enum EnrolRefusal {
 
 /// Admission frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "one a link")]
 pub enum Admission {
     /// First frame of a node.
     Hello {

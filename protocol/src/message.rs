@@ -478,7 +478,6 @@ pub struct AlarmBody {
 /// Everything that may stand in a frame between a node and the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the message of that name")]
-#[expect(clippy::large_enum_variant, reason = "moved once, from the decoder to its round")]
 pub enum Message {
     Announce(Sealed<2048>),
     Encapsulation(Sealed<2048>),

@@ -66,7 +66,7 @@ impl Thresholds {
         let x = n.checked_sub(1).ok_or(fault)? / 3;
         let shares = (n / 2).saturating_add(1).max(x.saturating_add(k));
         let quorum = (n.saturating_add(x) / 2).saturating_add(1);
-        if n < 3 || n > 1024 || quorum.saturating_sub(x) < k || shares > quorum {
+        if !(3..=1024).contains(&n) || quorum.saturating_sub(x) < k || shares > quorum {
             return Err(fault);
         }
         Ok(Thresholds { n, x, k, shares, quorum })

@@ -406,14 +406,15 @@ pub(crate) fn on_alarm(
     sid: AttemptId,
     setup: &Setup,
     from: NodeId,
-    alarm: &Sealed<128>,
+    (alarm, bytes): (&Sealed<128>, &[u8]),
 ) -> (Stage, Vec<Output>) {
     let key = setup.roster.member(from).map(|member| &member.key);
     let body: Option<AlarmBody> = key.and_then(|key| alarm.open(key, Signed::Alarm));
     match body.filter(|body| body.sid == sid) {
         Some(body) => {
             let alarmed = Event::Alarmed { node: from, sid: body.sid };
-            (Stage::Done(sid), vec![Output::Notify(alarmed)])
+            let kept = Record::Received { sid, node: from, round: Round::Result, bytes: kept(bytes) };
+            (Stage::Done(sid), vec![Output::Persist(kept), Output::Notify(alarmed)])
         }
         None => reject(Stage::Done(sid), from, not_asked(from)),
     }

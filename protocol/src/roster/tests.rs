@@ -137,7 +137,8 @@ fn form_is_checked() {
         spacing_s: 60,
     };
     assert_eq!(with(&|_| ()), Ok(()));
-    let cases: [(&str, &dyn Fn(&mut RosterBody)); 7] = [
+    type Change<'a> = &'a dyn Fn(&mut RosterBody);
+    let cases: [(&str, Change); 7] = [
         ("two members of one key", &|b| {
             let twin = Member { key: member(1).key, ..member(5) };
             b.members = List::new([b.members.to_vec(), vec![twin]].concat()).unwrap();

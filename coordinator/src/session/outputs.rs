@@ -1,0 +1,319 @@
+//! One session's task: inputs into the core, its outputs carried out in order.
+
+use super::{Options, Progress};
+use crate::clock::now;
+use crate::error::Error;
+use crate::links::Links;
+use crate::session::publish;
+use crate::store::{Finished, Store};
+use samensom_protocol::coordinator::{Coordinator, Setup};
+use samensom_protocol::ids::{AttemptId, NodeId, SessionId};
+use samensom_protocol::io::{Event, Failure, FailureCode, Input, Output, Peer, Record, Sum};
+use samensom_protocol::message::Round;
+use samensom_protocol::params::Thresholds;
+use samensom_protocol::time::Time;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Inputs taken together, so that their records are synced once.
+const TOGETHER: usize = 128;
+/// An ended session still hears alarms for so long.
+const ALARMS: Duration = Duration::from_secs(120);
+/// GO is held no longer than the cohort waits for it.
+const HOLD: Duration = Duration::from_secs(9);
+
+/// One session.
+pub(super) struct Task {
+    store: Arc<Store>,
+    links: Links,
+    options: Options,
+    core: Option<Coordinator>,
+    session: SessionId,
+    thresholds: Thresholds,
+    progress: mpsc::Sender<Progress>,
+    over: Arc<AtomicBool>,
+    timers: Vec<(AttemptId, Round, Time)>,
+    attempt: u16,
+    /// Records and blocks that are not on disk yet; they are before the next frame leaves.
+    records: Vec<Record>,
+    blocks: BTreeMap<(NodeId, u32), Vec<u8>>,
+}
+
+fn randomness() -> rand_core::UnwrapErr<getrandom::SysRng> {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+impl Task {
+    pub(super) fn new(
+        store: Arc<Store>,
+        links: Links,
+        options: Options,
+        setup: Setup,
+        progress: mpsc::Sender<Progress>,
+    ) -> Self {
+        let thresholds = setup.warrant.params().thresholds;
+        let core = Coordinator::new(setup);
+        Task {
+            store,
+            links,
+            options,
+            session: core.session(),
+            core: Some(core),
+            thresholds,
+            progress,
+            over: Arc::default(),
+            timers: Vec::new(),
+            attempt: 0,
+            records: Vec::new(),
+            blocks: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    pub(super) fn over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.over)
+    }
+
+    /// Runs until the session is over and its alarms were heard. A store that fails ends the session.
+    pub(super) async fn serve(mut self, mut queue: mpsc::Receiver<Input>) {
+        if let Err(error) = self.run(&mut queue).await {
+            tracing::error!(session = %self.session, %error, "the session ended: the store failed");
+            let failure = self.failure(FailureCode::Unverified, Round::Result);
+            self.tell(Progress::Failed { session: self.session, failure }).await;
+        }
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    fn failure(&self, code: FailureCode, round: Round) -> Failure {
+        Failure { code, round, needed: self.thresholds.quorum, present: 0, culprits: Vec::new() }
+    }
+
+    async fn run(&mut self, queue: &mut mpsc::Receiver<Input>) -> Result<(), Error> {
+        self.take(vec![Input::Start(now())]).await?;
+        loop {
+            let over = self.core.as_ref().is_none_or(Coordinator::is_over);
+            self.over.store(over, Ordering::Relaxed);
+            let timer = self.timers.iter().min_by_key(|(_, _, at)| *at).copied().filter(|_| !over);
+            let wait = timer.map_or(ALARMS, |(_, _, at)| Duration::from_millis(at.since_ms(now())));
+            let mut inputs = Vec::new();
+            tokio::select! {
+                count = queue.recv_many(&mut inputs, TOGETHER) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep(wait) => match timer {
+                    Some((sid, round, at)) if now() >= at => {
+                        self.timers.retain(|timer| *timer != (sid, round, at));
+                        inputs.push(Input::Deadline { sid, round, at: now() });
+                    }
+                    Some(_) => {}
+                    None => return Ok(()),
+                },
+            }
+            self.take(inputs).await?;
+        }
+    }
+
+    async fn take(&mut self, inputs: Vec<Input>) -> Result<(), Error> {
+        let mut inputs = VecDeque::from(inputs);
+        while let Some(input) = inputs.pop_front() {
+            let Some(core) = self.core.take() else { return Ok(()) };
+            let (core, outputs) = core.step(input, &mut randomness());
+            self.core = Some(core);
+            for output in outputs {
+                if let Output::Recall { node } = output {
+                    let recalled = self.recall(node).await?;
+                    recalled.into_iter().rev().for_each(|input| inputs.push_front(input));
+                } else {
+                    self.carry_out(output).await?;
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    async fn carry_out(&mut self, output: Output) -> Result<(), Error> {
+        match output {
+            Output::Persist(record) => {
+                if matches!(record, Record::Sent { round: Round::Contribute, .. }) {
+                    self.hold().await;
+                }
+                self.records.push(record);
+            }
+            Output::Spool { node, block, bytes } => {
+                self.blocks.insert((node, block), bytes);
+            }
+            Output::Send { to: Peer::Node(to), bytes } => {
+                self.flush().await?;
+                // A node that is gone is noticed by its link.
+                let _ = self.links.send(to, bytes);
+            }
+            Output::Arm { sid, round, at } => {
+                self.timers.clear();
+                self.timers.push((sid, round, at));
+            }
+            Output::Publish { sid, survivors } => {
+                self.flush().await?;
+                let (store, links) = (Arc::clone(&self.store), self.links.clone());
+                tokio::spawn(publish::reports(store, links, sid, survivors));
+            }
+            Output::Reject { from: Peer::Node(node), fault } => {
+                tracing::warn!(session = %self.session, node = node.0, %fault, "refused a frame");
+            }
+            Output::Notify(event) => self.note(event).await?,
+            // Outputs of a node, and what `take` does.
+            Output::Measure { .. } | Output::Recall { .. } | Output::Send { .. } | Output::Reject { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Makes everything so far durable, in one transaction for each kind.
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.records.is_empty() && self.blocks.is_empty() {
+            return Ok(());
+        }
+        let Some(sid) =
+            self.core.as_ref().and_then(Coordinator::sid).or_else(|| self.records.iter().find_map(sid_of))
+        else {
+            return Ok(());
+        };
+        let (records, blocks) = (std::mem::take(&mut self.records), std::mem::take(&mut self.blocks));
+        self.store
+            .run(move |store| {
+                let blocks: Vec<(NodeId, u32, &[u8])> =
+                    blocks.iter().map(|((node, block), bytes)| (*node, *block, bytes.as_slice())).collect();
+                if !blocks.is_empty() {
+                    store.spool_all(&sid, &blocks)?;
+                }
+                for record in &records {
+                    if let Record::Bound { lock, slot, pass, bound } = record {
+                        store.put_bound(lock, *slot, *pass, bound)?;
+                    }
+                }
+                // A batch may hold the end of one attempt and the start of the next.
+                let mut rest = records.as_slice();
+                while let Some(first) = rest.first() {
+                    let own = sid_of(first).unwrap_or(sid);
+                    let same = rest.iter().take_while(|record| sid_of(record).unwrap_or(own) == own).count();
+                    let (now, later) = rest.split_at(same);
+                    store.append_records(&own, now)?;
+                    rest = later;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn recall(&mut self, node: NodeId) -> Result<Vec<Input>, Error> {
+        let Some(sid) = self.core.as_ref().and_then(Coordinator::sid) else { return Ok(Vec::new()) };
+        let mut inputs = Vec::new();
+        for block in 0u32.. {
+            let bytes = match self.blocks.get(&(node, block)) {
+                Some(bytes) => Some(bytes.clone()),
+                None => self.store.run(move |store| store.spooled(&sid, node, block)).await?,
+            };
+            let Some(bytes) = bytes else { break };
+            inputs.push(Input::Recalled { node, block, bytes });
+        }
+        Ok(inputs)
+    }
+
+    /// A rehearsal of drop-outs: GO waits until the file is there.
+    async fn hold(&mut self) {
+        let Some(path) = self.options.hold_go.take() else { return };
+        let waiting = PathBuf::from(format!("{}.waiting", path.display()));
+        if let Err(error) = std::fs::write(&waiting, b"") {
+            tracing::warn!(%error, "GO is not held: the file that says so cannot be written");
+            return;
+        }
+        let until = tokio::time::Instant::now() + HOLD;
+        while !path.exists() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn tell(&self, progress: Progress) {
+        // The command that asked may be gone; the session goes on.
+        let _ = self.progress.try_send(progress);
+    }
+
+    async fn note(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Opened { round, expected, attempt, .. } => {
+                self.attempt = attempt;
+                self.line(round, 0, expected).await;
+            }
+            Event::Answered { round, present, expected } if present == expected || present % 10 == 0 => {
+                self.line(round, present, expected).await;
+            }
+            Event::Alarmed { node, sid } => {
+                tracing::error!(session = %self.session, attempt = %sid, node = node.0, "a hospital says that the result is wrong");
+            }
+            Event::Failed(failure) => self.failed(failure).await?,
+            Event::Finished(sum) => self.finished(*sum).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn line(&self, round: Round, present: u16, expected: u16) {
+        let round = format!("{round:?}").to_lowercase();
+        self.tell(Progress::Line { round, present, expected, attempt: self.attempt }).await;
+    }
+
+    async fn failed(&mut self, failure: Failure) -> Result<(), Error> {
+        self.flush().await?;
+        let (session, kept) = (self.session, failure.clone());
+        self.store.run(move |store| store.end_session(&session, Some(&kept))).await?;
+        tracing::warn!(%session, code = ?failure.code, round = ?failure.round, needed = failure.needed,
+            present = failure.present, "the session ended without a sum");
+        self.tell(Progress::Failed { session, failure }).await;
+        Ok(())
+    }
+
+    /// Writes the bundle, verifies what was written, and only then says that there is a result.
+    async fn finished(&mut self, sum: Sum) -> Result<(), Error> {
+        self.flush().await?;
+        let (session, results, sid) = (self.session, self.options.results.clone(), sum.sid);
+        let name = format!("{}.json", session.to_hex());
+        let file = name.clone();
+        let written = self
+            .store
+            .run(move |store| {
+                let text = crate::result::bundle_text(store, &sum)?;
+                crate::result::write_bundle(&results, &file, &text)?;
+                let verified = crate::result::read_bundle(text.as_bytes())?;
+                Ok(crate::result::summary(&session, &verified))
+            })
+            .await;
+        let summary = match written {
+            Ok(summary) => summary,
+            Err(error) => {
+                tracing::error!(%session, %error, "the result does not verify");
+                return self.failed(self.failure(FailureCode::Unverified, Round::Result)).await;
+            }
+        };
+        let finished = Finished { session, sid, bundle: format!("results/{name}"), finished_at: now() };
+        self.store.run(move |store| store.put_result(&finished)).await?;
+        self.store.run(move |store| store.end_session(&session, None)).await?;
+        tracing::info!(%session, "there is a result");
+        self.tell(Progress::Done { session, summary }).await;
+        Ok(())
+    }
+}
+
+fn sid_of(record: &Record) -> Option<AttemptId> {
+    match record {
+        Record::Sent { sid, .. } | Record::Received { sid, .. } => Some(*sid),
+        Record::Bound { bound, .. } => Some(bound.sid),
+        _ => None,
+    }
+}
