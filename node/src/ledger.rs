@@ -130,6 +130,12 @@ pub fn now() -> Time {
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// True if an agent runs over this state folder.
+#[must_use]
+pub fn is_running(dir: &Path) -> bool {
+    File::open(dir.join(LOCK)).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+}
+
 /// Makes the state folder, for this user alone, if it is not there.
 ///
 /// # Errors
@@ -197,6 +203,12 @@ impl Ledger {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Size of the database file in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len())
     }
 
     /// Every record, in order.

@@ -1,15 +1,254 @@
-//! The hospital's agent.
+//! The hospital's agent: keeps the extracts, joins secure sum sessions, dials out only.
+//!
+//! `run` is the service: link, hello, sessions, and again. Each module says what it owns. The protocol
+//! itself is in `samensom-protocol`; nothing here decides what may be opened.
 #![deny(missing_docs)]
 
 pub mod chain;
+pub mod check;
+pub mod cli;
 pub mod config;
 pub mod consent;
+pub mod enroll;
 pub mod error;
 pub mod extract;
+pub mod hello;
 pub mod identity;
 pub mod ledger;
 pub mod link;
+pub mod session;
+pub mod status;
 pub mod tls;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use crate::chain::Chain;
+use crate::config::Config;
+use crate::error::Error;
+use crate::ledger::{Enrolment, Ledger, Pins};
+use crate::link::{Backoff, Link, dial};
+use crate::session::Driver;
+use samensom_protocol::crypto::keys::Identity;
+use samensom_protocol::ids::NodeId;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How often it is looked whether the operator accepted a roster.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a session may take to stop.
+const STOP: Duration = Duration::from_secs(2);
+
+/// Runs the agent until `shutdown`, or until something that no later attempt can mend.
+///
+/// # Errors
+/// When the state cannot be used or a record could not be written. A lost link is dialled again.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    // The lock first: a second agent over this folder stops here, before it dials.
+    let ledger = Ledger::open(&config.state)?;
+    let mut agent = Agent::open(config, ledger)?;
+    let mut backoff = Backoff::default();
+    tokio::pin!(shutdown);
+    loop {
+        let since = Instant::now();
+        let wait = match agent.link(&mut shutdown).await {
+            Ok(End::Shutdown) => return Ok(()),
+            Ok(End::Again) => continue,
+            Err(error) if error.passes() => {
+                backoff.lasted(since.elapsed());
+                let wait = backoff.next(&mut identity::randomness());
+                tracing::warn!(again_in_ms = wait.as_millis(), "{error}");
+                wait
+            }
+            Err(error) => return Err(error),
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = &mut shutdown => return Ok(()),
+        }
+    }
+}
+
+/// How a link ended when nothing went wrong.
+enum End {
+    /// The program is to stop.
+    Shutdown,
+    /// The operator accepted a roster.
+    Again,
+}
+
+/// What came of serving a link.
+enum Served {
+    /// An admission frame.
+    Frame(Vec<u8>),
+    /// The link is over.
+    Ended(End),
+}
+
+/// Where the driver is: with the ledger alone until a roster lists us.
+enum Part {
+    Waiting(Ledger),
+    Driving(Driver),
+    /// Only while one becomes the other.
+    Between,
+}
+
+struct Agent {
+    config: Arc<Config>,
+    enrolment: Enrolment,
+    identity: Arc<Identity>,
+    pins: Pins,
+    part: Part,
+}
+
+impl Agent {
+    fn open(config: Config, ledger: Ledger) -> Result<Agent, Error> {
+        let pins = Pins::open(&config.state)?;
+        let absent = || Error::NotEnrolled { state: config.state.display().to_string() };
+        let enrolment = pins.enrolment()?.ok_or_else(absent)?;
+        let identity = Arc::new(identity::load(&config.state)?.ok_or_else(absent)?);
+        enroll::same_name(&config, &enrolment.institution)?;
+        Ok(Agent { config: Arc::new(config), enrolment, identity, pins, part: Part::Waiting(ledger) })
+    }
+
+    /// One link, from dialling to its end.
+    async fn link(&mut self, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> Result<End, Error> {
+        let address = self.config.coordinator.clone().unwrap_or_else(|| self.enrolment.coordinator.clone());
+        let dialling = dial(&address, &self.enrolment.coordinator_key, &self.identity, self.config.timing);
+        let mut link = tokio::select! {
+            link = dialling => link?,
+            () = &mut *shutdown => return Ok(End::Shutdown),
+        };
+        let mut chain = Chain::load(&self.pins, self.enrolment.founding_roster)?;
+        let welcome = tokio::select! {
+            welcome = hello::greet(&mut link, &mut chain, &mut self.pins) => welcome?,
+            () = &mut *shutdown => return Ok(End::Shutdown),
+        };
+        tracing::info!(%address, coordinator = welcome.software, "linked");
+        warn_of_skew(&welcome);
+        loop {
+            let listed = self.listed(&chain)?;
+            report(&chain, listed);
+            self.become_driver(listed);
+            let frame = match self.serve(listed, &mut link, &chain, shutdown).await? {
+                Served::Frame(frame) => frame,
+                Served::Ended(end) => return Ok(end),
+            };
+            let welcome = hello::on_frame(&mut link, &mut chain, &mut self.pins, &frame).await?;
+            warn_of_skew(&welcome);
+        }
+    }
+
+    /// Serves the link until an admission frame comes, a roster is accepted or the program is to stop.
+    async fn serve(
+        &mut self,
+        listed: Option<NodeId>,
+        link: &mut Link,
+        chain: &Chain,
+        shutdown: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Served, Error> {
+        let closer = link.closer();
+        let accepted = accepted_after(&self.pins, chain.current().map(|roster| roster.body().epoch));
+        let serving = serve(&mut self.part, listed, link, chain);
+        tokio::pin!(serving, accepted);
+        let end = tokio::select! {
+            frame = &mut serving => return frame.map(Served::Frame),
+            () = &mut *shutdown => End::Shutdown,
+            done = &mut accepted => done.map(|()| End::Again)?,
+        };
+        // The link is closed under the session, which then ends in its own order.
+        closer.close("the agent ends this link");
+        match timeout(STOP, serving).await {
+            Ok(Err(error)) if !error.passes() => Err(error),
+            _ => Ok(Served::Ended(end)),
+        }
+    }
+
+    /// Our number in the roster we follow.
+    fn listed(&self, chain: &Chain) -> Result<Option<NodeId>, Error> {
+        let expected = self.enrolment.hospital;
+        match chain.current().and_then(|roster| roster.member_by_key(&self.identity.public())) {
+            None => Ok(None),
+            Some(member) if member.id == expected => Ok(Some(expected)),
+            Some(member) => Err(Error::OtherNumber { expected, found: member.id }),
+        }
+    }
+
+    fn become_driver(&mut self, listed: Option<NodeId>) {
+        self.part = match (std::mem::replace(&mut self.part, Part::Between), listed) {
+            (Part::Waiting(ledger), Some(me)) => Part::Driving(Driver::new(
+                me,
+                Arc::clone(&self.identity),
+                self.enrolment.coordinator_key,
+                Arc::clone(&self.config),
+                ledger,
+            )),
+            (part, _) => part,
+        };
+    }
+}
+
+/// Serves until an admission frame comes; without a roster that lists us there is nothing else to do.
+async fn serve(
+    part: &mut Part,
+    listed: Option<NodeId>,
+    link: &mut Link,
+    chain: &Chain,
+) -> Result<Vec<u8>, Error> {
+    match (part, chain.current()) {
+        (Part::Driving(driver), Some(roster)) if listed.is_some() => {
+            driver.serve(link, roster, chain.accepted()).await
+        }
+        _ => Ok(link.recv_admission().await?),
+    }
+}
+
+/// Resolves when a roster after this one was accepted, by `enroll` in another process.
+async fn accepted_after(pins: &Pins, epoch: Option<u32>) -> Result<(), Error> {
+    loop {
+        sleep(LOOK).await;
+        if pins.accepted_epoch()? > epoch {
+            return Ok(());
+        }
+    }
+}
+
+fn report(chain: &Chain, listed: Option<NodeId>) {
+    if let Some(held) = chain.why_held() {
+        tracing::warn!("{held}");
+    }
+    match (chain.current(), listed) {
+        (Some(roster), Some(node)) => {
+            tracing::info!(%node, roster = roster.body().epoch, hospitals = roster.size(), "ready");
+        }
+        _ => tracing::warn!("no accepted roster lists this hospital's key; waiting"),
+    }
+}
+
+fn warn_of_skew(welcome: &hello::Welcome) {
+    if welcome.skew_ms >= hello::SKEW_MS {
+        let skew_ms = welcome.skew_ms;
+        tracing::warn!(
+            skew_ms,
+            "this clock and the coordinator's differ by a minute or more; set this one by NTP"
+        );
+    }
+}
+
+/// Waits until the operating system asks the program to stop.
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the system's own action, to end the process, stays in place.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

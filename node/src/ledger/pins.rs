@@ -94,7 +94,7 @@ impl Pins {
             what.hospital.0,
             &what.institution,
         );
-        self.write(add, row)
+        self.write(add, row).map(|_| ())
     }
 
     /// Every roster, by epoch.
@@ -118,15 +118,30 @@ impl Pins {
         Ok(rosters)
     }
 
-    /// Adds the next roster.
+    /// Adds the next roster; one that is there already, since `run` and `enroll` may both fetch it, stays.
     ///
     /// # Errors
-    /// `Disk`, also when there is already one of this epoch.
+    /// `Disk`, also when there is already another one of this epoch.
     pub fn add_roster(&mut self, epoch: u32, roster: &StoredRoster) -> Result<(), LedgerError> {
         let signatures = serde_json::to_string(&roster.signed.signatures)
             .map_err(|error| disk_error(&self.path, "writing", &error))?;
-        let add = "INSERT INTO roster (epoch, body, signatures, accepted) VALUES (?1, ?2, ?3, ?4)";
-        self.write(add, (epoch, &roster.signed.body[..], signatures, roster.accepted))
+        let add = "INSERT INTO roster (epoch, body, signatures, accepted) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (epoch) DO UPDATE SET accepted = max(accepted, excluded.accepted)
+                   WHERE body = excluded.body";
+        let row = (epoch, &roster.signed.body[..], signatures, roster.accepted);
+        match self.write(add, row)? {
+            0 => Err(disk_error(&self.path, "writing", &"another roster of this number is there")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Number of the newest accepted roster.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn accepted_epoch(&self) -> Result<Option<u32>, LedgerError> {
+        let ask = "SELECT max(epoch) FROM roster WHERE accepted = 1";
+        self.connection.query_row(ask, (), |row| row.get(0)).map_err(|error| self.unreadable(&error))
     }
 
     /// Accepts every roster up to this epoch.
@@ -134,12 +149,11 @@ impl Pins {
     /// # Errors
     /// `Disk`.
     pub fn accept(&mut self, epoch: u32) -> Result<(), LedgerError> {
-        self.write("UPDATE roster SET accepted = 1 WHERE epoch <= ?1", [epoch])
+        self.write("UPDATE roster SET accepted = 1 WHERE epoch <= ?1", [epoch]).map(|_| ())
     }
 
-    fn write(&self, sql: &str, row: impl rusqlite::Params) -> Result<(), LedgerError> {
-        let done = self.connection.execute(sql, row);
-        done.map(|_| ()).map_err(|error| disk_error(&self.path, "writing", &error))
+    fn write(&self, sql: &str, row: impl rusqlite::Params) -> Result<usize, LedgerError> {
+        self.connection.execute(sql, row).map_err(|error| disk_error(&self.path, "writing", &error))
     }
 
     fn unreadable(&self, error: &dyn std::fmt::Display) -> LedgerError {

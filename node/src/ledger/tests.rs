@@ -72,7 +72,9 @@ fn a_second_agent_over_the_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = Ledger::open(dir.path()).unwrap();
     assert!(matches!(Ledger::open(dir.path()), Err(LedgerError::InUse { .. })));
+    assert!(is_running(dir.path()));
     drop(first);
+    assert!(!is_running(dir.path()));
     Ledger::open(dir.path()).unwrap();
 }
 
@@ -145,8 +147,12 @@ fn pins_stay() {
     for epoch in 0..3 {
         pins.add_roster(epoch, &held).unwrap();
     }
-    assert!(pins.add_roster(1, &held).is_err());
+    let other = SignedRoster { body: Blob::new(vec![3]).unwrap(), signatures: List::default() };
+    assert!(pins.add_roster(1, &StoredRoster { signed: other, accepted: true }).is_err());
+    assert_eq!(pins.accepted_epoch().unwrap(), None);
     pins.accept(1).unwrap();
+    pins.add_roster(1, &held).unwrap();
+    assert_eq!(pins.accepted_epoch().unwrap(), Some(1));
     let accepted: Vec<_> = pins.rosters().unwrap().iter().map(|roster| roster.accepted).collect();
     assert_eq!(accepted, [true, true, false]);
     assert!(

@@ -11,8 +11,10 @@ use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, ReadError, ReadExactError, RecvStream, SendStream,
     TransportConfig, VarInt,
 };
+use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::PublicKey;
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,9 @@ use tokio::time::timeout;
 const SERVER_NAME: &str = "samensom";
 /// Frames that may wait between a task and the session.
 const WAITING: usize = 4;
+/// Frames of sessions, and their bytes, that may come before the answer to an admission frame.
+const EARLY_FRAMES: usize = 1024;
+const EARLY_BYTES: usize = 4 << 20;
 /// Bytes asked from the stream at a time.
 const CHUNK: usize = 16 * 1024;
 /// Bytes the coordinator may have on the way to us.
@@ -39,6 +44,7 @@ pub struct Link {
     endpoint: Endpoint,
     sender: LinkSender,
     frames: mpsc::Receiver<Result<Vec<u8>, LinkError>>,
+    early: VecDeque<Vec<u8>>,
     writer: tokio::task::JoinHandle<()>,
 }
 
@@ -86,6 +92,32 @@ impl Link {
     /// # Errors
     /// When the link is gone or a frame is too long; then the link is of no further use.
     pub async fn recv(&mut self) -> Result<Vec<u8>, LinkError> {
+        match self.early.pop_front() {
+            Some(frame) => Ok(frame),
+            None => self.next_frame().await,
+        }
+    }
+
+    /// The next admission frame; those of sessions that come before it wait for `recv`. May be given up
+    /// while waiting; no frame is lost.
+    ///
+    /// # Errors
+    /// As `recv`, and when more comes before it than may wait.
+    pub async fn recv_admission(&mut self) -> Result<Vec<u8>, LinkError> {
+        loop {
+            let frame = self.next_frame().await?;
+            if frame.first() == Some(&ADMISSION_VERSION) {
+                return Ok(frame);
+            }
+            let waiting: usize = self.early.iter().map(Vec::len).sum();
+            if self.early.len() >= EARLY_FRAMES || waiting.saturating_add(frame.len()) > EARLY_BYTES {
+                return Err(LinkError::Unexpected { expected: "an answer before more frames of sessions" });
+            }
+            self.early.push_back(frame);
+        }
+    }
+
+    async fn next_frame(&mut self) -> Result<Vec<u8>, LinkError> {
         match self.frames.recv().await {
             Some(frame) => frame,
             None => Err(LinkError::Lost("it was gone before".to_owned())),
@@ -174,7 +206,8 @@ async fn dial_one(
     let (sender, from_session) = mpsc::channel(WAITING);
     tokio::spawn(read_frames(recv, to_session));
     let writer = tokio::spawn(write_frames(send, from_session));
-    Ok(Link { connection: Held(connection), endpoint, sender: LinkSender(sender), frames, writer })
+    let early = VecDeque::new();
+    Ok(Link { connection: Held(connection), endpoint, sender: LinkSender(sender), frames, early, writer })
 }
 
 fn transport(timing: Timing) -> TransportConfig {

@@ -1,0 +1,255 @@
+//! The command line: verbs, options, exit codes.
+//!
+//! Owns how facts are printed (results on stdout, progress on stderr, a closed pipe is success) and what is
+//! asked of a person, never without a terminal. What a verb does is in the module of its name.
+
+use crate::check::check;
+use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
+use crate::enroll::{Operator, Wish, enroll};
+use crate::error::{EXIT_CODES, Error};
+use crate::extract::data_check;
+use crate::{run, status, stop_signal};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use samensom_protocol::query::Dataset;
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// The agent of one hospital: keeps the extracts, joins secure sum sessions, dials out only.
+#[derive(Debug, Parser)]
+#[command(name = "samensom-node", version, after_help = EXIT_CODES, after_long_help = long_help())]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file [default: /etc/samensom-node/node.toml]
+    #[arg(short, long, global = true, value_name = "FILE", env = "SAMENSOM_NODE_CONFIG")]
+    config: Option<PathBuf>,
+    /// State folder, instead of the configuration's
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// How facts are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// How log lines are written to stderr
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// Ask nothing, even on a terminal
+    #[arg(long, global = true)]
+    no_input: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Join: make the identity key here, present LCG's token, wait for admission
+    Enroll {
+        /// The token file that LCG gave; not needed to go on with an earlier enrolment
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// Do not wait until a roster lists this hospital
+        #[arg(long, conflicts_with = "accept_roster")]
+        no_wait: bool,
+        /// Accept the newest roster, if these are the six words that LCG reads to you
+        #[arg(long, value_name = "WORDS")]
+        accept_roster: Option<String>,
+    },
+    /// Run the service
+    Run,
+    /// Check everything that must be right, with what to do where it is not
+    Check,
+    /// Show whom this agent follows and how its last sessions ended
+    Status,
+    /// The hospital's own data
+    #[command(subcommand)]
+    Data(Data),
+}
+
+#[derive(Debug, Subcommand)]
+enum Data {
+    /// Read the extracts as configured and account for every row; nothing leaves
+    Check {
+        /// One data set alone
+        #[arg(value_name = "DATASET", value_parser = dataset)]
+        dataset: Option<Dataset>,
+    },
+}
+
+fn dataset(name: &str) -> Result<Dataset, String> {
+    Dataset::parse(name).map_err(|error| error.to_string())
+}
+
+fn long_help() -> String {
+    format!(
+        "Examples:\n  samensom-node enroll --token-file erasmus.token\n  samensom-node data check stock\n  \
+         samensom-node check\n  samensom-node run\n  samensom-node status --format json\n\n{EXIT_CODES}"
+    )
+}
+
+/// Runs the program on the process's own arguments and gives its exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    log_to_stderr(cli.global.log_format);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime
+        .map_err(|source| Error::Io { doing: "starting", source })
+        .and_then(|runtime| runtime.block_on(act(&cli)));
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            // Without stderr there is nobody to tell; the exit code stays.
+            let _ = writeln!(std::io::stderr(), "samensom-node: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+async fn act(cli: &Cli) -> Result<(), Error> {
+    let global = &cli.global;
+    match &cli.verb {
+        Verb::Enroll { token_file, no_wait, accept_roster } => {
+            let wish = Wish { token_file: token_file.clone(), wait: !no_wait, accept: accept_roster.clone() };
+            let config = global.config_or_state()?;
+            enroll(&config, &wish, &mut Person { ask: !global.no_input }).await
+        }
+        Verb::Run => run(global.config()?, stop_signal()).await,
+        Verb::Check => {
+            let findings = check(global.config()).await;
+            global.print(&findings)?;
+            if findings.good() { Ok(()) } else { Err(Error::Problems) }
+        }
+        Verb::Status => global.print(&status::read(&global.config_or_state()?)?),
+        Verb::Data(Data::Check { dataset }) => {
+            let config = global.config()?;
+            let reports = data_check(&config.extracts, &config.base_dir, *dataset);
+            let good = !reports.is_empty() && reports.iter().all(|report| report.complete);
+            match global.format {
+                Format::Json => global.print(&Plain(&reports))?,
+                Format::Text if reports.is_empty() => print("no such extract is declared")?,
+                Format::Text => reports.iter().try_for_each(|report| print(&report.to_string()))?,
+            }
+            if good { Ok(()) } else { Err(Error::Problems) }
+        }
+    }
+}
+
+impl Global {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let mut config = Config::load(file)?;
+        if let Some(state) = &self.state {
+            config.state = std::path::absolute(state).unwrap_or_else(|_| state.clone());
+        }
+        Ok(config)
+    }
+
+    /// A configuration, or a state folder alone.
+    fn config_or_state(&self) -> Result<Config, ConfigError> {
+        match (&self.config, &self.state) {
+            (None, Some(state)) => Ok(Config::bare(state)),
+            (None, None) if !Path::new(DEFAULT_FILE).exists() => Ok(Config::bare(Path::new(DEFAULT_STATE))),
+            _ => self.config(),
+        }
+    }
+
+    fn print(&self, facts: &(impl Display + Serialize)) -> Result<(), Error> {
+        match self.format {
+            Format::Text => print(&facts.to_string()),
+            Format::Json => {
+                let json = serde_json::to_string_pretty(facts);
+                print(&json.map_err(|error| Error::Io { doing: "printing", source: error.into() })?)
+            }
+        }
+    }
+}
+
+/// A value that is printed as JSON alone.
+struct Plain<'a, T>(&'a T);
+
+impl<T: Serialize> Serialize for Plain<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
+impl<T> Display for Plain<'_, T> {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+/// Writes a line to stdout. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(|source| Error::Io { doing: "printing", source }),
+    }
+}
+
+/// The operator at a terminal, if there is one.
+struct Person {
+    ask: bool,
+}
+
+impl Operator for Person {
+    fn show(&mut self, text: &str) {
+        // What cannot be shown stays in the state; `status` shows it again.
+        let _ = print(text);
+    }
+    fn progress(&mut self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+    fn confirm(&mut self, question: &str) -> Option<bool> {
+        if !self.ask || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let mut answer = String::new();
+        write!(std::io::stderr(), "{question} [yes/no] ").ok()?;
+        std::io::stdin().lock().read_line(&mut answer).ok()?;
+        Some(answer.trim().eq_ignore_ascii_case("yes"))
+    }
+}
+
+fn log_to_stderr(format: Format) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("SAMENSOM_NODE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        Format::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Json => log.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound_and_help_ends_with_the_exit_codes() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.trim_end().ends_with("8  verification failed"), "{help}");
+    }
+
+    #[test]
+    fn not_waiting_and_accepting_exclude_each_other() {
+        let parse = |args: &str| Cli::try_parse_from(args.split(' '));
+        assert!(parse("samensom-node enroll --no-wait --accept-roster a").is_err());
+        assert!(parse("samensom-node enroll --token-file t --no-wait --state s").is_ok());
+        assert!(parse("samensom-node data check stok").unwrap_err().to_string().contains("stock"));
+    }
+}

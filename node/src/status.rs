@@ -1,0 +1,207 @@
+//! `status`: what this agent is, whom it follows and how its last sessions ended, from its own state.
+//!
+//! Reads beside an agent that may run; changes nothing and asks nobody. No figure stands in it.
+
+use crate::chain::Chain;
+use crate::config::Config;
+use crate::error::Error;
+use crate::identity;
+use crate::ledger::{Entry, Ledger, Pins, is_running};
+use samensom_protocol::admission::words;
+use samensom_protocol::ids::AttemptId;
+use samensom_protocol::io::Record;
+use samensom_protocol::roster::Roster;
+use serde::Serialize;
+use std::fmt;
+
+/// Sessions shown.
+const SHOWN: usize = 10;
+
+/// The state in words. The JSON form has these names and is stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Short name of the hospital.
+    pub hospital: String,
+    /// Its number in all rosters.
+    pub node: u16,
+    /// Words of its key.
+    pub key: String,
+    /// HOST:PORT of the coordinator.
+    pub coordinator: String,
+    /// Words of the coordinator's key.
+    pub coordinator_key: String,
+    /// Whether an agent runs over this state.
+    pub running: bool,
+    /// The roster that is followed.
+    pub roster: Option<RosterShown>,
+    /// A newer one that waits for the operator.
+    pub held: Option<RosterShown>,
+    /// Whether the followed roster lists this key.
+    pub admitted: bool,
+    /// The last sessions that this hospital contributed to, newest first.
+    pub sessions: Vec<SessionShown>,
+    /// Records in the ledger.
+    pub ledger_records: u64,
+    /// Bytes of the state database.
+    pub ledger_bytes: u64,
+}
+
+/// A roster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RosterShown {
+    /// Its number.
+    pub epoch: u32,
+    /// Its words.
+    pub words: String,
+    /// How many hospitals take part.
+    pub hospitals: u16,
+}
+
+/// One attempt that this hospital contributed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionShown {
+    /// Its id.
+    pub attempt: String,
+    /// When the contribution left, in UTC.
+    pub at: String,
+    /// Lock.
+    pub lock: String,
+    /// Slot.
+    pub slot: u64,
+    /// How far it came: `contributed`, `confirmed`, `certified`, `released`, `verified`.
+    pub ended: &'static str,
+}
+
+/// Reads the state.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn read(config: &Config) -> Result<Status, Error> {
+    let absent = || Error::NotEnrolled { state: config.state.display().to_string() };
+    let pins = Pins::open_to_read(&config.state)?;
+    let enrolment = pins.enrolment()?.ok_or_else(absent)?;
+    let key = identity::load(&config.state)?.ok_or_else(absent)?.public();
+    let chain = Chain::load(&pins, enrolment.founding_roster)?;
+    let ledger = Ledger::open_to_read(&config.state)?;
+    Ok(Status {
+        hospital: enrolment.institution,
+        node: enrolment.hospital.0,
+        key: words(&key.0),
+        coordinator: config.coordinator.clone().unwrap_or(enrolment.coordinator),
+        coordinator_key: words(&enrolment.coordinator_key.0),
+        running: is_running(&config.state),
+        roster: chain.current().map(shown),
+        held: chain.held().last().map(shown),
+        admitted: chain.current().is_some_and(|roster| roster.member_by_key(&key).is_some()),
+        sessions: sessions(&ledger.entries()?),
+        ledger_records: ledger.seq(),
+        ledger_bytes: ledger.size(),
+    })
+}
+
+fn shown(roster: &Roster) -> RosterShown {
+    RosterShown { epoch: roster.body().epoch, words: words(&roster.hash().0), hospitals: roster.size() }
+}
+
+fn sessions(entries: &[Entry]) -> Vec<SessionShown> {
+    let mut sessions: Vec<(AttemptId, SessionShown)> = Vec::new();
+    for entry in entries {
+        let (sid, ended) = match &entry.record {
+            Record::Spent { sid, lock, slot, .. } => {
+                let at =
+                    i64::try_from(entry.at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+                let shown = SessionShown {
+                    attempt: sid.to_hex(),
+                    at: at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()),
+                    lock: lock.to_string(),
+                    slot: *slot,
+                    ended: "contributed",
+                };
+                sessions.push((*sid, shown));
+                continue;
+            }
+            Record::Confirmed { sid, .. } => (sid, "confirmed"),
+            Record::Certified { bound, .. } => (&bound.sid, "certified"),
+            Record::Released { sid } => (sid, "released"),
+            Record::Filed { sid, .. } => (sid, "verified"),
+            _ => continue,
+        };
+        if let Some((_, shown)) = sessions.iter_mut().rev().find(|(other, _)| other == sid) {
+            shown.ended = ended;
+        }
+    }
+    sessions.into_iter().rev().take(SHOWN).map(|(_, shown)| shown).collect()
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "hospital:    {} (node {})", self.hospital, self.node)?;
+        writeln!(f, "key:         {}", self.key)?;
+        writeln!(f, "coordinator: {}, key {}", self.coordinator, self.coordinator_key)?;
+        writeln!(f, "agent:       {}", if self.running { "runs" } else { "does not run" })?;
+        match &self.roster {
+            Some(RosterShown { epoch, words, hospitals }) => {
+                let lists = if self.admitted { "with this hospital" } else { "without this hospital" };
+                writeln!(f, "roster:      number {epoch}, {hospitals} hospitals, {lists}: {words}")?;
+            }
+            None => writeln!(f, "roster:      none yet")?,
+        }
+        if let Some(RosterShown { epoch, words, hospitals }) = &self.held {
+            writeln!(f, "held:        number {epoch}, {hospitals} hospitals: {words}")?;
+            writeln!(f, "  do: compare the words with LCG by telephone, then")?;
+            writeln!(f, "      samensom-node enroll --accept-roster \"{words}\"")?;
+        }
+        writeln!(f, "ledger:      {} records, {} bytes", self.ledger_records, self.ledger_bytes)?;
+        if self.sessions.is_empty() {
+            return write!(f, "sessions:    none yet");
+        }
+        write!(f, "sessions:")?;
+        for SessionShown { attempt, at, lock, slot, ended } in &self.sessions {
+            let short: String = attempt.chars().take(12).collect();
+            write!(f, "\n  {at}  {short}  {lock} slot {slot}  {ended}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samensom_protocol::codec::Text;
+    use samensom_protocol::ids::{ExtractHash, FreezeHash, ResultHash, RosterHash, SessionId, WarrantHash};
+    use samensom_protocol::message::Pass;
+    use samensom_protocol::time::Time;
+
+    fn spent(sid: u8) -> Record {
+        Record::Spent {
+            lock: Text::new("goods").unwrap(),
+            slot: 7,
+            extract: ExtractHash([1; 32]),
+            pass: Pass::Value,
+            sid: AttemptId([sid; 32]),
+            session: SessionId([2; 32]),
+            warrant: WarrantHash([3; 32]),
+            roster: RosterHash([4; 32]),
+        }
+    }
+
+    #[test]
+    fn sessions_show_how_far_each_came() {
+        let confirmed = Record::Confirmed {
+            lock: Text::new("goods").unwrap(),
+            extract: ExtractHash([1; 32]),
+            pass: Pass::Value,
+            sid: AttemptId([1; 32]),
+            freeze: FreezeHash([5; 32]),
+            survivors: vec![],
+            seen: vec![],
+        };
+        let filed = Record::Filed { sid: AttemptId([1; 32]), result: ResultHash([6; 32]) };
+        let records = [spent(1), confirmed, spent(2), filed, Record::Released { sid: AttemptId([9; 32]) }];
+        let entries: Vec<Entry> =
+            (1..).zip(records).map(|(seq, record)| Entry { seq, at: Time(0), record }).collect();
+        let shown = sessions(&entries);
+        assert_eq!(shown.iter().map(|s| s.ended).collect::<Vec<_>>(), ["contributed", "verified"]);
+        assert_eq!(shown[0].at, "1970-01-01 00:00:00Z");
+    }
+}
