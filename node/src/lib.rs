@@ -152,7 +152,7 @@ impl Agent {
         shutdown: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<Served, Error> {
         let closer = link.closer();
-        let accepted = accepted_after(&self.pins, chain.current().map(|roster| roster.body().epoch));
+        let accepted = accepted_after(&mut self.pins, chain.current().map(|roster| roster.body().epoch));
         let serving = serve(&mut self.part, listed, link, chain);
         tokio::pin!(serving, accepted);
         let end = tokio::select! {
@@ -207,8 +207,9 @@ async fn serve(
     }
 }
 
-/// Resolves when a roster after this one was accepted, by `enroll` in another process.
-async fn accepted_after(pins: &Pins, epoch: Option<u32>) -> Result<(), Error> {
+/// Resolves when a roster after this one was accepted, by `enroll` in another process. Alone on the pins,
+/// so that the service may move between threads.
+async fn accepted_after(pins: &mut Pins, epoch: Option<u32>) -> Result<(), Error> {
     loop {
         sleep(LOOK).await;
         if pins.accepted_epoch()? > epoch {
