@@ -153,10 +153,9 @@ async fn accept(endpoint: Endpoint, shared: Shared) {
 
 /// The handshake; then the link lives in this task until it ends.
 async fn welcome_in(incoming: Incoming, shared: Shared, permit: OwnedSemaphorePermit) {
-    let remote = incoming.remote_address();
     let handshake = async { incoming.accept().ok()?.await.ok() };
     let Ok(Some(connection)) = tokio::time::timeout(HANDSHAKE, handshake).await else {
-        tracing::debug!(%remote, "a handshake failed");
+        tracing::debug!("a handshake failed");
         return;
     };
     let Some(key) = tls::peer_key(&connection) else {

@@ -68,6 +68,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let identity = new_identity()?;
     write_key(&folder.key(), &identity)?;
     write_new(&folder.config(), 0o600, config.to_text().as_bytes())?;
+    // Made first, so that the store and its log are for the owner alone.
+    write_new(&folder.database(), 0o600, &[])?;
     Store::create(&folder.database(), &founding)?;
     let roster = Roster::hash_of(&founding.body);
     let facts = json!({

@@ -69,7 +69,8 @@ impl Ops {
             Error::asked(format!("`{institution}` has not enrolled yet"))
                 .remedy("the hospital runs `samensom-node enroll` with its token first")
         })?;
-        let told: Vec<String> = told.split_whitespace().map(str::to_lowercase).collect();
+        let parts = told.split(|letter: char| letter.is_whitespace() || letter == '-');
+        let told: Vec<String> = parts.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
         if told.join(" ") != words(&key.0) {
             return Err(Error::mismatch("the words are not those of the key that enrolled")
                 .place(format!("hospital {institution}"))

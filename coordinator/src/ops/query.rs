@@ -7,6 +7,7 @@ use crate::error::Error;
 use samensom_protocol::codec::Blob;
 use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::ids::WarrantHash;
+use samensom_protocol::params::Thresholds;
 use samensom_protocol::query::Query;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::{Approval, MAX_QUERY, PROFILE_V0, SignedWarrant, WarrantBody};
@@ -27,6 +28,11 @@ impl Ops {
         let rule = head.rule(purpose).ok_or_else(|| {
             Error::refused(format!("the roster has no rule for the purpose `{purpose}`"))
                 .remedy("the roster's signers must agree on one first")
+        })?;
+        Thresholds::of(&head).map_err(|why| {
+            Error::refused(why.to_string())
+                .place(format!("roster {}", head.body().epoch))
+                .remedy("confirm hospitals and let a roster that lists them be signed first")
         })?;
         let at = now();
         let body = WarrantBody {

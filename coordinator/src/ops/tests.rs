@@ -138,7 +138,7 @@ async fn only_the_words_of_the_key_that_enrolled_confirm_it() {
         assert_eq!(error.exit_code(), 8, "{wrong}");
         assert!(!error.to_string().contains(&right), "the right words are not told");
     }
-    let typed = format!("  {} ", right.to_uppercase().replace(' ', "  "));
+    let typed = format!("  {} ", right.to_uppercase().replacen(' ', "  ", 2).replacen("  ", "-", 1));
     assert!(ops.hospital_confirm("h1", &typed).is_ok());
 }
 
@@ -200,4 +200,8 @@ async fn a_warrant_of_an_older_roster_is_not_approved() {
     let error = ops.query_approve(&warrant, &Approval::new(&identity(800), &signed.body)).unwrap_err();
     assert!(error.to_string().contains("submit the query again"), "{error}");
     assert!(ops.query_submit(Blob::new(vec![1, 2, 3]).unwrap(), 1000, 1).is_err(), "not a query");
+    let empty = TempDir::new().unwrap();
+    let canonical = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap().canonical().unwrap();
+    let error = super::tests::ops(&empty).query_submit(Blob::new(canonical).unwrap(), 1000, 1).unwrap_err();
+    assert!(error.to_string().contains("0 hospitals cannot"), "{error}");
 }

@@ -10,7 +10,8 @@ impl Store {
     /// Appends a record of an attempt; synced when this returns.
     ///
     /// # Errors
-    /// When the database fails; the record is then not kept and nothing after it may leave.
+    /// When the database fails: the record may not be on the disk, so nothing after it may leave and the
+    /// program must end.
     pub fn append_record(&self, sid: &AttemptId, record: &Record) -> Result<(), Error> {
         self.append_records(sid, core::slice::from_ref(record))
     }
