@@ -1,1 +1,3 @@
-fn main() {}
+//! Scenario tests: the real programs, the shipped files, the rules of the house.
+
+mod catalogue;

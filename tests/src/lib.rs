@@ -1,1 +1,1 @@
-//! placeholder
+//! What the scenario tests share.
