@@ -1,0 +1,4 @@
+//! The demo.
+
+#[path = "../../deploy/demo/generator.rs"]
+pub mod generator;
