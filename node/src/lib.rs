@@ -92,7 +92,7 @@ enum Served {
 /// Where the driver is: with the ledger alone until a roster lists us.
 enum Part {
     Waiting(Ledger),
-    Driving(Driver),
+    Driving(Box<Driver>),
     /// Only while one becomes the other.
     Between,
 }
@@ -180,13 +180,13 @@ impl Agent {
 
     fn become_driver(&mut self, listed: Option<NodeId>) {
         self.part = match (std::mem::replace(&mut self.part, Part::Between), listed) {
-            (Part::Waiting(ledger), Some(me)) => Part::Driving(Driver::new(
+            (Part::Waiting(ledger), Some(me)) => Part::Driving(Box::new(Driver::new(
                 me,
                 Arc::clone(&self.identity),
                 self.enrolment.coordinator_key,
                 Arc::clone(&self.config),
                 ledger,
-            )),
+            ))),
             (part, _) => part,
         };
     }

@@ -1,25 +1,74 @@
 //! The driver: carries frames to the core and the core's outputs out, in order.
 //!
-//! Owns the incarnation and the open session across links. It must not hold SQL or parse configuration.
+//! Owns the incarnation and the open session across links, the timers, and the order in which a record is
+//! durable before the frame after it leaves. It must not hold SQL or parse configuration, and it must not
+//! log a figure: of an extract that cannot be used only that it cannot.
 
 use crate::config::Config;
+use crate::consent;
 use crate::error::Error;
-use crate::ledger::Ledger;
-use crate::link::Link;
+use crate::extract::{self, ExtractError, Frozen};
+use crate::identity::randomness;
+use crate::ledger::{Ledger, now};
+use crate::link::{Link, LinkSender};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
-use samensom_protocol::ids::{NodeId, PublicKey};
+use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, SessionId};
+use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
+use samensom_protocol::ledger::LedgerView;
+use samensom_protocol::message::{Round, is_channel};
+use samensom_protocol::node::Node;
+use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
+use samensom_protocol::time::Time;
+use samensom_protocol::warrant::Warrant;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether the incarnation must be renewed.
+const RENEWAL: Duration = Duration::from_secs(3600);
+/// Bytes that the link adds to a frame: its length.
+const FRAME_HEAD: u64 = 4;
+
+/// How the last session went, for `status`; no figure stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSession {
+    /// The last attempt.
+    pub attempt: String,
+    /// `open`, `verified`, `ended`, `given up`.
+    pub state: String,
+    /// The check that ended it, and what it found.
+    pub reason: Option<String>,
+    /// Bytes of the session's frames that this agent sent, without channel set-up.
+    pub up_bytes: u64,
+}
+
+impl LastSession {
+    fn path(state: &Path) -> PathBuf {
+        state.join("last-session.json")
+    }
+    /// Reads what the agent over this folder wrote; `None` before the first session.
+    #[must_use]
+    pub fn read(state: &Path) -> Option<LastSession> {
+        serde_json::from_slice(&std::fs::read(Self::path(state)).ok()?).ok()
+    }
+}
 
 /// One node's part in all sessions.
-#[derive(Debug)]
 pub struct Driver {
     me: NodeId,
-    _identity: Arc<Identity>,
-    _coordinator: PublicKey,
-    _config: Arc<Config>,
-    _ledger: Ledger,
+    identity: Arc<Identity>,
+    coordinator: PublicKey,
+    config: Arc<Config>,
+    ledger: Ledger,
+    node: Option<Node>,
+    head: Option<samensom_protocol::ids::RosterHash>,
+    timers: Vec<(AttemptId, Round, Time)>,
+    last: LastSession,
+    session: Option<SessionId>,
 }
 
 impl Driver {
@@ -32,7 +81,19 @@ impl Driver {
         config: Arc<Config>,
         ledger: Ledger,
     ) -> Driver {
-        Driver { me, _identity: identity, _coordinator: coordinator, _config: config, _ledger: ledger }
+        let last = LastSession { attempt: String::new(), state: "none".into(), reason: None, up_bytes: 0 };
+        Driver {
+            me,
+            identity,
+            coordinator,
+            config,
+            ledger,
+            node: None,
+            head: None,
+            timers: Vec::new(),
+            last,
+            session: None,
+        }
     }
 
     /// Serves one link until an admission frame comes, which it gives back (the caller reads it, then calls
@@ -43,15 +104,221 @@ impl Driver {
     pub async fn serve(
         &mut self,
         link: &mut Link,
-        _roster: &Roster,
-        _rosters: &[Roster],
+        roster: &Roster,
+        rosters: &[Roster],
     ) -> Result<Vec<u8>, Error> {
+        let sender = link.sender();
+        self.follow(roster, rosters)?;
+        self.step(Input::Start(now()), &sender).await?;
         loop {
-            let frame = link.recv().await?;
-            if frame.first() == Some(&ADMISSION_VERSION) {
-                return Ok(frame);
+            let timer = self.timers.iter().min_by_key(|(_, _, at)| *at).copied();
+            let wait = timer.map_or(RENEWAL, |(_, _, at)| Duration::from_millis(at.since_ms(now())));
+            tokio::select! {
+                frame = link.recv() => {
+                    let bytes = frame?;
+                    if bytes.first() == Some(&ADMISSION_VERSION) {
+                        return Ok(bytes);
+                    }
+                    self.step(Input::Frame { from: Peer::Coordinator, bytes, at: now() }, &sender).await?;
+                }
+                () = tokio::time::sleep(wait.min(RENEWAL)) => match timer {
+                    Some((sid, round, at)) if now() >= at => {
+                        self.timers.retain(|timer| *timer != (sid, round, at));
+                        self.step(Input::Deadline { sid, round, at: now() }, &sender).await?;
+                    }
+                    Some(_) => {}
+                    // Between sessions an old incarnation is renewed.
+                    None => self.step(Input::Start(now()), &sender).await?,
+                },
             }
-            tracing::debug!(node = %self.me, bytes = frame.len(), "a frame of a session");
+            self.follow(roster, rosters)?;
         }
+    }
+
+    /// Starts the core, or gives it a newer accepted roster once no attempt is open.
+    fn follow(&mut self, roster: &Roster, rosters: &[Roster]) -> Result<(), Error> {
+        if self.head == Some(roster.hash()) {
+            return Ok(());
+        }
+        let node = match self.node.take() {
+            None => {
+                let view = LedgerView::of(self.ledger.records()?.iter());
+                let rosters = rosters.iter().cloned().map(Arc::new).collect();
+                Ok(Node::new(self.me, Arc::clone(&self.identity), self.coordinator, rosters, view))
+            }
+            Some(node) => node.adopt(Arc::new(roster.clone())),
+        };
+        match node {
+            Ok(node) => {
+                self.head = Some(roster.hash());
+                self.node = Some(node);
+            }
+            Err(busy) => self.node = Some(busy),
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, input: Input, sender: &LinkSender) -> Result<(), Error> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(node) = self.node.take() else { return Ok(()) };
+            let (node, outputs) = node.step(input, &mut randomness());
+            self.node = Some(node);
+            for output in outputs {
+                if let Some(input) = self.carry_out(output, sender).await? {
+                    inputs.push_back(input);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, output: Output, sender: &LinkSender) -> Result<Option<Input>, Error> {
+        match output {
+            // A record that could not be written ends the process before anything after it is sent.
+            Output::Persist(record) => {
+                self.ledger.append(&record)?;
+            }
+            Output::Send { bytes, .. } => {
+                if !is_channel(&bytes) {
+                    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                    self.last.up_bytes = self.last.up_bytes.saturating_add(length).saturating_add(FRAME_HEAD);
+                }
+                sender.send(bytes).await?;
+            }
+            Output::Measure { warrant, lock, slot } => {
+                return Ok(Some(self.measure(*warrant, &lock, slot).await));
+            }
+            Output::Arm { sid, round, at } => {
+                self.timers.retain(|(other, _, _)| *other == sid);
+                self.timers.retain(|(_, other, _)| *other != round);
+                self.timers.push((sid, round, at));
+                self.last.attempt = sid.to_hex();
+            }
+            Output::Reject { fault, .. } => tracing::warn!(%fault, "refused a frame"),
+            Output::Notify(event) => self.note(event),
+            // A coordinator's outputs.
+            Output::Spool { .. } | Output::Recall { .. } | Output::Publish { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn note(&mut self, event: Event) {
+        let (state, reason) = match event {
+            Event::Verified { sid, result } => {
+                tracing::info!(attempt = %sid, %result, "the result is verified");
+                ("verified", None)
+            }
+            Event::Ended { sid, fault } => {
+                let reason =
+                    fault.map_or_else(|| "refused, or past a deadline".to_owned(), |f| f.to_string());
+                tracing::warn!(attempt = %sid, reason, "this hospital's part ended");
+                ("ended", Some(reason))
+            }
+            Event::GivenUp { sid, reason } => {
+                tracing::info!(attempt = %sid, ?reason, "the coordinator gave the attempt up");
+                ("given up", Some(format!("{reason:?}")))
+            }
+            _ => return,
+        };
+        self.timers.clear();
+        (self.last.state, self.last.reason) = (state.to_owned(), reason);
+        self.write_last();
+    }
+
+    /// `status` shows this; a session does not depend on it.
+    fn write_last(&self) {
+        let path = LastSession::path(&self.config.state);
+        let written = serde_json::to_vec(&self.last).map_err(std::io::Error::other).and_then(|text| {
+            let draft = path.with_extension("new");
+            std::fs::write(&draft, text)?;
+            std::fs::rename(&draft, &path)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, path = %path.display(), "what `status` shows of the last session is old");
+        }
+    }
+
+    /// The hospital's own rules first, then its figures from the slot's frozen extract.
+    async fn measure(&mut self, warrant: Warrant, lock: &str, slot: u64) -> Input {
+        let session = samensom_protocol::rounds::offer::session_id(
+            &warrant.hash(),
+            slot,
+            samensom_protocol::message::Pass::Value,
+        );
+        if self.session.replace(session) != Some(session) {
+            self.last.up_bytes = 0;
+        }
+        (self.last.state, self.last.reason) = ("open".to_owned(), None);
+        if let Err(why) = consent::decide(&self.config.policy, &warrant, warrant.body().floor_hospitals) {
+            tracing::warn!(query = warrant.query().id(), %why, "refused by this hospital's rules");
+            return Input::Refused(Refusal::Policy);
+        }
+        let (config, place) = (Arc::clone(&self.config), Place { lock: lock.to_owned(), slot });
+        let computed = tokio::task::spawn_blocking(move || figures(&config, &place, &warrant)).await;
+        match computed {
+            Ok(Ok(contribution)) => Input::Measured { contribution, at: now() },
+            Ok(Err(error)) => {
+                // Values of the extract stay out of the log; `data check` shows them to the hospital.
+                let code = error.code();
+                tracing::warn!(code, "the extract does not give the figures; run `samensom-node data check`");
+                Input::Refused(Refusal::Extract)
+            }
+            Err(_) => Input::Refused(Refusal::Extract),
+        }
+    }
+}
+
+/// Where a slot's snapshot lies.
+struct Place {
+    lock: String,
+    slot: u64,
+}
+
+impl Place {
+    fn file(&self, state: &Path) -> PathBuf {
+        state.join("frozen").join(format!("{}-{}.db", self.lock, self.slot))
+    }
+}
+
+/// Freezes the extracts for the slot, or opens what is frozen, and evaluates the query.
+fn figures(config: &Config, place: &Place, warrant: &Warrant) -> Result<Contribution, ExtractError> {
+    let file = place.file(&config.state);
+    let frozen = if file.exists() { Frozen::open(&file)? } else { freeze(config, place, &file)? };
+    let values = extract::evaluate(warrant.query(), &frozen)?;
+    let layout = warrant.query().layout();
+    Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.hash).map_err(|_| {
+        ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" }
+    })
+}
+
+fn freeze(config: &Config, place: &Place, file: &Path) -> Result<Frozen, ExtractError> {
+    let folder = file.parent().unwrap_or(&config.state);
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|_| ExtractError::Config {
+        problem: "the folder for frozen extracts cannot be made",
+        dataset: "any",
+    })?;
+    let frozen = extract::freeze(&config.extracts, &config.base_dir, file)?;
+    forget_older(folder, place);
+    Ok(frozen)
+}
+
+/// A snapshot is kept until its slot is over.
+fn forget_older(folder: &Path, place: &Place) {
+    let prefix = format!("{}-", place.lock);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let slot = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".db"));
+        if slot.and_then(|slot| slot.parse::<u64>().ok()).is_some_and(|slot| slot < place.slot) {
+            // One that stays behind is refused by its slot; nothing depends on its absence.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+impl core::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("me", &self.me).finish_non_exhaustive()
     }
 }

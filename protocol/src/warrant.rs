@@ -189,11 +189,7 @@ impl SignedWarrant {
         }
         let of_hospital =
             |approver: &&Approver| roster.active().any(|member| member.institution == approver.organisation);
-        Fault::unless(
-            approvers.iter().any(of_hospital),
-            Check::A02,
-            "no approver belongs to a hospital",
-        )
+        Fault::unless(approvers.iter().any(of_hospital), Check::A02, "no approver belongs to a hospital")
     }
 }
 

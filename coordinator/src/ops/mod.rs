@@ -98,6 +98,7 @@ impl Ops {
             epoch: head.body().epoch,
             members: head.size(),
             linked: self.links.up(),
+            channels_missing: self.sessions.channels_missing(),
         }
     }
 
