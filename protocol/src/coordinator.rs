@@ -249,6 +249,13 @@ fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec
         (Message::RevealR(reveal), Stage::RevealingR(stage)) => stages::on_reveal_r(stage, from, &reveal),
         (Message::RevealB(reveal), Stage::RevealingB(stage)) => stages::on_reveal_b(stage, from, &reveal),
         (Message::Alarm(alarm), Stage::Done(sid)) => stages::on_alarm(sid, setup, from, (&alarm, bytes)),
+        // Shares beyond those that were enough.
+        (Message::RevealR(late), stage @ Stage::RevealingB(_)) if stage.sid() == Some(late.sid) => {
+            (stage, Vec::new())
+        }
+        (Message::RevealR(late) | Message::RevealB(late), Stage::Done(sid)) if late.sid == sid => {
+            (Stage::Done(sid), Vec::new())
+        }
         // An answer of a round that is over, or of an attempt that is: late means dropped.
         (_, stage) => {
             reject(stage, Fault::of(Check::A15, "a message of another round or attempt", vec![from]))
