@@ -1,4 +1,4 @@
-//! Samensom's secure-sum protocol, FA/1.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(test),
     deny(
