@@ -158,19 +158,24 @@ impl Driver {
         Ok(())
     }
 
+    /// Steps the core and carries out what it asks. A link that is lost on the way takes nothing with it:
+    /// the records, timers and measurements after it are carried out all the same.
     async fn step(&mut self, input: Input, sender: &LinkSender) -> Result<(), Error> {
         let mut inputs = VecDeque::from([input]);
+        let mut lost = None;
         while let Some(input) = inputs.pop_front() {
-            let Some(node) = self.node.take() else { return Ok(()) };
+            let Some(node) = self.node.take() else { break };
             let (node, outputs) = node.step(input, &mut randomness());
             self.node = Some(node);
             for output in outputs {
-                if let Some(input) = self.carry_out(output, sender).await? {
-                    inputs.push_back(input);
+                match self.carry_out(output, sender).await {
+                    Ok(input) => inputs.extend(input),
+                    Err(Error::Link(error)) => lost = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        lost.map_or(Ok(()), |error| Err(Error::Link(error)))
     }
 
     async fn carry_out(&mut self, output: Output, sender: &LinkSender) -> Result<Option<Input>, Error> {
