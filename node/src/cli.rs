@@ -15,6 +15,10 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long work in other threads may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The agent of one hospital: keeps the extracts, joins secure sum sessions, dials out only.
 #[derive(Debug, Parser)]
@@ -103,9 +107,12 @@ pub fn main() -> u8 {
     let cli = Cli::parse();
     log_to_stderr(cli.global.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime
-        .map_err(|source| Error::Io { doing: "starting", source })
-        .and_then(|runtime| runtime.block_on(act(&cli)));
+    let done = runtime.map_err(|source| Error::Io { doing: "starting", source }).and_then(|runtime| {
+        let done = runtime.block_on(act(&cli));
+        // An extract that is being read does not keep a stopped agent alive.
+        runtime.shutdown_timeout(FAREWELL);
+        done
+    });
     match done {
         Ok(()) => 0,
         Err(error) => {

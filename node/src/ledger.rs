@@ -205,10 +205,11 @@ impl Ledger {
         self.seq
     }
 
-    /// Size of the database file in bytes.
+    /// Size of the database in bytes, with what waits to be folded into it.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.path.metadata().map_or(0, |file| file.len())
+        let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        size(&self.path).saturating_add(size(&self.path.with_extension("db-wal")))
     }
 
     /// Every record, in order.

@@ -61,7 +61,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             Err(error) if error.passes() => {
                 backoff.lasted(since.elapsed());
                 let wait = backoff.next(&mut identity::randomness());
-                tracing::warn!(again_in_ms = wait.as_millis(), "{error}");
+                tracing::warn!(again_in_ms = wait.as_millis(), "{}", one_line(&error));
                 wait
             }
             Err(error) => return Err(error),
@@ -220,7 +220,7 @@ async fn accepted_after(pins: &mut Pins, epoch: Option<u32>) -> Result<(), Error
 
 fn report(chain: &Chain, listed: Option<NodeId>) {
     if let Some(held) = chain.why_held() {
-        tracing::warn!("{held}");
+        tracing::warn!("{}", one_line(&held));
     }
     match (chain.current(), listed) {
         (Some(roster), Some(node)) => {
@@ -228,6 +228,11 @@ fn report(chain: &Chain, listed: Option<NodeId>) {
         }
         _ => tracing::warn!("no accepted roster lists this hospital's key; waiting"),
     }
+}
+
+/// An error's text for the log, where a line is an event.
+fn one_line(error: &Error) -> String {
+    error.to_string().split('\n').map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 fn warn_of_skew(welcome: &hello::Welcome) {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::identity;
 use crate::ledger::{Entry, Ledger, Pins, is_running};
+use crate::session::LastSession;
 use samensom_protocol::admission::words;
 use samensom_protocol::ids::AttemptId;
 use samensom_protocol::io::Record;
@@ -38,6 +39,8 @@ pub struct Status {
     pub held: Option<RosterShown>,
     /// Whether the followed roster lists this key.
     pub admitted: bool,
+    /// How the last session went, also one that this hospital did not contribute to.
+    pub last_session: Option<LastSession>,
     /// The last sessions that this hospital contributed to, newest first.
     pub sessions: Vec<SessionShown>,
     /// Records in the ledger.
@@ -93,6 +96,7 @@ pub fn read(config: &Config) -> Result<Status, Error> {
         roster: chain.current().map(shown),
         held: chain.held().last().map(shown),
         admitted: chain.current().is_some_and(|roster| roster.member_by_key(&key).is_some()),
+        last_session: LastSession::read(&config.state),
         sessions: sessions(&ledger.entries()?),
         ledger_records: ledger.seq(),
         ledger_bytes: ledger.size(),
@@ -152,6 +156,11 @@ impl fmt::Display for Status {
             writeln!(f, "      samensom-node enroll --accept-roster \"{words}\"")?;
         }
         writeln!(f, "ledger:      {} records, {} bytes", self.ledger_records, self.ledger_bytes)?;
+        if let Some(LastSession { attempt, state, reason, up_bytes }) = &self.last_session {
+            let short: String = attempt.chars().take(12).collect();
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            writeln!(f, "last:        {short} {state}{reason}; {up_bytes} bytes sent")?;
+        }
         if self.sessions.is_empty() {
             return write!(f, "sessions:    none yet");
         }
