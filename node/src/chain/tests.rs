@@ -1,3 +1,5 @@
+//! The chain of rosters: what is accepted, what is held, what is refused.
+
 use super::*;
 use crate::testing::{after, first, members, sign, sign_by, signer};
 use samensom_protocol::codec::List;

@@ -1,3 +1,5 @@
+//! The configuration: the sample, the defaults, and what is said of a wrong line.
+
 use super::*;
 
 const PATH: &str = "/etc/samensom-node/node.toml";

@@ -1,3 +1,5 @@
+//! The ledger on a real disk: reopened, meddled with, shared, failing.
+
 use super::*;
 use samensom_protocol::codec::{Blob, List};
 use samensom_protocol::ids::{AttemptId, ExtractHash, NodeId, PublicKey, ResultHash, RosterHash};

@@ -1,3 +1,5 @@
+//! The link against a QUIC listener on loopback, which other tests use as the coordinator.
+
 use super::*;
 use crate::tls;
 use crate::tls::tests::identity;

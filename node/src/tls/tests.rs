@@ -1,3 +1,5 @@
+//! The handshake in memory: the right key, another key, a stolen key, another key exchange.
+
 use super::*;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, ServerConfig};
