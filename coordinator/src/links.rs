@@ -92,12 +92,6 @@ impl Outbox {
             Err(_) => false,
         }
     }
-
-    /// Wakes whoever waits for room on a link that is gone.
-    pub(crate) fn end(&self) {
-        self.prompt.close();
-        self.bulk.close();
-    }
 }
 
 fn cost(bytes: &[u8]) -> Option<u32> {
@@ -166,7 +160,6 @@ impl Links {
         drop(links);
         if let Some(older) = &older {
             Close::Replaced.now(&older.outbox.connection);
-            older.outbox.end();
         }
         (generation, older.is_some())
     }

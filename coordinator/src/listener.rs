@@ -172,13 +172,13 @@ async fn welcome_in(incoming: Incoming, shared: Shared, permit: OwnedSemaphorePe
     let mut peer = Peer { key, shared, outbox, entered: None, greeted: false, stranger: None };
     let close = peer.run(from).await;
     peer.leave().await;
-    peer.outbox.end();
     drop(peer);
     if close == Close::Ended {
         // The peer said all it had to say and may still wait for answers.
         let _ = tokio::time::timeout(HANDSHAKE, &mut writer).await;
     }
     close.now(&connection);
+    // Drops what waits, and with it the room that senders may wait for.
     writer.abort();
 }
 

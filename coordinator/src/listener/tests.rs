@@ -6,6 +6,7 @@ use crate::tls::testing::{Twist, client};
 use quinn::{ConnectionError, RecvStream};
 use samensom_protocol::admission::{EnrolRefusal, TokenSecret};
 use samensom_protocol::codec::{Bytes, Text};
+use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 use tempfile::TempDir;
 
@@ -118,9 +119,26 @@ async fn a_key_outside_the_roster_may_only_ask_for_admission() {
     frame::write(&mut stranger.to, &[1, 2, 3]).await.unwrap();
     assert_eq!(stranger.closed().await, 3, "a session frame");
     let mut stranger = bench.dial(77).await;
-    frame::write(&mut stranger.to, &vec![ADMISSION_VERSION; STRANGER_FRAME + 1]).await.unwrap();
-    assert_eq!(stranger.closed().await, 3, "a long frame");
+    let claimed = u32::try_from(STRANGER_FRAME).unwrap() + 1;
+    stranger.to.write_all(&claimed.to_be_bytes()).await.unwrap();
+    assert_eq!(stranger.closed().await, 3, "a long frame, refused before it comes");
     bench.greet(1).await;
+}
+
+#[tokio::test]
+async fn a_long_chain_of_rosters_comes_in_parts() {
+    let bench = bench(3);
+    (4..=8).for_each(|n| advance(&bench.store, n));
+    let mut one = bench.dial(1).await;
+    let mut epochs = Vec::new();
+    for (after, expected) in [(None, 4), (Some(3), 3), (Some(6), 0), (Some(u32::MAX), 0)] {
+        one.say(&Admission::RostersAfter(after)).await;
+        let Admission::Rosters(rosters) = one.hear().await else { panic!() };
+        assert_eq!(rosters.len(), expected, "after {after:?}");
+        epochs.extend(rosters.iter().map(|roster| Roster::hash_of(&roster.body)));
+    }
+    let chain = bench.store.roster_chain().unwrap();
+    assert_eq!(epochs, chain.iter().map(|roster| Roster::hash_of(&roster.body)).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -238,9 +256,13 @@ async fn only_the_protocol_we_speak_gets_through_the_handshake() {
     let mut bench = bench(3);
     for twist in [Twist::NoKey, Twist::Classical, Twist::OtherAlpn] {
         // A client may believe itself connected before it hears that it was refused.
-        if let Ok((_endpoint, connection)) = bench.connect(1, twist).await {
-            tokio::time::timeout(Duration::from_secs(10), connection.closed()).await.expect("refused");
-        }
+        let refusal = match bench.connect(1, twist).await {
+            Ok((_endpoint, connection)) => {
+                tokio::time::timeout(Duration::from_secs(10), connection.closed()).await.expect("refused")
+            }
+            Err(refusal) => refusal,
+        };
+        assert!(matches!(refusal, ConnectionError::ConnectionClosed(_)), "by TLS itself: {refusal}");
     }
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let config = client(&identity(1), identity(1001).public(), Twist::None);
