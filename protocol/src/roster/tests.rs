@@ -1,3 +1,5 @@
+//! A chain of rosters made by hand, and every rule that refuses one.
+
 use super::*;
 use crate::secret::Secret;
 

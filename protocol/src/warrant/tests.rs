@@ -1,3 +1,5 @@
+//! Approvals, validity, floors: what makes a warrant runnable.
+
 use super::*;
 use crate::roster::tests::{chain, identity};
 

@@ -1,3 +1,5 @@
+//! Sharing by hand, thresholds, the public relation, uniformity, canonical scalars.
+
 use super::*;
 use crate::codec::to_hex;
 use rand_chacha::ChaCha20Rng;
