@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 pub const MOST: usize = 69;
 /// First line of every extract.
 pub const HEADER: &str = "Peildatum;ZI-nummer;Artikel;Voorraad;Soort;Houdbaar tot;Locatie";
-/// The `[[extract]]` table by which an agent reads `stock.csv`, without its `file`.
+/// The `[[extract]]` table by which an agent reads `stock.csv`, without its `file`; the columns stand in a table of their own.
 pub const DIALECT: &str = r#"dataset = "stock"
 encoding = "utf-8"
 separator = ";"
@@ -18,7 +18,7 @@ decimal = ","
 date = "%d-%m-%Y"
 unit = "piece"
 
-[extract.columns]
+[columns]
 as_of = "Peildatum"
 code = "ZI-nummer"
 quantity = "Voorraad"

@@ -1,0 +1,152 @@
+//! An extract in its declared dialect -> rows of plain values.
+//!
+//! Owns a reading that is apart from the agent's. Rows it cannot read are left out up to the declared limit,
+//! as the agent does; with more it gives up.
+
+use crate::error::Error;
+use samensom_protocol::query::{Column, Dataset};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A present value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Val {
+    /// As it stands, without space at its ends.
+    Text(String),
+    /// A whole number of 10^-6.
+    Micro(i128),
+    /// A day as `YYYY-MM-DD`.
+    Date(String),
+}
+
+/// The present values of a row.
+pub type Row = BTreeMap<Column, Val>;
+
+/// How a file is written.
+#[derive(Debug)]
+pub struct Dialect {
+    separator: u8,
+    decimal: char,
+    date: String,
+    unit: Option<String>,
+    columns: BTreeMap<Column, String>,
+    max_rejected: usize,
+}
+
+impl Dialect {
+    /// From an `[[extract]]` table.
+    ///
+    /// # Errors
+    /// When a key is missing.
+    pub fn of(dataset: Dataset, table: &toml::Table) -> Result<Dialect, Error> {
+        let text = |key: &str| table.get(key).and_then(toml::Value::as_str);
+        let need = |key: &str| text(key).ok_or_else(|| Error::config(format!("[[extract]] has no `{key}`")));
+        let theirs = table.get("columns").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        let mut columns = BTreeMap::new();
+        for (name, column) in &theirs {
+            let canonical = dataset.column(name).map_err(|why| Error::config(why.to_string()))?;
+            columns.insert(canonical, column.as_str().unwrap_or("").to_owned());
+        }
+        if let Some(column) = text("unit_column") {
+            columns.insert(Column::Unit, column.to_owned());
+        }
+        let separator = need("separator")?;
+        let max_rejected = table.get("max_rejected").and_then(toml::Value::as_integer).unwrap_or(0);
+        Ok(Dialect {
+            separator: if separator == "tab" { b'\t' } else { separator.bytes().next().unwrap_or(b';') },
+            decimal: need("decimal")?.chars().next().unwrap_or(','),
+            date: text("date").unwrap_or("%Y-%m-%d").to_owned(),
+            unit: text("unit").map(str::to_owned),
+            columns,
+            max_rejected: usize::try_from(max_rejected).unwrap_or(0),
+        })
+    }
+
+    /// Every row of the file.
+    ///
+    /// # Errors
+    /// When the file or too many of its rows cannot be read.
+    pub fn read(&self, path: &Path) -> Result<Vec<Row>, Error> {
+        let fail = |why: String| Error::asked(format!("the oracle: {why}")).place(path.display().to_string());
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(self.separator)
+            .flexible(true)
+            .from_path(path)
+            .map_err(|why| fail(why.to_string()))?;
+        let header = reader.headers().map_err(|why| fail(why.to_string()))?.clone();
+        let place =
+            |theirs: &str| header.iter().position(|name| name.trim_start_matches('\u{feff}') == theirs);
+        let mut places = Vec::new();
+        for (column, theirs) in &self.columns {
+            places.push((*column, place(theirs).ok_or_else(|| fail(format!("no column `{theirs}`")))?));
+        }
+        let (mut rows, mut left_out) = (Vec::new(), 0);
+        for record in reader.records() {
+            let row = record.ok().filter(|record| record.len() == header.len());
+            match row.and_then(|record| self.row(&places, &record)) {
+                Some(row) => rows.push(row),
+                None => left_out += 1,
+            }
+        }
+        if left_out > self.max_rejected {
+            return Err(fail(format!("{left_out} rows cannot be read")));
+        }
+        Ok(rows)
+    }
+
+    fn row(&self, places: &[(Column, usize)], record: &csv::StringRecord) -> Option<Row> {
+        let mut row = Row::new();
+        if let Some(unit) = &self.unit {
+            row.insert(Column::Unit, Val::Text(unit.clone()));
+        }
+        if !self.columns.contains_key(&Column::Kind) {
+            row.insert(Column::Kind, Val::Text("regular".to_owned()));
+        }
+        for (column, place) in places {
+            let text = record.get(*place)?.trim();
+            let value = match column {
+                Column::Quantity => Val::Micro(self.quantity(text)?),
+                Column::AsOf | Column::Period => Val::Date(self.day(text)?),
+                Column::Expiry if text.is_empty() => continue,
+                Column::Expiry => Val::Date(self.day(text)?),
+                Column::Location | Column::Owner if text.is_empty() => continue,
+                _ if text.is_empty() => return None,
+                _ => Val::Text(text.to_owned()),
+            };
+            row.insert(*column, value);
+        }
+        Some(row)
+    }
+
+    /// Digits, at most one decimal mark, a sign in front; nothing else.
+    fn quantity(&self, text: &str) -> Option<i128> {
+        let (sign, digits) = match text.as_bytes().first()? {
+            b'-' => (-1, text.get(1..)?),
+            b'+' => (1, text.get(1..)?),
+            _ => (1, text),
+        };
+        let (whole, fraction) = digits.split_once(self.decimal).map_or((digits, "0"), |parts| parts);
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !plain(whole) || !plain(fraction) {
+            return None;
+        }
+        let fraction = fraction.trim_end_matches('0');
+        let padded = format!("{fraction:0<6}");
+        (padded.len() == 6).then_some(())?;
+        Some(sign * (whole.parse::<i128>().ok()? * 1_000_000 + padded.parse::<i128>().ok()?))
+    }
+
+    fn day(&self, text: &str) -> Option<String> {
+        jiff::civil::Date::strptime(&self.date, text).ok().map(|day| day.to_string())
+    }
+}
+
+/// The quantity of a row.
+pub(super) fn quantity_of(row: &Row) -> Option<i128> {
+    if let Some(Val::Micro(micro)) = row.get(&Column::Quantity) { Some(*micro) } else { None }
+}
+
+/// The unit of a row.
+pub(super) fn unit_of(row: &Row) -> Option<&str> {
+    if let Some(Val::Text(unit)) = row.get(&Column::Unit) { Some(unit) } else { None }
+}
