@@ -174,7 +174,7 @@ impl Hub {
             LinkEvent::Up(_) => {}
             LinkEvent::Down(node) => {
                 self.switchboard.lost(node);
-                self.pass_on(Input::Lost(node)).await;
+                self.pass_on(Input::Lost { node, at: now() }).await;
             }
             LinkEvent::Frame { from, bytes } if is_channel(&bytes) => self.relay(from, &bytes),
             LinkEvent::Frame { from, bytes } => {

@@ -106,17 +106,15 @@ impl Coordinator {
                 self.advance(&mut outputs, false, at, rng);
                 (self, outputs)
             }
-            Input::Recalled { node, block, bytes } => {
+            Input::Recalled { node, block, bytes, at } => {
                 let (stage, mut outputs) = stages::on_recalled(self.stage, node, block, &bytes);
                 self.stage = stage;
-                // The round's clock is not needed to close it when everyone has answered.
-                let at = self.stage.opened_at();
                 self.advance(&mut outputs, false, at, rng);
                 (self, outputs)
             }
-            Input::Lost(node) => {
+            Input::Lost { node, at } => {
                 self.stage.forget(node);
-                let (mut outputs, at) = (Vec::new(), self.stage.opened_at());
+                let mut outputs = Vec::new();
                 self.advance(&mut outputs, false, at, rng);
                 (self, outputs)
             }

@@ -62,9 +62,16 @@ pub enum Input {
         block: u32,
         /// The block.
         bytes: Vec<u8>,
+        /// When it was read back.
+        at: Time,
     },
     /// A node's link is gone; it is no longer waited for in this round.
-    Lost(NodeId),
+    Lost {
+        /// Whose.
+        node: NodeId,
+        /// When that was noticed.
+        at: Time,
+    },
     /// An armed deadline passed.
     Deadline {
         /// The attempt it was armed for.

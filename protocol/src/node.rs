@@ -132,7 +132,7 @@ impl Node {
                 settle(context, step)
             }
             // A coordinator's inputs; a node has no use for them.
-            Input::Frame { .. } | Input::Recalled { .. } | Input::Lost(_) => {
+            Input::Frame { .. } | Input::Recalled { .. } | Input::Lost { .. } => {
                 (Node { context, stage }, Vec::new())
             }
         }

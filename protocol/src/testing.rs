@@ -5,7 +5,7 @@ use crate::coordinator::{Coordinator, Setup};
 use crate::ids::{ExtractHash, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use crate::ledger::LedgerView;
-use crate::message::{Bound, Invited, Message};
+use crate::message::{Bound, Invited, Message, Round};
 use crate::node::Node;
 use crate::ring::Contribution;
 use crate::roster::tests::{chain, identity};
@@ -42,6 +42,10 @@ pub(crate) struct World {
     pub frames: Vec<(NodeId, Vec<u8>)>,
     pub faults: Vec<String>,
     pub verified: Vec<NodeId>,
+    /// Deadlines that the coordinator armed: the round, when, until when.
+    pub armed: Vec<(Round, Time, Time)>,
+    /// The links of silent nodes are noticed to be gone so long after all is quiet.
+    pub lost_after_ms: Option<u64>,
 }
 
 impl World {
@@ -69,6 +73,8 @@ impl World {
             frames: Vec::new(),
             faults: Vec::new(),
             verified: Vec::new(),
+            armed: Vec::new(),
+            lost_after_ms: None,
         };
         for i in 1..=n {
             world.start_node(NodeId(i));
@@ -168,6 +174,7 @@ impl World {
                                 node: *node,
                                 block: *block,
                                 bytes: bytes.clone(),
+                                at: self.now,
                             });
                             recalled.rev().for_each(|input| inputs.push_front(input));
                         }
@@ -180,6 +187,12 @@ impl World {
                 continue;
             }
             let Some((at, output)) = queue.pop_front() else {
+                if let Some(ms) = self.lost_after_ms.take() {
+                    self.now = self.now.plus_ms(ms);
+                    let lost = |node: &u16| Input::Lost { node: NodeId(*node), at: self.now };
+                    inputs.extend(silence.keys().map(lost));
+                    continue;
+                }
                 // Nothing is under way: the next deadline of the coordinator passes.
                 let Some((sid, round, at)) = deadlines.pop() else { panic!("stuck") };
                 self.now = at;
@@ -217,7 +230,10 @@ impl World {
                     let outputs = self.node_step(id, Input::Measured { contribution, at: self.now });
                     queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
                 }
-                (None, Output::Arm { sid, round, at }) => deadlines.push((sid, round, at)),
+                (None, Output::Arm { sid, round, at }) => {
+                    self.armed.push((round, self.now, at));
+                    deadlines.push((sid, round, at));
+                }
                 (None, Output::Publish { sid, survivors }) => {
                     for to in &survivors {
                         for of in &survivors {

@@ -221,7 +221,7 @@ impl Task {
                 None => self.store.run(move |store| store.spooled(&sid, node, block)).await?,
             };
             let Some(bytes) = bytes else { break };
-            inputs.push(Input::Recalled { node, block, bytes });
+            inputs.push(Input::Recalled { node, block, bytes, at: now() });
         }
         Ok(inputs)
     }

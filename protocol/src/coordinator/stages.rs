@@ -25,7 +25,6 @@ use std::sync::Arc;
 pub(crate) struct Open {
     pub facts: Facts,
     pub round: Round,
-    pub opened_at: Time,
     /// Nodes whose answer is waited for.
     pub waiting: BTreeSet<NodeId>,
     /// How many were asked.
@@ -134,9 +133,6 @@ impl Stage {
     pub(crate) fn round(&self) -> Option<Round> {
         self.open().map(|open| open.round)
     }
-    pub(crate) fn opened_at(&self) -> Time {
-        self.open().map_or(Time(0), |open| open.opened_at)
-    }
     /// A node refused or its link is gone: it is not waited for. A checked report still counts.
     pub(crate) fn forget(&mut self, node: NodeId) {
         if let Stage::Contributing(stage) = self {
@@ -179,7 +175,7 @@ impl Open {
     ) -> (Open, Vec<Output>) {
         let sid = facts.sid;
         let expected = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
-        let open = Open { facts, round, opened_at: at, waiting: nodes.iter().copied().collect(), expected };
+        let open = Open { facts, round, waiting: nodes.iter().copied().collect(), expected };
         let outputs = vec![
             Output::Notify(Event::Opened { sid, attempt, round, expected }),
             Output::Arm { sid, round, at: at.plus_ms(u64::from(ms)) },

@@ -42,6 +42,21 @@ fn up_to_23_of_69_may_vanish_before_the_certificate() {
     assert_eq!((failure.needed, failure.present), (46, 45));
 }
 
+/// The time in a round after a lost link counts from the loss, however late that was noticed.
+#[test]
+fn a_link_lost_late_leaves_the_next_round_its_whole_time() {
+    let mut world = World::new(9, 3);
+    world.lost_after_ms = Some(15_000);
+    let sum = world.run(&silent([2], BEFORE_REPORT)).unwrap();
+    assert_eq!((sum.survivors.len(), sum.dropped.len()), (8, 1));
+    let begun = world.armed[0].1;
+    let (_, opened, until) =
+        world.armed.iter().copied().find(|(round, ..)| *round == Round::Confirm).unwrap();
+    assert_eq!(opened, begun.plus_ms(15_000));
+    let confirm_ms = u64::from(world.roster.body().limits.confirm_ms);
+    assert_eq!(until, opened.plus_ms(confirm_ms));
+}
+
 #[test]
 fn after_the_certificate_a_threshold_of_shares_is_enough() {
     // n = 9: q = 6, t_s = 5; after CONFIRM four may vanish.
