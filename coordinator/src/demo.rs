@@ -40,6 +40,8 @@ pub struct Options {
     pub seed: u64,
     /// Stay when the result is there.
     pub keep_running: bool,
+    /// Where the server listens and what the agents dial; without it a free port.
+    pub addresses: Option<(String, String)>,
 }
 
 /// Plays the demo and prints what came of it.

@@ -1,4 +1,7 @@
 //! Scenario tests: the real programs, the shipped files, the rules of the house.
 
+mod bundle;
 mod catalogue;
+mod demo;
+mod privacy;
 mod tidy;

@@ -32,6 +32,12 @@ pub struct Args {
     /// Stay when the result is there, with new extracts in every slot, until Ctrl-C.
     #[arg(long)]
     keep_running: bool,
+    /// Where the server listens; for a test that puts a relay before it.
+    #[arg(long, hide = true, value_name = "ADDR", requires = "public")]
+    listen: Option<String>,
+    /// What the agents dial.
+    #[arg(long, hide = true, value_name = "HOST:PORT", requires = "listen")]
+    public: Option<String>,
 }
 
 /// Plays it.
@@ -47,6 +53,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
         query: args.query.clone(),
         seed: args.seed,
         keep_running: args.keep_running,
+        addresses: args.listen.clone().zip(args.public.clone()),
     };
     demo::run(context, &options)
 }

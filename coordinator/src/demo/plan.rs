@@ -55,6 +55,8 @@ pub struct Plan {
     pub query_file: Option<PathBuf>,
     /// Whether everything stays when the result is there.
     pub keep_running: bool,
+    /// Where the server listens and what the agents dial.
+    pub addresses: Option<(String, String)>,
 }
 
 impl Plan {
@@ -93,6 +95,7 @@ impl Plan {
             query,
             query_file,
             keep_running: options.keep_running,
+            addresses: options.addresses.clone(),
         })
     }
 

@@ -42,7 +42,7 @@ pub struct Lcg {
 pub async fn all(plan: &Plan, stage: &mut Stage) -> Result<Lcg, Error> {
     let tools = stage.tools.clone();
     let (signers, approvers) = persons(plan, &tools).await?;
-    let founding = init(&tools, stage.spacing_s, &signers).await?;
+    let founding = init(plan, &tools, stage.spacing_s, &signers).await?;
     let hold_go = (!plan.drop_out.is_empty()).then(|| tools.folder.join("go"));
     stage.serve(hold_go.as_deref()).await?;
     hint(&format!("{} hospitals are admitted ...", plan.hospitals.len()));
@@ -113,11 +113,17 @@ fn with(args: &[&str], last: &Path) -> Vec<OsString> {
 }
 
 /// The data folder, with short slots; the words of the founding roster.
-async fn init(tools: &Tools, spacing_s: u64, signers: &[PathBuf]) -> Result<String, Error> {
+async fn init(plan: &Plan, tools: &Tools, spacing_s: u64, signers: &[PathBuf]) -> Result<String, Error> {
     let rules = tools.folder.join("rules.toml");
     let text = DEFAULT.replace("spacing = \"20h\"", &format!("spacing = \"{spacing_s}s\""));
     std::fs::write(&rules, text).map_err(|why| Error::file(&rules, "write the rules", &why))?;
-    let mut args = with(&["init", "--name", "LCG (demo)", "--listen", "127.0.0.1:0", "--rules"], &rules);
+    let mut args = with(&["init", "--name", "LCG (demo)", "--rules"], &rules);
+    match &plan.addresses {
+        None => args.extend(["--listen", "127.0.0.1:0"].map(OsString::from)),
+        Some((listen, public)) => {
+            args.extend(["--listen", listen, "--public", public].map(OsString::from));
+        }
+    }
     args.push(OsString::from("--signer"));
     args.extend(signers.iter().map(|base| public(base)));
     let facts = tools.lcg_json(&args).await?;

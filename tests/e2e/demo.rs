@@ -1,0 +1,135 @@
+//! The demo: real processes, killed agents, real extracts; what it prints and what it leaves behind.
+
+use samensom_tests::harness::{Ended, Running, demo, files, outside_data, processes};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The demo ended well, its figures are the true ones, and nothing is left but the bundle.
+fn summed(ended: &Ended, hospitals: u64, survivors: u64) {
+    let facts = &ended.facts;
+    assert!(ended.status.success(), "{}", ended.told);
+    assert_eq!(facts["equal"], true, "{}", ended.told);
+    assert_eq!((&facts["hospitals"], &facts["survivors"]), (&json!(hospitals), &json!(survivors)));
+    assert!(facts.get("failure").is_none());
+    for total in facts["totals"].as_array().unwrap() {
+        assert_eq!(total["coverage"], json!({ "hospitals": survivors, "of": hospitals }));
+    }
+    for key in ["session_ms", "node_up_bytes", "node_peak_rss_kb", "coordinator_peak_rss_kb"] {
+        assert!(facts[key].as_u64().unwrap() > 0, "{key}");
+    }
+    let bundle = std::path::PathBuf::from(facts["bundle"].as_str().unwrap());
+    assert_eq!(files(ended.folder.path()), [bundle]);
+    assert_eq!(processes(ended.folder.path()), []);
+}
+
+/// The demo ended without a sum, says why, and left nothing.
+fn failed(ended: &Ended, failure: &Value) {
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
+    assert!(ended.facts["equal"].is_null() && ended.facts.get("totals").is_none());
+    assert_eq!(ended.facts["failure"], *failure);
+    assert!(ended.told.contains("no sum: too-few"), "{}", ended.told);
+    assert_eq!(files(ended.folder.path()), Vec::<std::path::PathBuf>::new());
+    assert_eq!(processes(ended.folder.path()), []);
+}
+
+#[test]
+fn nine_hospitals_add_up_the_same_for_a_seed() {
+    let first = demo(&["--hospitals", "9", "--seed", "5"]);
+    summed(&first, 9, 9);
+    let facts = &first.facts;
+    assert_eq!((&facts["cells"], &facts["attempts"], &facts["absent"]), (&json!(39), &json!(1), &json!(0)));
+    // N = 9: X = 2, k = 2, q = 6, t = 5.
+    let thresholds =
+        ["colluders_tolerated", "honest_min", "quorum", "share_threshold"].map(|key| &facts[key]);
+    assert_eq!(thresholds, [&json!(2), &json!(2), &json!(6), &json!(5)]);
+    assert_eq!(facts["totals"].as_array().unwrap().len(), 13 * 4);
+    // At most ceil(L w / 8) + 40 KB, and no lane is wider than 64 bits.
+    assert!(facts["node_up_bytes"].as_u64().unwrap() <= 39 * 8 + 40_960);
+    let again = demo(&["--hospitals", "9", "--seed", "5"]);
+    assert_eq!(first.facts["totals"], again.facts["totals"]);
+    let other = demo(&["--hospitals", "9", "--seed", "6"]);
+    assert_ne!(first.facts["totals"], other.facts["totals"]);
+}
+
+#[test]
+fn three_of_nine_may_be_killed_in_the_middle() {
+    let ended = demo(&["--hospitals", "9", "--drop-out", "3"]);
+    assert!(ended.told.contains("3 agents were killed"), "{}", ended.told);
+    summed(&ended, 9, 6);
+    assert_eq!((&ended.facts["dropped"], &ended.facts["attempts"]), (&json!(3), &json!(1)));
+}
+
+#[test]
+fn three_of_nine_may_be_absent() {
+    let ended = demo(&["--hospitals", "9", "--absent", "3"]);
+    summed(&ended, 9, 6);
+    assert_eq!((&ended.facts["dropped"], &ended.facts["absent"]), (&json!(0), &json!(3)));
+}
+
+#[test]
+fn one_more_and_there_is_no_figure() {
+    let ended = demo(&["--hospitals", "9", "--drop-out", "4"]);
+    failed(&ended, &json!({ "code": "too-few", "round": "contribute", "needed": 6, "present": 5 }));
+    let ended = demo(&["--hospitals", "9", "--absent", "4"]);
+    failed(&ended, &json!({ "code": "too-few", "round": "channel", "needed": 6, "present": 5 }));
+}
+
+#[test]
+fn twenty_three_of_sixty_nine_may_be_killed_in_the_middle() {
+    let ended = demo(&["--drop-out", "23"]);
+    summed(&ended, 69, 46);
+    assert_eq!(ended.facts["dropped"], 23);
+    let thresholds = ["colluders_tolerated", "honest_min", "quorum", "share_threshold"];
+    assert_eq!(thresholds.map(|key| &ended.facts[key]), [&json!(22), &json!(10), &json!(46), &json!(35)]);
+}
+
+#[test]
+fn a_wrong_extract_is_found_by_the_oracle() {
+    // A deposit comes from an extract that is frozen; the oracle reads the file after the session.
+    let mut running = Running::start(&["--hospitals", "5"]);
+    running.until("5/5");
+    let extract = files(running.folder.path()).into_iter().find(|path| path.ends_with("stock.csv")).unwrap();
+    let text = std::fs::read_to_string(&extract).unwrap();
+    let row = "01-11-2026;90000013;ceftriaxon;7,0;regular;01-01-2029;IC\n";
+    std::fs::write(&extract, format!("{text}{row}")).unwrap();
+    running.until("the oracle differs: ");
+    running.until("not the clear sum");
+}
+
+#[test]
+fn ctrl_c_leaves_nothing() {
+    let mut running = Running::start(&["--hospitals", "5", "--keep-running"]);
+    running.until("running in ");
+    assert_eq!(running.processes("samensom-node").len(), 5);
+    assert_eq!(running.processes(" serve").len(), 1);
+    let (status, out, folder) = running.interrupt();
+    assert!(!status.success());
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["equal"], true);
+    assert_eq!(processes(folder.path()), []);
+    assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new());
+}
+
+/// Real issues of methotrexate tablets at 69 hospitals: known totals, added by others.
+#[test]
+fn methotrexate_of_69_hospitals() {
+    let Some(data) = outside_data("the demo over real extracts") else { return };
+    let file = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let (extracts, query) = (file("nhs_scmd.demo.toml"), file("methotrexate.query.toml"));
+    let ended = demo(&["--extracts", &extracts, "--query", &query]);
+    summed(&ended, 69, 69);
+    assert_eq!(issued(&ended.facts), [("326874007", 6_009_133), ("326875008", 29_535)].map(named).into());
+}
+
+fn named((code, sum): (&str, i64)) -> (String, i64) {
+    (code.to_owned(), sum)
+}
+
+/// Tablets by product over all months; every month of these has enough hospitals, and whole tablets.
+fn issued(facts: &Value) -> BTreeMap<String, i64> {
+    let mut sums = BTreeMap::new();
+    for total in facts["totals"].as_array().unwrap().iter().filter(|total| total["measure"] == "issued") {
+        let value: i64 = total["value"].as_str().unwrap().parse().unwrap();
+        *sums.entry(total["code"].as_str().unwrap().to_owned()).or_default() += value;
+    }
+    sums
+}
