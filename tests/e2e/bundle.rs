@@ -3,14 +3,14 @@
 use samensom_tests::harness::{Ended, demo, samensom};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 const FLIPS: usize = 1_000;
 
-fn bundle() -> PathBuf {
-    static ENDED: OnceLock<Ended> = OnceLock::new();
-    let ended = ENDED.get_or_init(|| demo(&["--hospitals", "9"]));
-    PathBuf::from(ended.facts["bundle"].as_str().unwrap())
+/// A demo that ended, and its bundle; dropped together.
+fn bundle() -> (Ended, PathBuf) {
+    let ended = demo(&["--hospitals", "9"]);
+    let path = PathBuf::from(ended.facts["bundle"].as_str().unwrap());
+    (ended, path)
 }
 
 fn verify(args: &[&str]) -> Output {
@@ -19,7 +19,7 @@ fn verify(args: &[&str]) -> Output {
 
 #[test]
 fn the_bundle_is_enough_to_verify_and_its_words_are_compared() {
-    let path = bundle();
+    let (_ended, path) = bundle();
     let path = path.to_str().unwrap();
     let bare = verify(&[path, "--format", "json"]);
     assert!(bare.status.success(), "{}", String::from_utf8_lossy(&bare.stderr));
@@ -34,7 +34,8 @@ fn the_bundle_is_enough_to_verify_and_its_words_are_compared() {
 
 #[test]
 fn a_thousand_flipped_bytes_are_each_refused() {
-    let bytes = std::fs::read(bundle()).unwrap();
+    let (_ended, path) = bundle();
+    let bytes = std::fs::read(&path).unwrap();
     assert!(samensom_coordinator::result::read_bundle(&bytes).is_ok());
     // A multiplicative walk over the places, reproducible and without a pattern that the format shares.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -50,7 +51,7 @@ fn a_thousand_flipped_bytes_are_each_refused() {
         );
     }
     println!("{FLIPS} flips of {} bytes were refused", bytes.len());
-    let wrong = bundle().with_extension("wrong");
+    let wrong = path.with_extension("wrong");
     let mut changed = bytes;
     let last = changed.len() / 2;
     changed[last] ^= 1;
