@@ -143,6 +143,17 @@ impl Plan {
         }
     }
 
+    /// What the codes of the shipped query stand for; nothing for another query.
+    #[must_use]
+    pub fn legend(&self) -> String {
+        if self.query_file.is_some() {
+            return String::new();
+        }
+        let named = CODES.lines().skip(1).filter_map(|line| line.split_once(','));
+        let named: Vec<String> = named.map(|(code, name)| format!("{code} {name}")).collect();
+        named.chunks(5).map(|line| line.join(", ")).collect::<Vec<_>>().join(",\n")
+    }
+
     /// The path of the query; the shipped one is written below `folder` first.
     ///
     /// # Errors

@@ -58,6 +58,7 @@ pub async fn session(plan: &Plan, stage: &mut Stage, lcg: &Lcg) -> Result<Outcom
     stage.tools.lcg(&verified).await?;
     let shown = stage.tools.lcg_json(&["result", "show", session]).await?;
     let table = stage.tools.lcg(&["result", "show", session]).await?;
+    let table = format!("{}\n{}", table.trim_end(), plan.legend());
     let survivors = survivors(&shown, lcg)?;
     let costs = costs(plan, stage, session_ms, &survivors).await?;
     let (equal, own) = compare(plan, stage, &survivors, &bundle, &shown)?;

@@ -161,6 +161,8 @@ fn furnish(plan: &Plan, home: &Path, hospital: &Hospital) -> Result<(), Error> {
     let extracts = plan.extract_tables().into_iter().map(toml::Value::Table).collect();
     let config = table(vec![
         ("node", table(vec![("name", text(&hospital.slug)), ("state", text("state"))])),
+        // A killed agent sends no goodbye; on loopback a short silence is enough to tell.
+        ("network", table(vec![("idle", text("5s")), ("keep_alive", text("1s"))])),
         ("policy", table(vec![("purposes", purposes)])),
         ("extract", toml::Value::Array(extracts)),
     ]);
