@@ -56,29 +56,31 @@ pub fn run(context: &Context, options: &Options) -> Result<(), Error> {
         .map_err(|why| Error::machine(format!("no event loop: {why}")))?;
     runtime.block_on(async {
         let mut stage = Stage::new()?;
-        let played = tokio::select! {
+        let mut played = tokio::select! {
             played = play(context, &plan, &mut stage) => played,
             stopped = interrupted() => Err(stopped),
         };
+        if let (Ok(_), true) = (&played, plan.keep_running) {
+            // Here Ctrl-C is how it ends, not a failure.
+            let stayed = tokio::select! {
+                stayed = stay(&plan, &stage) => stayed,
+                _ = interrupted() => Ok(()),
+            };
+            played = stayed.and(played);
+        }
         // However it ended, no process outlives it and nothing is left but the bundle.
         stage.end().await;
-        played
+        played?.verdict()
     })
 }
 
-async fn play(context: &Context, plan: &Plan, stage: &mut Stage) -> Result<(), Error> {
+async fn play(context: &Context, plan: &Plan, stage: &mut Stage) -> Result<Outcome, Error> {
     let begun = Instant::now();
     let lcg = setup::all(plan, stage).await?;
     hint(&format!("ready after {} ms", begun.elapsed().as_millis()));
     let outcome = run::session(plan, stage, &lcg).await?;
     outcome.print(context)?;
-    if plan.keep_running {
-        stay(plan, stage).await?;
-    }
-    match outcome {
-        Outcome::Failed(failed) => Err(failed.error()),
-        Outcome::Summed(summed) => summed.verdict(),
-    }
+    Ok(outcome)
 }
 
 /// Keeps everything running, with new extracts in every slot, until Ctrl-C.

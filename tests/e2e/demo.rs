@@ -97,14 +97,26 @@ fn a_wrong_extract_is_found_by_the_oracle() {
 }
 
 #[test]
-fn ctrl_c_leaves_nothing() {
+fn ctrl_c_leaves_nothing_but_the_bundle() {
     let mut running = Running::start(&["--hospitals", "5", "--keep-running"]);
     running.until("running in ");
     assert_eq!(running.processes("samensom-node").len(), 5);
     assert_eq!(running.processes(" serve").len(), 1);
     let (status, out, folder) = running.interrupt();
-    assert!(!status.success());
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["equal"], true);
+    assert!(status.success(), "it was to stay until then");
+    let facts: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(facts["equal"], true);
+    assert_eq!(processes(folder.path()), []);
+    assert_eq!(files(folder.path()), [std::path::PathBuf::from(facts["bundle"].as_str().unwrap())]);
+}
+
+#[test]
+fn ctrl_c_before_there_is_a_sum_leaves_nothing() {
+    let mut running = Running::start(&["--hospitals", "5", "--keep-running"]);
+    running.until("ready after ");
+    assert_eq!(running.processes("samensom-node").len(), 5);
+    let (status, out, folder) = running.interrupt();
+    assert_eq!((status.code(), &*out), (Some(1), ""));
     assert_eq!(processes(folder.path()), []);
     assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new());
 }

@@ -110,6 +110,17 @@ impl Outcome {
             (Outcome::Failed(failed), Format::Text) => print_text(&failed.text()),
         }
     }
+
+    /// Nothing to say when there is a sum and it is the true one.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn verdict(&self) -> Result<(), Error> {
+        match self {
+            Outcome::Summed(summed) => summed.verdict(),
+            Outcome::Failed(failed) => Err(failed.error()),
+        }
+    }
 }
 
 impl Summed {
@@ -144,11 +155,7 @@ impl Summed {
         })
     }
 
-    /// Nothing to say when the sum is the true one.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub fn verdict(&self) -> Result<(), Error> {
+    fn verdict(&self) -> Result<(), Error> {
         if self.equal {
             return Ok(());
         }
@@ -255,9 +262,7 @@ impl Failed {
         )
     }
 
-    /// As an error of the command.
-    #[must_use]
-    pub fn error(&self) -> Error {
+    fn error(&self) -> Error {
         Error::session(format!("no sum: {}", self.code))
             .place(format!("round {}", self.round))
             .expected(format!("{} hospitals; {} were there", self.needed, self.present))

@@ -63,7 +63,7 @@ pub async fn session(plan: &Plan, stage: &mut Stage, lcg: &Lcg) -> Result<Outcom
     let costs = costs(plan, stage, session_ms, &survivors).await?;
     let (equal, own) = compare(plan, stage, &survivors, &bundle, &shown)?;
     let glimpse = glimpse(plan, &store, &finished.sid, &survivors, lcg, &own)?;
-    let bundle = if plan.keep_running { bundle } else { stage.keep_bundle(&bundle)? };
+    let bundle = stage.keep_bundle(&bundle)?;
     Ok(Outcome::Summed(Box::new(Summed {
         hospitals: plan.hospitals.len(),
         absent: plan.absent.len(),
