@@ -2,6 +2,7 @@
 
 use crate::codec::Text;
 use crate::coordinator::{Coordinator, Setup};
+use crate::error::{Check, Fault};
 use crate::ids::{ExtractHash, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use crate::ledger::LedgerView;
@@ -16,6 +17,7 @@ use crate::warrant::tests::{QUERY, approved, body};
 use crate::warrant::{SignedWarrant, Warrant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -23,6 +25,12 @@ pub(crate) const COORDINATOR: u16 = 700;
 
 /// What a node is told to do wrong: it stops before it sends its n-th frame of a session.
 pub(crate) type Silence = BTreeMap<u16, usize>;
+
+/// A lying coordinator: what each of its frames (to node, frame) becomes, from none to many.
+pub(crate) type Tamper<'a> = &'a mut dyn FnMut(&World, NodeId, Vec<u8>) -> Vec<Vec<u8>>;
+
+/// A lying node: what each of its frames becomes.
+pub(crate) type Forge = Box<dyn FnMut(&World, NodeId, Vec<u8>) -> Vec<Vec<u8>>>;
 
 pub(crate) struct World {
     pub rng: ChaCha20Rng,
@@ -41,15 +49,29 @@ pub(crate) struct World {
     pub spool: BTreeMap<(NodeId, u32), Vec<u8>>,
     pub frames: Vec<(NodeId, Vec<u8>)>,
     pub faults: Vec<String>,
+    /// Who ended its part, and the check that failed.
+    pub ended: Vec<(NodeId, Option<Fault>)>,
+    /// Who refused a frame (none: the coordinator), and why.
+    pub rejected: Vec<(Option<NodeId>, Fault)>,
     pub verified: Vec<NodeId>,
     /// Deadlines that the coordinator armed: the round, when, until when.
     pub armed: Vec<(Round, Time, Time)>,
     /// The links of silent nodes are noticed to be gone so long after all is quiet.
     pub lost_after_ms: Option<u64>,
+    pub forge: Option<Forge>,
+    /// Frames that a liar sends of its own accord.
+    pub injected: RefCell<Vec<(NodeId, Vec<u8>)>>,
+    /// Pairs whose channel confirmations the coordinator withholds.
+    parted: Vec<(u16, u16)>,
 }
 
 impl World {
     pub(crate) fn new(n: u16, seed: u64) -> Self {
+        Self::parted(n, seed, &[])
+    }
+
+    /// A world in which some pairs never confirm their channel.
+    pub(crate) fn parted(n: u16, seed: u64, pairs: &[(u16, u16)]) -> Self {
         let (chain, roster) = chain(n);
         let roster = Arc::new(roster);
         let signed = approved(&body(&roster, QUERY), &[800, 801]);
@@ -72,9 +94,14 @@ impl World {
             spool: BTreeMap::new(),
             frames: Vec::new(),
             faults: Vec::new(),
+            ended: Vec::new(),
+            rejected: Vec::new(),
             verified: Vec::new(),
             armed: Vec::new(),
             lost_after_ms: None,
+            forge: None,
+            injected: RefCell::default(),
+            parted: pairs.to_vec(),
         };
         for i in 1..=n {
             world.start_node(NodeId(i));
@@ -100,7 +127,13 @@ impl World {
             let outputs = match to {
                 Peer::Coordinator => {
                     let message = Message::from_frame(&bytes).unwrap();
-                    self.switchboard.relay(from, message, &self.roster, self.now).unwrap()
+                    let confirm = matches!(message, Message::ChannelConfirm(_));
+                    let mut relayed = self.switchboard.relay(from, message, &self.roster, self.now).unwrap();
+                    relayed.retain(|output| match output {
+                        Output::Send { to: Peer::Node(to), .. } => !(confirm && self.is_parted(from, *to)),
+                        _ => true,
+                    });
+                    relayed
                 }
                 Peer::Node(to) => {
                     let outputs =
@@ -113,7 +146,29 @@ impl World {
         }
     }
 
-    fn node_step(&mut self, id: NodeId, input: Input) -> Vec<Output> {
+    fn is_parted(&self, a: NodeId, b: NodeId) -> bool {
+        self.parted.contains(&(a.0, b.0)) || self.parted.contains(&(b.0, a.0))
+    }
+
+    /// The checks by which a node ended its part, in order; a deadline or refusal has none.
+    pub(crate) fn ends(&self, node: u16) -> Vec<Option<Check>> {
+        let of = self.ended.iter().filter(|(id, _)| id.0 == node);
+        of.map(|(_, fault)| fault.as_ref().map(|fault| fault.check)).collect()
+    }
+
+    /// The checks by which a node (none: the coordinator) refused frames, in order.
+    pub(crate) fn rejects(&self, by: Option<u16>) -> Vec<Check> {
+        let of = self.rejected.iter().filter(|(who, _)| who.map(|id| id.0) == by);
+        of.map(|(_, fault)| fault.check).collect()
+    }
+
+    /// What a node sent in sessions, in order.
+    pub(crate) fn sent_by(&self, node: u16) -> Vec<Message> {
+        let of = self.frames.iter().filter(|(id, _)| id.0 == node);
+        of.map(|(_, bytes)| Message::from_frame(bytes).unwrap()).collect()
+    }
+
+    pub(crate) fn node_step(&mut self, id: NodeId, input: Input) -> Vec<Output> {
         let Some(node) = self.nodes.get_mut(&id).and_then(Option::take) else { return Vec::new() };
         let (node, outputs) = node.step(input, &mut self.rng);
         self.nodes.insert(id, Some(node));
@@ -147,21 +202,27 @@ impl World {
 
     /// Runs one session; `silence` says which nodes vanish before which of their frames.
     pub(crate) fn run(&mut self, silence: &Silence) -> Result<Sum, Failure> {
-        self.run_with(silence, &mut |_, _, _| ())
+        self.run_with(silence, &mut |_, _, bytes| vec![bytes])
     }
 
-    /// Runs one session; `tamper` may alter each frame from the coordinator (to node, frame) on its way.
-    pub(crate) fn run_with(
-        &mut self,
-        silence: &Silence,
-        tamper: &mut dyn FnMut(&World, NodeId, &mut Vec<u8>),
-    ) -> Result<Sum, Failure> {
+    /// Runs one session; `tamper` makes of each frame of the coordinator what the node gets.
+    pub(crate) fn run_with(&mut self, silence: &Silence, tamper: Tamper) -> Result<Sum, Failure> {
+        let mut forge = self.forge.take().unwrap_or_else(|| Box::new(|_, _, bytes| vec![bytes]));
+        let ran = self.drive(silence, tamper, &mut forge);
+        self.forge = Some(forge);
+        ran
+    }
+
+    fn drive(&mut self, silence: &Silence, tamper: Tamper, forge: &mut Forge) -> Result<Sum, Failure> {
         let mut coordinator = Coordinator::new(self.setup());
         let mut sent: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut deadlines = Vec::new();
         let mut queue: VecDeque<(Option<NodeId>, Output)> = VecDeque::new();
         let mut inputs: VecDeque<Input> = VecDeque::from([Input::Start(self.now)]);
         loop {
+            for (id, bytes) in self.injected.take() {
+                inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.now });
+            }
             if let Some(input) = inputs.pop_front() {
                 let (next, outputs) = coordinator.step(input, &mut self.rng);
                 coordinator = next;
@@ -212,21 +273,20 @@ impl World {
                     if silence.get(&id.0).is_none_or(|limit| *count < *limit) {
                         *count += 1;
                         self.frames.push((id, bytes.clone()));
-                        inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.now });
+                        for bytes in forge(self, id, bytes) {
+                            inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.now });
+                        }
                     }
                 }
-                (None, Output::Send { to: Peer::Node(id), mut bytes }) => {
-                    tamper(self, id, &mut bytes);
-                    let outputs =
-                        self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now });
-                    queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
+                (None, Output::Send { to: Peer::Node(id), bytes }) => {
+                    for bytes in tamper(self, id, bytes) {
+                        let outputs =
+                            self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now });
+                        queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
+                    }
                 }
                 (Some(id), Output::Measure { warrant, .. }) => {
-                    let layout = warrant.query().layout();
-                    let extract = ExtractHash([self.extract[&id]; 32]);
-                    let contribution =
-                        Contribution::new(layout.cells(), |c| layout.bounds(c), &self.values[&id], extract)
-                            .unwrap();
+                    let contribution = self.measured(id, &warrant);
                     let outputs = self.node_step(id, Input::Measured { contribution, at: self.now });
                     queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
                 }
@@ -258,20 +318,9 @@ impl World {
                 }
                 (None, Output::Notify(Event::Finished(sum))) => {
                     while let Some((at, output)) = queue.pop_front() {
-                        if let (None, Output::Send { to: Peer::Node(id), mut bytes }) = (at, output) {
-                            tamper(self, id, &mut bytes);
-                            let input = Input::Frame { from: Peer::Coordinator, bytes, at: self.now };
-                            for output in self.node_step(id, input) {
-                                match output {
-                                    Output::Persist(record) => {
-                                        self.records.entry(id).or_default().push(record)
-                                    }
-                                    Output::Notify(Event::Verified { .. }) => self.verified.push(id),
-                                    Output::Notify(Event::Ended { fault, .. }) => {
-                                        self.faults.push(format!("{id}: {fault:?}"));
-                                    }
-                                    _ => {}
-                                }
+                        if let (None, Output::Send { to: Peer::Node(id), bytes }) = (at, output) {
+                            for bytes in tamper(self, id, bytes) {
+                                self.last_words(id, bytes);
                             }
                         }
                     }
@@ -280,18 +329,46 @@ impl World {
                 (None, Output::Notify(Event::Failed(failure))) => {
                     while let Some((_, output)) = queue.pop_front() {
                         if let Output::Send { to: Peer::Node(id), bytes } = output {
-                            self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now });
+                            for bytes in tamper(self, id, bytes) {
+                                self.last_words(id, bytes);
+                            }
                         }
                     }
                     return Err(failure);
                 }
                 (Some(id), Output::Notify(Event::Ended { fault, .. })) => {
-                    let text = fault.map_or("no reason".to_owned(), |fault| fault.to_string());
+                    let text = fault.as_ref().map_or("no reason".to_owned(), Fault::to_string);
                     self.faults.push(format!("{id}: {text}"));
+                    self.ended.push((id, fault));
                 }
-                (_, Output::Reject { fault, from }) => {
-                    self.faults.push(format!("{from:?} rejected: {fault}"))
+                (who, Output::Reject { fault, from }) => {
+                    self.faults.push(format!("{from:?} rejected: {fault}"));
+                    self.rejected.push((who, fault));
                 }
+                _ => {}
+            }
+        }
+    }
+
+    /// A node's answer to `Measure`.
+    pub(crate) fn measured(&self, id: NodeId, warrant: &Warrant) -> Contribution {
+        let layout = warrant.query().layout();
+        let extract = ExtractHash([self.extract[&id]; 32]);
+        Contribution::new(layout.cells(), |c| layout.bounds(c), &self.values[&id], extract).unwrap()
+    }
+
+    /// A frame to a node after the coordinator is done.
+    fn last_words(&mut self, id: NodeId, bytes: Vec<u8>) {
+        for output in self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now }) {
+            match output {
+                Output::Persist(record) => self.records.entry(id).or_default().push(record),
+                Output::Send { bytes, .. } => self.frames.push((id, bytes)),
+                Output::Notify(Event::Verified { .. }) => self.verified.push(id),
+                Output::Notify(Event::Ended { fault, .. }) => {
+                    self.faults.push(format!("{id}: {fault:?}"));
+                    self.ended.push((id, fault));
+                }
+                Output::Reject { fault, .. } => self.rejected.push((Some(id), fault)),
                 _ => {}
             }
         }
