@@ -1,7 +1,8 @@
 //! What a node's ledger says, replayed from its records: promises, survivors, peers' ledgers.
 //!
 //! Pure: the records' bytes and their durability belong to the driver. The sequence number counts
-//! records; peers remember it and so find a rolled back disk (check A10).
+//! records. A report carries that of its SPENT; peers remember it, and a ledger that has no SPENT there was
+//! rolled back, however many records it has had since (check A10).
 
 use crate::codec::Text;
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, RosterHash, SessionId, WarrantHash};
@@ -40,6 +41,7 @@ pub struct LedgerView {
     passes: BTreeMap<(Text<32>, ExtractHash, Pass), PassState>,
     seen: BTreeMap<NodeId, u64>,
     sessions: BTreeMap<WarrantHash, BTreeSet<SessionId>>,
+    spent: BTreeSet<u64>,
 }
 
 impl LedgerView {
@@ -60,6 +62,7 @@ impl LedgerView {
             }
             Record::Spent { lock, extract, pass, session, warrant, .. } => {
                 self.sessions.entry(*warrant).or_default().insert(*session);
+                self.spent.insert(self.seq);
                 self.advance(lock, extract, *pass, PassState::Spent);
             }
             Record::Confirmed { lock, extract, pass, sid, freeze, survivors, seen } => {
@@ -94,6 +97,11 @@ impl LedgerView {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+    /// True if what a peer remembers of this ledger is in it: nothing, or the number of a SPENT.
+    #[must_use]
+    pub fn holds(&self, remembered: u64) -> bool {
+        remembered == 0 || self.spent.contains(&remembered)
     }
     /// The last freeze of a lock.
     #[must_use]

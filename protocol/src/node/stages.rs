@@ -278,7 +278,7 @@ pub(crate) fn on_start(
         me: context.me,
         coordinator: &context.coordinator,
         channels: &channels,
-        ledger_seq: context.view.seq(),
+        ledger: &context.view,
     };
     let followed = ready::check(start, &body, &seat.facts, &holder, &kept).and_then(|cohort| {
         let ready = ready::ready(&cohort, &seat.facts, &context.identity)?;

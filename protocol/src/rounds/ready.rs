@@ -15,6 +15,7 @@ use crate::crypto::sharing::{challenges, scalar, scalar_bytes};
 use crate::crypto::transcript::Label;
 use crate::error::{Check, Fault, Malformed};
 use crate::ids::{DepositHash, GoHash, NodeId, PublicKey, StartHash};
+use crate::ledger::LedgerView;
 use crate::message::{Dealer, Dealt, Deposit, Leaf, Path, Ready, Sealed, Start, StartBody, ascending};
 use crate::secret::{Key, Secret};
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ pub struct Holder<'a> {
     pub me: NodeId,
     pub coordinator: &'a PublicKey,
     pub channels: &'a PairKeys,
-    pub ledger_seq: u64,
+    pub ledger: &'a LedgerView,
 }
 
 fn path(path: &Path) -> Vec<[u8; 32]> {
@@ -112,7 +113,7 @@ pub fn check(
     let mut behind = 0u16;
     for (dealt, dealer) in body.cohort.iter().zip(start.dealers.iter()) {
         check_dealer(dealt, dealer, facts, holder, position)?;
-        if dealer.section.seen_seq > holder.ledger_seq {
+        if !holder.ledger.holds(dealer.section.seen_seq) {
             behind = behind.saturating_add(1);
         }
         let shares = if dealt.node == holder.me {
@@ -136,7 +137,7 @@ pub fn check(
     Fault::unless(
         behind <= facts.params().thresholds.x,
         Check::A10,
-        "more than X hospitals remember a later state of this ledger: it was rolled back",
+        "more than X hospitals remember another state of this ledger: it was rolled back",
     )?;
     Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held })
 }
