@@ -251,16 +251,22 @@ impl Switchboard {
         now: Time,
     ) -> Result<Vec<Output>, Fault> {
         let nobody = Fault::new(Check::A01, "a channel message for an unknown incarnation");
-        let to = match &message {
+        let (own, to) = match &message {
             Message::Announce(announce) => return self.announce(from, announce.clone(), roster, now),
-            Message::Encapsulation(sealed) => decode::<Encapsulation>(&sealed.body)?.to,
-            Message::ChannelConfirm(confirm) => {
-                self.confirmed.insert((confirm.from, confirm.to));
-                confirm.to
+            Message::Encapsulation(sealed) => {
+                let body: Encapsulation = decode(&sealed.body)?;
+                (body.from, body.to)
             }
+            Message::ChannelConfirm(confirm) => (confirm.from, confirm.to),
             _ => return Err(Fault::new(Check::A01, "no channel message")),
         };
+        let sent = self.announced(from) == Some(own);
+        Fault::unless(sent, Check::A01, "a channel message of another incarnation than the sender's")?;
         let (node, _) = self.announces.iter().find(|(_, (hash, _))| *hash == to).ok_or(nobody)?;
+        // Both ends are announced, so this set is bounded by the pairs that are there.
+        if matches!(message, Message::ChannelConfirm(_)) {
+            self.confirmed.insert((own, to));
+        }
         Ok(vec![Output::Send { to: Peer::Node(*node), bytes: message.to_frame()? }])
     }
 
