@@ -21,9 +21,6 @@ use stages::Stage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Attempts of one session; nobody has contributed before the last.
-const MAX_ATTEMPTS: u16 = 6;
-
 /// What a session is started with.
 #[derive(Debug)]
 pub struct Setup {
@@ -166,7 +163,7 @@ impl Coordinator {
         }
     }
 
-    /// The next attempt, while nobody has contributed.
+    /// The next attempt, while nobody has contributed. Each leaves somebody out, or is bound and the last.
     fn again(
         &mut self,
         (without, bound): (&[NodeId], Option<Bound>),
@@ -184,7 +181,7 @@ impl Coordinator {
         }
         let (present, needed) = (self.setup.invited.len(), self.setup.warrant.params().thresholds.quorum);
         let short = self.setup.bound.as_ref().is_some_and(|bound| bound.survivors.len() != present);
-        if present < usize::from(needed) || short || self.attempt >= MAX_ATTEMPTS {
+        if present < usize::from(needed) || short {
             return self.fail(too_few(Round::Deposit, needed, present), sid, outputs);
         }
         match stages::offer(&self.setup, self.attempt, at, rng) {
