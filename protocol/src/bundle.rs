@@ -7,8 +7,7 @@
 
 use crate::codec::{Blob, Bytes, List, Text};
 use crate::crypto::keys::{Signed, verify};
-use crate::crypto::sharing::{Polynomial, share_hash};
-use crate::crypto::transcript::Label;
+use crate::crypto::sharing::Polynomial;
 use crate::error::{Check, Fault};
 use crate::ids::{DepositHash, GoHash, NodeId, ResultHash, RosterHash};
 use crate::io::Sum;
@@ -23,7 +22,7 @@ use crate::rounds::contribute::{Adder, Upload};
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::{Sections, read_ready};
 use crate::rounds::result::{Secrets, polynomial, unmask};
-use crate::rounds::reveal::recover;
+use crate::rounds::reveal::{Which, is_dealt, recover};
 use crate::rounds::{
     certificate_hash, confirm, deposit, freeze_hash, go_hash, result_hash, start_hash, total_root,
 };
@@ -313,19 +312,13 @@ impl Opening<'_> {
         body.map_or(crate::ids::FreezeHash([0; 32]), |body| body.freeze)
     }
 
-    /// Every cohort member that did not list the dealer holds a share on this polynomial.
+    /// Every cohort member that did not list the dealer holds a share on this polynomial, t_s at least.
     fn is_dealt(&self, f: &Polynomial, deposit: &Deposit, survived: bool) -> bool {
         let dealer = deposit.head.node;
-        let label = if survived { Label::LeafB } else { Label::LeafR };
-        let holders = self.bundle.deposits.iter().map(|deposit| deposit.head.node);
-        holders.filter(|holder| !self.unusable.contains(&(dealer, *holder))).all(|holder| {
-            let section = deposit.sections.iter().find(|section| section.holder == holder);
-            let place = self.facts.position(holder);
-            section.zip(place).is_some_and(|(section, place)| {
-                let leaf = if survived { section.leaf.b } else { section.leaf.r };
-                leaf.0 == share_hash(label, &self.facts.sid, dealer, place, &f.at(place))
-            })
-        })
+        let which = if survived { Which::B } else { Which::R };
+        let members = self.bundle.deposits.iter().map(|deposit| deposit.head.node);
+        let holders = members.filter(|holder| !self.unusable.contains(&(dealer, *holder)));
+        is_dealt(which, f, deposit, holders, self.facts)
     }
 
     fn seeds(

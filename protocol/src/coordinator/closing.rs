@@ -4,23 +4,23 @@ use super::stages::{Cohort, Confirming, Contributing, Depositing, Open, Readying
 use super::{Close, Setup, too_few};
 use crate::codec::{Blob, Bytes, List};
 use crate::crypto::keys::Signed;
-use crate::crypto::sharing::scalar_bytes;
+use crate::crypto::sharing::{Polynomial, scalar_bytes};
 use crate::error::Fault;
 use crate::ids::NodeId;
 use crate::io::{Event, Failure, FailureCode, Output, Peer, Record, Sum};
 use crate::message::{
-    Certificate, Dealt, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome, ResultBody, Round, Sealed,
-    Start, StartBody,
+    Certificate, Dealt, Deposit, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome, ResultBody, Round,
+    Sealed, Start, StartBody,
 };
 use crate::rounds::contribute::Adder;
 use crate::rounds::result::{Secrets, unmask};
-use crate::rounds::reveal::{Opening, Which, recover};
+use crate::rounds::reveal::{Opening, Which, is_dealt, recover};
 use crate::rounds::{
     certificate_hash, confirm, deposit, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash,
     start_hash, total_root,
 };
 use crate::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Closes the open round.
 pub(crate) fn close(stage: Stage, setup: &Setup, at: Time) -> Close {
@@ -99,21 +99,17 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let (attempt, ready_ms) = (open.facts.header.attempt, open.facts.header.deadlines.ready_ms);
     let (open, opening) = Open::next(open.facts, Round::Ready, attempt, &nodes, (at, ready_ms));
     outputs.extend(opening);
-    let cohort = Cohort { deposits, sections, dealt, start };
-    let next = Readying { open, cohort, readies: BTreeMap::new(), unusable: BTreeMap::new() };
+    let cohort = Cohort { deposits, sections, dealt, start, unusable: BTreeMap::new() };
+    let next = Readying { open, cohort, readies: BTreeMap::new() };
     Ok(Close::Next(Stage::Readying(Box::new(next)), outputs))
 }
 
 fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
     let round = Round::Ready;
-    let Readying { open, cohort, readies, unusable } = stage;
-    let thresholds = open.facts.params().thresholds;
-    let missing: Vec<NodeId> =
-        cohort.dealt.iter().map(|dealt| dealt.node).filter(|node| !readies.contains_key(node)).collect();
-    // A dealer whose shares too many cannot use could not be opened if it dropped out.
-    let spare = thresholds.quorum.saturating_sub(thresholds.shares);
-    let useless = unusable.iter().filter(|(_, listed)| **listed > spare).map(|(dealer, _)| *dealer);
-    let without: Vec<NodeId> = missing.into_iter().chain(useless).collect();
+    let Readying { open, cohort, readies } = stage;
+    let stay = staying(&open, &cohort, readies.keys().copied().collect(), &setup.history);
+    let gone = |node: &NodeId| !stay.contains(node);
+    let without: Vec<NodeId> = cohort.dealt.iter().map(|dealt| dealt.node).filter(gone).collect();
     if !without.is_empty() {
         return Ok(Close::Again(without, None));
     }
@@ -140,6 +136,28 @@ fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
         adder: Adder::new(params.cells, params.width),
     };
     Ok(Close::Next(Stage::Contributing(Box::new(next)), outputs))
+}
+
+/// Who of those that said READY stays. A dealer that more than X cannot use is at fault. One that so many
+/// cannot use that it could not be opened if it dropped out makes a bad pair with each of them, so that a
+/// few who list everyone leave themselves.
+fn staying(
+    open: &Open,
+    cohort: &Cohort,
+    mut ready: BTreeSet<NodeId>,
+    history: &BTreeMap<NodeId, u32>,
+) -> BTreeSet<NodeId> {
+    let thresholds = open.facts.params().thresholds;
+    let spare = usize::from(thresholds.quorum.saturating_sub(thresholds.shares));
+    let listed = |dealer: &NodeId| cohort.unusable.get(dealer).map_or(0, BTreeSet::len);
+    ready.retain(|dealer| listed(dealer) <= usize::from(thresholds.x));
+    let mut bad = BTreeSet::new();
+    for (dealer, holders) in cohort.unusable.iter().filter(|(dealer, _)| listed(dealer) > spare) {
+        for holder in holders.iter().filter(|holder| ready.contains(dealer) && ready.contains(holder)) {
+            bad.insert((*dealer.min(holder), *dealer.max(holder)));
+        }
+    }
+    deposit::part(ready, bad, &open.facts.sid, history)
 }
 
 fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
@@ -222,16 +240,20 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
 
 type Recovered = (Vec<Opened>, Secrets);
 
+fn lost() -> Fault {
+    Fault::new(crate::error::Check::A18, "a secret that opens the sum is missing")
+}
+
 /// Opens the dropouts' secrets and recovery lists; each seed must hash to the commitment it signed.
 fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) -> Result<Recovered, Fault> {
     let thresholds = open.facts.params().thresholds;
     let invited = u16::try_from(open.facts.header.invited.len()).unwrap_or(u16::MAX);
-    let missing = || Fault::new(crate::error::Check::A18, "a secret that opens the sum is missing");
-    let polynomials = r.open(thresholds.shares, invited).ok_or_else(missing)?;
+    let polynomials = r.open(thresholds.shares, invited).ok_or_else(lost)?;
     let (mut opened, mut secrets) = (Vec::new(), Secrets::default());
     for dropout in dropouts {
-        let f = polynomials.get(dropout).ok_or_else(missing)?;
-        let deposit = cohort.deposits.get(dropout).ok_or_else(missing)?;
+        let f = polynomials.get(dropout).ok_or_else(lost)?;
+        let deposit = cohort.deposits.get(dropout).ok_or_else(lost)?;
+        dealt(Which::R, f, deposit, cohort, open)?;
         let expected = |holder| {
             deposit.sections.iter().find(|section| section.holder == holder).map(|section| section.pair)
         };
@@ -241,10 +263,21 @@ fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) ->
             dealer: *dropout,
             polynomial: List::new(f.coefficients().iter().map(scalar_bytes).collect())?,
             recovery: deposit.recovery.clone(),
-            recovery_path: cohort.sections.recovery_path(*dropout).ok_or_else(missing)?,
+            recovery_path: cohort.sections.recovery_path(*dropout).ok_or_else(lost)?,
         });
     }
     Ok((opened, secrets))
+}
+
+/// The dealer is at fault where a share it committed to, and its holder did not refuse, is not on the
+/// polynomial that the given shares open.
+fn dealt(which: Which, f: &Polynomial, deposit: &Deposit, cohort: &Cohort, open: &Open) -> Result<(), Fault> {
+    let dealer = deposit.head.node;
+    if is_dealt(which, f, deposit, cohort.holders(dealer), &open.facts) {
+        return Ok(());
+    }
+    let what = "a dealer committed to shares that are not on one polynomial";
+    Err(Fault::of(crate::error::Check::A18, what, vec![dealer]))
 }
 
 fn close_reveal_b(stage: Revealing, setup: &Setup, at: Time) -> Closed {
@@ -259,6 +292,8 @@ fn close_reveal_b(stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let (mut opened, mut secrets) = pair_seeds(&r, &cohort, &open, &dropouts).during(round)?;
     let invited = u16::try_from(open.facts.header.invited.len()).unwrap_or(u16::MAX);
     for (node, f) in opening.open(thresholds.shares, invited).unwrap_or_default() {
+        let deposit = cohort.deposits.get(&node).ok_or(lost()).during(round)?;
+        dealt(Which::B, &f, deposit, &cohort, &open).during(round)?;
         secrets.b.insert(node, f.at_zero());
         opened.push(Opened {
             dealer: node,

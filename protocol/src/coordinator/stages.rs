@@ -58,6 +58,17 @@ pub(crate) struct Cohort {
     pub sections: Sections,
     pub dealt: Vec<Dealt>,
     pub start: StartHash,
+    /// By dealer, the holders that said they cannot use its share.
+    pub unusable: BTreeMap<NodeId, BTreeSet<NodeId>>,
+}
+
+impl Cohort {
+    /// Holders that read the dealer's share and found it good.
+    pub(crate) fn holders(&self, dealer: NodeId) -> impl Iterator<Item = NodeId> {
+        let listed = self.unusable.get(&dealer);
+        let members = self.dealt.iter().map(|dealt| dealt.node);
+        members.filter(move |holder| listed.is_none_or(|listed| !listed.contains(holder)))
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +76,6 @@ pub(crate) struct Readying {
     pub open: Open,
     pub cohort: Cohort,
     pub readies: BTreeMap<NodeId, ReadyOf>,
-    pub unusable: BTreeMap<NodeId, u16>,
 }
 
 #[derive(Debug)]
@@ -279,9 +289,9 @@ pub(crate) fn on_ready(
         Err(fault) => reject(Stage::Readying(stage), from, fault),
         Ok(body) => {
             let outputs = vec![received(&stage.open, from, bytes), stage.open.answered(from)];
-            for dealer in body.unusable.iter().filter(|dealer| stage.cohort.deposits.contains_key(dealer)) {
-                let listed = stage.unusable.entry(*dealer).or_default();
-                *listed = listed.saturating_add(1);
+            let cohort = &mut stage.cohort;
+            for dealer in body.unusable.iter().filter(|dealer| cohort.deposits.contains_key(dealer)) {
+                cohort.unusable.entry(*dealer).or_default().insert(from);
             }
             stage.readies.insert(from, ReadyOf { node: from, ready: sealed });
             (Stage::Readying(stage), outputs)
@@ -315,8 +325,8 @@ pub(crate) fn on_block(
     from: NodeId,
     block: ReportBlock,
 ) -> (Stage, Vec<Output>) {
-    let this = block.sid == stage.open.facts.sid;
-    let Some(mut upload) = stage.uploads.remove(&from).filter(|_| this) else {
+    let upload = if block.sid == stage.open.facts.sid { stage.uploads.remove(&from) } else { None };
+    let Some(mut upload) = upload else {
         return reject(Stage::Contributing(stage), from, not_asked(from));
     };
     match upload.block(block.index, &block.bytes, &stage.open.facts, from) {

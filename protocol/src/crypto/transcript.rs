@@ -27,6 +27,8 @@ pub enum Label {
     Channel,
     /// Confirmation of a channel key.
     ChannelConfirm,
+    /// Which end of a bad pair goes.
+    Tie,
     /// Seed of a pair in one attempt (`sigma_uv`).
     PairSeed,
     /// Public commitment to a pair's seed (`c_uv`).
@@ -90,6 +92,7 @@ impl Label {
             Label::Announce => b"fa/1 announce",
             Label::Channel => b"fa/1 chan",
             Label::ChannelConfirm => b"fa/1 chan confirm",
+            Label::Tie => b"fa/1 tie",
             Label::PairSeed => b"fa/1 sigma",
             Label::PairCommit => b"fa/1 c",
             Label::PairMask => b"fa/1 pair",

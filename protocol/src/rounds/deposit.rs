@@ -76,6 +76,7 @@ pub fn leaf(sid: &AttemptId, dealer: NodeId, position: u16, shares: &Shares, key
 
 /// One holder's shares of one dealer.
 #[derive(Zeroize)]
+#[cfg_attr(test, derive(Clone, Copy))]
 #[expect(missing_docs, reason = "values of f_r, f_b, g at the holder's position")]
 pub struct Shares {
     pub r: Scalar,
@@ -244,8 +245,7 @@ pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHas
     Ok(hash)
 }
 
-/// The cohort: no pair in it whose commitments differ or are zero. Of a bad pair one end goes, never
-/// both: the one with more bad pairs now, then with more in `history`, then by H(sid, id).
+/// The cohort: no pair in it whose commitments differ or are zero; of a bad pair one end goes ([`part`]).
 #[must_use]
 pub fn choose(
     deposits: &BTreeMap<NodeId, Deposit>,
@@ -260,16 +260,28 @@ pub fn choose(
         let (c_uv, c_vu) = (commitment(u, v), commitment(v, u));
         c_uv != c_vu || c_uv.is_none_or(|c| c.0 == [0; 32])
     };
-    let mut cohort: BTreeSet<NodeId> = deposits.keys().copied().collect();
-    let mut bad: BTreeSet<(NodeId, NodeId)> = cohort
+    let cohort: BTreeSet<NodeId> = deposits.keys().copied().collect();
+    let bad: BTreeSet<(NodeId, NodeId)> = cohort
         .iter()
         .flat_map(|u| cohort.iter().filter(move |v| u < *v).map(move |v| (*u, *v)))
         .filter(|(u, v)| is_bad(*u, *v))
         .collect();
+    part(cohort, bad, &facts.sid, history)
+}
+
+/// Leaves one end of every bad pair out, never both: the one with more bad pairs now, then with more in
+/// `history`, then by H(sid, id).
+#[must_use]
+pub fn part(
+    mut cohort: BTreeSet<NodeId>,
+    mut bad: BTreeSet<(NodeId, NodeId)>,
+    sid: &AttemptId,
+    history: &BTreeMap<NodeId, u32>,
+) -> BTreeSet<NodeId> {
     while !bad.is_empty() {
         let rank = |node: &NodeId| {
             let pairs = bad.iter().filter(|(u, v)| u == node || v == node).count();
-            let tie = Transcript::new(Label::Attempt).fixed(&facts.sid.0).u16(node.0).finish();
+            let tie = Transcript::new(Label::Tie).fixed(&sid.0).u16(node.0).finish();
             (pairs, history.get(node).copied().unwrap_or(0), tie)
         };
         let Some(worst) = cohort.iter().max_by_key(|node| rank(node)).copied() else { break };

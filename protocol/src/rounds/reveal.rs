@@ -58,11 +58,46 @@ pub fn reveal(
     Ok(Reveal { sid: facts.sid, freeze: *freeze, shares: List::new(dealers.filter_map(share).collect())? })
 }
 
+/// True if all these holders were committed a share on `f`, and they are enough to fix it.
+#[must_use]
+pub fn is_dealt(
+    which: Which,
+    f: &Polynomial,
+    deposit: &Deposit,
+    holders: impl Iterator<Item = NodeId>,
+    facts: &Facts,
+) -> bool {
+    let dealer = deposit.head.node;
+    let committed = |holder: NodeId| {
+        let position = facts.position(holder)?;
+        let leaf = deposit.sections.get(usize::from(position.checked_sub(1)?))?.leaf;
+        let expected = match which {
+            Which::R => leaf.r,
+            Which::B => leaf.b,
+        };
+        let hash = share_hash(which.label(), &facts.sid, dealer, position, &f.at(position));
+        Some(expected == Bytes(hash))
+    };
+    let mut count = 0u16;
+    for holder in holders {
+        if committed(holder) != Some(true) {
+            return false;
+        }
+        count = count.saturating_add(1);
+    }
+    count >= facts.params().thresholds.shares
+}
+
 /// The coordinator's collection of shares of one kind.
-#[derive(Debug)]
 pub struct Opening {
     which: Which,
     shares: BTreeMap<NodeId, Vec<(u16, Scalar)>>,
+}
+
+impl core::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Opening({:?}, {} dealers)", self.which, self.shares.len())
+    }
 }
 
 impl Opening {
