@@ -376,13 +376,19 @@ pub struct Certificate {
     pub confirmations: List<Confirmation, MAX_NODES>,
 }
 
-/// One share of one dealer's secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// One share of one dealer's secret; prints without it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareOf {
     /// The dealer.
     pub dealer: NodeId,
     /// f_r or f_b at the sender's position.
     pub share: ScalarBytes,
+}
+
+impl core::fmt::Debug for ShareOf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ShareOf({})", self.dealer)
+    }
 }
 
 /// Rows 9 and 11.
@@ -396,8 +402,8 @@ pub struct Reveal {
     pub shares: List<ShareOf, MAX_NODES>,
 }
 
-/// A secret that was opened: r of a dropout, b of a survivor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A secret that was opened: r of a dropout, b of a survivor; prints without it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// Whose.
     pub dealer: NodeId,
@@ -407,6 +413,12 @@ pub struct Opened {
     pub recovery: Blob<MAX_RECOVERY>,
     /// Its path in the dropout's deposit.
     pub recovery_path: Path,
+}
+
+impl core::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Opened({})", self.dealer)
+    }
 }
 
 /// Signed part of RESULT.

@@ -4,6 +4,8 @@
 //! malformed or of another attempt is rejected and the stage unchanged; a check that a signed message of
 //! the coordinator fails ends the attempt, and its secrets are wiped.
 
+#[cfg(test)]
+mod secrets_test;
 mod stages;
 
 use crate::crypto::keys::Identity;
@@ -146,6 +148,8 @@ fn announce(context: &mut Context, stage: &Stage, now: Time, rng: &mut impl Cryp
     if let (true, Some(roster)) = (old, context.head()) {
         let (me, identity, roster) = (context.me, Arc::clone(&context.identity), Arc::clone(roster));
         context.channels = Channels::new(me, &identity, &roster, now, rng).ok();
+        // Headers that name the old incarnation are refused by that (A06).
+        context.used.clear();
     }
     context.channels.as_ref().map(|channels| send(&[channels.hello()])).unwrap_or_default()
 }
@@ -204,7 +208,9 @@ fn frame(
         (Message::Start(start), Stage::Deposited(stage)) => {
             stages::on_start(&context, stage, &start, sha256(bytes), at)
         }
-        (Message::Go(go), Stage::Following(stage)) => stages::on_go(&mut context, stage, &go, at),
+        (Message::Go(go), Stage::Following(stage)) => {
+            stages::on_go(&mut context, stage, &go, sha256(bytes), at)
+        }
         (Message::Freeze(freeze), Stage::Gone(stage)) => {
             stages::on_freeze(&mut context, stage, freeze, sha256(bytes), at)
         }
@@ -235,6 +241,8 @@ fn unexpected(message: &Message) -> Fault {
         _ => "a message that only a node sends",
     };
     let check = match message {
+        Message::Start(_) => Check::A08,
+        Message::Go(_) => Check::A19,
         Message::Freeze(_) => Check::A13,
         Message::AskB(_) => Check::A18,
         _ => Check::A01,
@@ -275,7 +283,7 @@ impl Stage {
     }
     /// The stored answer to a request that came before, byte for byte.
     fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {
-        let (seen, answer) = self.seat()?.answered.as_ref()?;
-        (seen == request).then_some(answer)
+        let answer = self.seat()?.answered.as_ref()?;
+        (answer.request == *request).then(|| answer.frames.expose().as_slice())
     }
 }

@@ -1,9 +1,14 @@
 //! The stages of one attempt at a node, each with what it may use, and the step out of each.
 
+#[cfg(test)]
+mod probe;
+#[cfg(test)]
+pub(crate) use probe::Secrets;
+
 use super::{Context, GRACE_MS, Step};
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
-use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId};
+use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash};
 use crate::io::{Event, Output, Peer, Record};
 use crate::ledger::PassState;
 use crate::message::{
@@ -11,13 +16,13 @@ use crate::message::{
     Round, Sealed, Start,
 };
 use crate::ring::Contribution;
-use crate::rounds::contribute::Masked;
 use crate::rounds::deposit::{self, Kept, PairKeys};
 use crate::rounds::offer::{self, Facts};
 use crate::rounds::ready::{Cohort, Holder};
 use crate::rounds::result::Recomputation;
 use crate::rounds::reveal::{Which, reveal};
 use crate::rounds::{confirm, contribute, ready};
+use crate::secret::Secret;
 use crate::time::Time;
 use rand_core::CryptoRng;
 
@@ -28,8 +33,15 @@ pub(crate) struct Seat {
     pub extract: ExtractHash,
     pub round: Round,
     pub deadline: Time,
-    /// The last request answered (its hash) and the answer's frames.
-    pub answered: Option<([u8; 32], Vec<Vec<u8>>)>,
+    pub answered: Option<Answer>,
+}
+
+/// The last request answered (its hash) and the answer's frames; they may hold shares, so they are not
+/// printed, and wiped.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub request: [u8; 32],
+    pub frames: Secret<Vec<Vec<u8>>>,
 }
 
 /// Where an attempt stands.
@@ -87,7 +99,7 @@ pub(crate) struct Gone {
     seat: Seat,
     go: GoHash,
     cohort: Cohort,
-    masked: Masked,
+    report: ReportHash,
 }
 
 #[derive(Debug)]
@@ -148,8 +160,14 @@ impl Seat {
     fn answer(&mut self, request: [u8; 32], messages: &[Message]) -> Result<Vec<Output>, Fault> {
         let frames: Result<Vec<Vec<u8>>, _> = messages.iter().map(Message::to_frame).collect();
         let frames = frames?;
-        self.answered = Some((request, frames.clone()));
-        Ok(frames.into_iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes }).collect())
+        Ok(self.answer_frames(request, frames))
+    }
+
+    fn answer_frames(&mut self, request: [u8; 32], frames: Vec<Vec<u8>>) -> Vec<Output> {
+        let send = |bytes: &Vec<u8>| Output::Send { to: Peer::Coordinator, bytes: bytes.clone() };
+        let outputs = frames.iter().map(send).collect();
+        self.answered = Some(Answer { request, frames: Secret::new(frames) });
+        outputs
     }
 }
 
@@ -209,9 +227,10 @@ pub(crate) fn on_measured(
 ) -> Step {
     let Stage::Measuring(measuring) = stage else { return Step::Next(stage, Vec::new()) };
     let sid = measuring.sid();
-    let late = at > measuring.deadline;
+    if at > measuring.deadline {
+        return Step::Abort(sid, None);
+    }
     match measured(context, *measuring, contribution, at, rng) {
-        Ok(_) if late => Step::Abort(sid, None),
         Ok((stage, outputs)) => Step::Next(Stage::Deposited(Box::new(stage)), outputs),
         Err(fault) => Step::Abort(sid, Some(fault)),
     }
@@ -226,6 +245,9 @@ fn measured(
 ) -> Result<(Deposited, Vec<Output>), Fault> {
     let Measuring { facts, request, .. } = measuring;
     let extract = contribution.extract();
+    let cells = usize::try_from(facts.params().cells).ok();
+    let fits = Some(contribution.lanes().expose().len()) == cells;
+    Fault::unless(fits, Check::A03, "the figures are not those of this query")?;
     offer::check_record(&facts, &context.view, &extract, &context.rosters)?;
     let mut outputs = Vec::new();
     let (lock, slot, pass) = (facts.header.lock.clone(), facts.header.slot, facts.header.pass);
@@ -295,15 +317,26 @@ pub(crate) fn on_start(
 }
 
 /// Rows 4 and 5: spent is durable before the report leaves.
-pub(crate) fn on_go(context: &mut Context, stage: Box<Following>, go: &Go, at: Time) -> Step {
+pub(crate) fn on_go(
+    context: &mut Context,
+    stage: Box<Following>,
+    go: &Go,
+    request: [u8; 32],
+    at: Time,
+) -> Step {
     let body = match contribute::open_go(go, &stage.seat.facts, &context.coordinator) {
         Ok(body) => body,
         Err(fault) => return Step::Reject(Stage::Following(stage), fault),
     };
     let Following { mut seat, contribution, kept, cohort } = *stage;
     let sid = seat.facts.sid;
-    let hash = match contribute::check(go, &body, &seat.facts, &cohort) {
-        Ok(hash) => hash,
+    // The report names the ledger as it is once SPENT is in it.
+    let own = (context.me, &*context.identity, context.view.seq().saturating_add(1));
+    let masked = contribute::check(go, &body, &seat.facts, &cohort).and_then(|hash| {
+        Ok((hash, contribute::mask(&seat.facts, &hash, &contribution, &cohort, &kept, own)?))
+    });
+    let (hash, masked) = match masked {
+        Ok(masked) => masked,
         Err(fault) => return Step::Abort(sid, Some(fault)),
     };
     let header = &seat.facts.header;
@@ -317,18 +350,10 @@ pub(crate) fn on_go(context: &mut Context, stage: Box<Following>, go: &Go, at: T
         warrant: header.warrant,
         roster: header.roster,
     };
-    let mut outputs = vec![context.persist(spent)];
-    let own = (context.me, &*context.identity, context.view.seq());
-    match contribute::mask(&seat.facts, &hash, &contribution, &cohort, &kept, own) {
-        Ok(masked) => {
-            outputs.push(seat.wait(Round::Contribute, at, seat.facts.header.deadlines.contribute_ms));
-            let frames = masked.frames.iter().cloned();
-            outputs.extend(frames.map(|bytes| Output::Send { to: Peer::Coordinator, bytes }));
-            seat.answered = None;
-            Step::Next(Stage::Gone(Box::new(Gone { seat, go: hash, cohort, masked })), outputs)
-        }
-        Err(fault) => Step::Abort(sid, Some(fault)),
-    }
+    let contribute_ms = header.deadlines.contribute_ms;
+    let mut outputs = vec![context.persist(spent), seat.wait(Round::Contribute, at, contribute_ms)];
+    outputs.extend(seat.answer_frames(request, masked.frames));
+    Step::Next(Stage::Gone(Box::new(Gone { seat, go: hash, cohort, report: masked.report })), outputs)
 }
 
 /// Rows 6 and 7: confirmed is durable before CONFIRM leaves.
@@ -344,9 +369,9 @@ pub(crate) fn on_freeze(
         Ok(body) => body,
         Err(fault) => return Step::Reject(Stage::Gone(stage), fault),
     };
-    let Gone { mut seat, go, cohort, masked } = *stage;
+    let Gone { mut seat, go, cohort, report } = *stage;
     let sid = seat.facts.sid;
-    let own = (context.me, &go, &cohort, &masked);
+    let own = (context.me, &go, &cohort, &report);
     if let Err(fault) = confirm::check(&freeze, &body, &seat.facts, own) {
         return Step::Abort(sid, Some(fault));
     }

@@ -2,14 +2,13 @@
 //!
 //! Owns checks A11, A12, A14, A16, A17 and A20.
 
-use super::contribute::Masked;
 use super::offer::Facts;
 use super::{freeze_hash, ready::Cohort};
 use crate::codec::List;
 use crate::codec::encode;
 use crate::crypto::keys::{Signed, verify};
 use crate::error::{Check, Fault};
-use crate::ids::{FreezeHash, GoHash, NodeId, PublicKey};
+use crate::ids::{FreezeHash, GoHash, NodeId, PublicKey, ReportHash};
 use crate::message::{
     Bound, Certificate, Confirm, Confirmation, Counted, Freeze, FreezeBody, Nodes, ReportBody, Sealed,
     ascending,
@@ -47,12 +46,12 @@ pub fn check(
     freeze: &Freeze,
     body: &FreezeBody,
     facts: &Facts,
-    (me, go, cohort, masked): (NodeId, &GoHash, &Cohort, &Masked),
+    (me, go, cohort, report): (NodeId, &GoHash, &Cohort, &ReportHash),
 ) -> Result<(), Fault> {
     let survivors = &freeze.survivors;
     let own = survivors.iter().find(|one| one.node == me);
     Fault::unless(
-        own.is_some_and(|one| one.report == masked.report),
+        own.is_some_and(|one| one.report == *report),
         Check::A11,
         "the own report is missing from FREEZE or altered",
     )?;
