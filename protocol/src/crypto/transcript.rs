@@ -214,3 +214,6 @@ pub fn expand<const N: usize>(key: &Key, label: Label, context: &[&[u8]]) -> Sec
 pub fn derive(seed: &[u8; 32], label: Label, context: &[&[u8]]) -> Key {
     expand(&extract(&[0; 32], &[seed]), label, context)
 }
+
+#[cfg(test)]
+mod tests;

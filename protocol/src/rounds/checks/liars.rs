@@ -1,0 +1,471 @@
+//! Nodes that lie: the coordinator names them, goes on without them, or ends and says why.
+
+use super::*;
+use crate::codec::{Blob, Bytes, List, decode};
+use crate::crypto::seal::open;
+use crate::crypto::sharing::{
+    Inverses, Polynomial, challenges, combine, interpolate, scalar, scalar_bytes, share_hash,
+};
+use crate::crypto::transcript::{Label, sha256};
+use crate::ids::{FreezeHash, GoHash, StartHash};
+use crate::io::{FailureCode, Record};
+use crate::message::{
+    Confirm, Deposit, FreezeBody, GoBody, Ready, Report, ReportBlock, ReportBody, Reveal, ShareOf, StartBody,
+};
+use crate::rounds::offer::Facts;
+use crate::rounds::{deposit, deposit_hash, leaves_root, report_hash, start_hash};
+use crate::testing::Forge;
+use curve25519_dalek::Scalar;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+const LIAR: u16 = 2;
+
+/// One node's messages are altered on their way.
+fn lying(change: impl Fn(&mut Message) + 'static) -> Forge {
+    Box::new(move |_, from, bytes| {
+        let mut message = Message::from_frame(&bytes).unwrap();
+        if from == NodeId(LIAR) {
+            change(&mut message);
+        }
+        vec![message.to_frame().unwrap()]
+    })
+}
+
+fn run(n: u16, forge: Forge) -> (World, Result<crate::io::Sum, crate::io::Failure>) {
+    let mut world = World::new(n, 1);
+    world.forge = Some(forge);
+    let ran = world.run(&Silence::new());
+    if let Ok(sum) = &ran {
+        assert_eq!(world.totals(sum), world.clear(&sum.survivors));
+    }
+    (world, ran)
+}
+
+/// The session gives a sum over the others, and every fault names the liar.
+#[track_caller]
+fn goes_on_without(forge: Forge, check: Check, survivors: usize) -> World {
+    let (world, ran) = run(5, forge);
+    let sum = ran.unwrap();
+    assert_eq!(sum.survivors.len(), survivors, "{:?}", world.faults);
+    let named = world.rejected.iter().filter(|(who, _)| who.is_none());
+    assert!(named.clone().any(|(_, fault)| fault.check == check), "{:?}", world.rejected);
+    assert!(named.clone().all(|(_, fault)| fault.culprits() == [NodeId(LIAR)]), "{:?}", world.rejected);
+    world
+}
+
+fn resigned(deposit: &mut Deposit) {
+    let hash = deposit_hash(deposit).unwrap();
+    deposit.signature = identity(LIAR).sign(Signed::Deposit, &hash.0);
+}
+
+#[test]
+fn a01_a_deposit_of_a_wrong_shape_is_left_out() {
+    fn section(deposit: &mut Deposit, change: impl FnOnce(&mut Vec<crate::message::Section>)) {
+        let mut sections = deposit.sections.to_vec();
+        change(&mut sections);
+        deposit.sections = List::new(sections).unwrap();
+    }
+    for change in [
+        (|d| d.head.sid.0[0] ^= 1) as fn(&mut Deposit),
+        |d| d.head.node = NodeId(3),
+        |d| d.head.leaves.0[0] ^= 1,
+        |d| d.head.z.0[0] ^= 1,
+        |d| d.z = List::default(),
+        |d| d.z = List::new(d.z.iter().copied().take(2).collect()).unwrap(),
+        |d| d.z = List::new([&d.z[..], &[Bytes([0; 32])]].concat()).unwrap(),
+        |d| section(d, |s| drop(s.pop())),
+        |d| section(d, |s| s.swap(1, 2)),
+        |d| section(d, |s| s[3] = s[2].clone()),
+        |d| section(d, |s| s[3].z.0[0] ^= 1),
+        |d| section(d, |s| s[3].leaf.b.0[0] ^= 1),
+        |d| d.recovery = Blob::default(),
+        |d| d.recovery = Blob::new([&d.recovery[..], &[0]].concat()).unwrap(),
+    ] {
+        let forge = lying(move |message| {
+            if let Message::Deposit(deposit) = message {
+                change(deposit);
+                resigned(deposit);
+            }
+        });
+        goes_on_without(forge, Check::A01, 4);
+    }
+    let unsigned = lying(|message| {
+        if let Message::Deposit(deposit) = message {
+            deposit.signature.0[0] ^= 1;
+        }
+    });
+    goes_on_without(unsigned, Check::A01, 4);
+}
+
+#[test]
+fn a01_a_ready_that_is_not_one_costs_its_sender_an_attempt() {
+    for change in [
+        (|ready| ready.start = StartHash([1; 32])) as fn(&mut Ready),
+        |ready| ready.sid.0[0] ^= 1,
+        |ready| ready.unusable = List::new(vec![NodeId(3), NodeId(3)]).unwrap(),
+    ] {
+        let forge = lying(move |message| {
+            if let Message::Ready(sealed) = message {
+                let mut ready: Ready = decode(&sealed.body).unwrap();
+                change(&mut ready);
+                *sealed = Sealed::new(&identity(LIAR), Signed::Ready, &ready).unwrap();
+            }
+        });
+        goes_on_without(forge, Check::A01, 4);
+    }
+}
+
+#[test]
+fn a20_a_report_that_is_not_what_its_hash_says_is_dropped() {
+    fn head(message: &mut Message, change: impl FnOnce(&mut ReportBody)) {
+        if let Message::Report(report) = message {
+            let mut body: ReportBody = decode(&report.body.body).unwrap();
+            change(&mut body);
+            report.body = Sealed::new(&identity(LIAR), Signed::Report, &body).unwrap();
+        }
+    }
+    fn block(message: &mut Message, change: impl FnOnce(&mut ReportBlock)) {
+        if let Message::ReportBlock(block) = message {
+            change(block);
+        }
+    }
+    for change in [
+        (|m| head(m, |body| body.go = GoHash([1; 32]))) as fn(&mut Message),
+        |m| head(m, |body| body.sid.0[0] ^= 1),
+        |m| head(m, |body| body.report.0[0] ^= 1),
+        |m| block(m, |block| block.index = 1),
+        |m| block(m, |block| block.index = u32::MAX),
+        |m| block(m, |block| block.bytes = Blob::default()),
+        |m| block(m, |block| block.bytes = Blob::new([&block.bytes[..], &[0]].concat()).unwrap()),
+        |m| {
+            block(m, |block| {
+                let mut bytes = block.bytes.to_vec();
+                bytes[0] ^= 1;
+                block.bytes = Blob::new(bytes).unwrap();
+            });
+        },
+    ] {
+        goes_on_without(lying(change), Check::A20, 4);
+    }
+}
+
+#[test]
+fn a16_a_confirmation_of_other_survivors_does_not_count() {
+    let forge = lying(|message| {
+        if let Message::Confirm(sealed) = message {
+            let body: Confirm = decode(&sealed.body).unwrap();
+            let other = FreezeBody { freeze: FreezeHash([1; 32]), ..body };
+            *sealed = Sealed::new(&identity(LIAR), Signed::Confirm, &other).unwrap();
+        }
+    });
+    let world = goes_on_without(forge, Check::A16, 5);
+    assert_eq!(world.bound.unwrap().1.certificate.len(), 4);
+}
+
+#[test]
+fn a18_a_false_share_names_its_holder() {
+    for change in [
+        (|reveal| reveal.shares = List::new(vec![reveal.shares[0]; 3]).unwrap()) as fn(&mut Reveal),
+        |reveal| {
+            let mut shares = reveal.shares.to_vec();
+            shares[3].share.0[0] ^= 1;
+            reveal.shares = List::new(shares).unwrap();
+        },
+        |reveal| {
+            let mut shares = reveal.shares.to_vec();
+            shares[3].share = Bytes([0xff; 32]);
+            reveal.shares = List::new(shares).unwrap();
+        },
+        |reveal| {
+            let mut shares = reveal.shares.to_vec();
+            shares[3].dealer = NodeId(9);
+            reveal.shares = List::new(shares).unwrap();
+        },
+        |reveal| reveal.freeze = FreezeHash([1; 32]),
+    ] {
+        let forge = lying(move |message| {
+            if let Message::RevealB(reveal) = message {
+                change(reveal);
+            }
+        });
+        let world = goes_on_without(forge, Check::A18, 5);
+        assert_eq!(world.verified.len(), 5);
+    }
+}
+
+/// Rubbish of a node before each of its messages, and each of them twice: nothing is lost.
+#[test]
+fn a01_malformed_frames_of_a_node_change_nothing() {
+    let forge: Forge = Box::new(|_, from, bytes| {
+        let mut all = vec![bytes.clone()];
+        if from == NodeId(LIAR) {
+            let cuts = [0, 1, 4, 9, bytes.len() / 2, bytes.len() - 1].map(|cut| bytes[..cut].to_vec());
+            all.splice(0..0, cuts);
+            all.push([&bytes[..], &[0]].concat());
+            all.push([&[2], &bytes[1..]].concat());
+            all.push(bytes);
+        }
+        all
+    });
+    let (world, ran) = run(5, forge);
+    assert_eq!(ran.unwrap().survivors.len(), 5);
+    assert_eq!(world.verified.len(), 5);
+    assert!(world.rejects(None).len() > 50);
+}
+
+/// A block of another attempt is refused and takes nothing away.
+#[test]
+fn a20_a_stray_block_leaves_the_upload_as_it_was() {
+    let forge: Forge = Box::new(|_, from, bytes| match Message::from_frame(&bytes) {
+        Ok(Message::ReportBlock(mut block)) if from == NodeId(LIAR) => {
+            block.sid.0[0] ^= 1;
+            vec![Message::ReportBlock(block).to_frame().unwrap(), bytes]
+        }
+        _ => vec![bytes],
+    });
+    let (world, ran) = run(5, forge);
+    assert_eq!(ran.unwrap().survivors.len(), 5);
+    assert_eq!(world.rejects(None).len(), 1, "{:?}", world.faults);
+}
+
+/// Says that nobody's share was usable.
+fn listing_everyone(liars: &'static [u16]) -> Forge {
+    Box::new(move |world, from, bytes| {
+        let Ok(Message::Ready(sealed)) = Message::from_frame(&bytes) else { return vec![bytes] };
+        if !liars.contains(&from.0) {
+            return vec![bytes];
+        }
+        let mut ready: Ready = decode(&sealed.body).unwrap();
+        let others = world.nodes.keys().copied().filter(|node| *node != from);
+        ready.unusable = List::new(others.collect()).unwrap();
+        vec![
+            Message::Ready(Sealed::new(&identity(from.0), Signed::Ready, &ready).unwrap())
+                .to_frame()
+                .unwrap(),
+        ]
+    })
+}
+
+/// n = 6: q = t_s, so one node that lists every dealer had them all left out.
+#[test]
+fn repro_one_node_that_lists_every_dealer_leaves_alone() {
+    let (world, ran) = run(6, listing_everyone(&[LIAR]));
+    let sum = ran.unwrap();
+    assert_eq!(sum.survivors, [1, 3, 4, 5, 6].map(NodeId), "{:?}", world.faults);
+}
+
+/// 12 of 69 (X = 22) were enough to leave the other 57 out.
+#[test]
+fn repro_colluders_that_list_every_dealer_leave_together() {
+    const LIARS: [u16; 12] = [2, 5, 9, 13, 20, 21, 22, 30, 40, 50, 60, 69];
+    let (world, ran) = run(69, listing_everyone(&LIARS));
+    let sum = ran.unwrap();
+    assert_eq!(sum.survivors.len(), 57, "{:?}", world.faults);
+    assert!(LIARS.iter().all(|liar| !sum.survivors.contains(&NodeId(*liar))));
+}
+
+/// A dealer that more than X cannot use is at fault whatever it says of others.
+#[test]
+fn a_dealer_that_more_than_x_list_is_left_out() {
+    let forge: Forge = Box::new(|_, from, bytes| {
+        let Ok(Message::Ready(sealed)) = Message::from_frame(&bytes) else { return vec![bytes] };
+        let mut ready: Ready = decode(&sealed.body).unwrap();
+        let listed = if from == NodeId(LIAR) { vec![] } else { vec![NodeId(LIAR)] };
+        ready.unusable = List::new(listed).unwrap();
+        vec![
+            Message::Ready(Sealed::new(&identity(from.0), Signed::Ready, &ready).unwrap())
+                .to_frame()
+                .unwrap(),
+        ]
+    });
+    let (_, ran) = run(6, forge);
+    assert_eq!(ran.unwrap().survivors, [1, 3, 4, 5, 6].map(NodeId));
+}
+
+/// Catalogue 32: each saboteur costs an attempt, however many may be away.
+#[test]
+fn repro_serial_droppers_cost_attempts_and_not_the_session() {
+    // n = 30: q = 20, so ten may go; the i-th vanishes before its READY of attempt i.
+    let mut world = World::new(30, 1);
+    let silence: Silence = (0..10u16).map(|i| (21 + i, 2 * usize::from(i) + 1)).collect();
+    let sum = world.run(&silence).unwrap();
+    assert_eq!((sum.attempt, sum.survivors.len()), (10, 20));
+    assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
+}
+
+/// A node that measures past the deadline deals nothing; what it then knows is what it wrote down.
+#[test]
+fn repro_late_figures_leave_no_record_that_is_not_written() {
+    let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
+    let asked = held.goes_on();
+    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    let contribution = held.world.measured(NodeId(VICTIM), warrant);
+    let late = Input::Measured { contribution, at: held.at.plus_ms(60_000) };
+    held.world.node_step(NodeId(VICTIM), late);
+
+    let mut world = held.world;
+    world.bound = None;
+    world.records.values_mut().for_each(Vec::clear);
+    (2..=5).for_each(|id| world.start_node(NodeId(id)));
+    world.run(&Silence::new()).unwrap();
+    assert!(matches!(world.records[&NodeId(VICTIM)].first(), Some(Record::Frozen { .. })));
+}
+
+/// Figures that were asked for in an attempt that is over are not taken for those of the next.
+#[test]
+fn repro_figures_of_an_earlier_request_are_not_dealt() {
+    let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
+    let asked = held.goes_on();
+    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    // A query of other cells, as an earlier offer may have asked for.
+    let extract = held.world.measured(NodeId(VICTIM), warrant).extract();
+    let contribution = crate::ring::Contribution::new(2, |_| (0, 9), &[1, 2], extract).unwrap();
+    let outputs = held.world.node_step(NodeId(VICTIM), Input::Measured { contribution, at: held.at });
+    assert!(messages(&outputs).iter().all(|sent| matches!(sent, Message::Refusal(_))), "{outputs:?}");
+}
+
+/// One node's confirmations of channels that nobody announced take no memory.
+#[test]
+fn repro_confirmations_of_unknown_channels_are_not_kept() {
+    let mut world = World::new(5, 1);
+    let before = format!("{:?}", world.switchboard).len();
+    let announced = |world: &World, id: u16| world.switchboard.announced(NodeId(id)).unwrap();
+    for i in 0..50u8 {
+        let unknown = crate::ids::AnnounceHash([i; 32]);
+        for (from, to) in [
+            (unknown, announced(&world, 3)),
+            (announced(&world, LIAR), unknown),
+            (announced(&world, 4), announced(&world, 3)),
+        ] {
+            let confirm = crate::message::ChannelConfirm { from, to, tag: Bytes([0; 32]) };
+            let message = Message::ChannelConfirm(confirm);
+            let (roster, now) = (world.roster.clone(), world.now);
+            assert!(world.switchboard.relay(NodeId(LIAR), message, &roster, now).is_err());
+        }
+    }
+    assert_eq!(format!("{:?}", world.switchboard).len(), before);
+}
+
+/// A dealer whose leaf for its own share lies off its polynomial, with a share to match: everything else
+/// it does is right as far as anyone can see.
+struct Crooked {
+    facts: Option<Facts>,
+    deposit: Option<Deposit>,
+    bogus: Scalar,
+}
+
+impl Crooked {
+    /// Deals rightly, then moves the commitment to the own share of b and makes z fit again.
+    fn deal(&mut self, world: &World, raw: &[u8]) -> Message {
+        let me = NodeId(VICTIM);
+        let facts = Facts::new(raw, world.roster.clone(), world.warrant.clone()).unwrap();
+        let channels = world.nodes[&me].as_ref().unwrap().pair_keys(&facts);
+        let view = crate::ledger::LedgerView::default();
+        let own = identity(VICTIM);
+        let dealer = deposit::Dealer { me, identity: &own, channels: &channels, ledger_seq: 1, seen: &view };
+        let contribution = world.measured(me, &world.warrant);
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let (mut dealt, kept) = deposit::deal(&facts, &dealer, &contribution, &mut rng).unwrap();
+        let mut points = vec![(1u16, *kept.own.expose())];
+        for (position, section) in (1u16..).zip(dealt.sections.iter()).skip(1) {
+            let key = &channels[&section.holder];
+            let (key, _) = deposit::share_key(key, &facts.sid, me, section.holder, &dealt.head.nonce);
+            let plain = open(&key, &section.sealed).unwrap();
+            let part =
+                |i: usize| scalar(&Bytes(plain.expose()[32 * i..32 * i + 32].try_into().unwrap())).unwrap();
+            points.push((position, deposit::Shares { r: part(0), b: part(1), g: part(2) }));
+        }
+        let threshold = facts.params().thresholds.shares;
+        let polynomial = |which: fn(&deposit::Shares) -> Scalar| {
+            let points: Vec<_> =
+                points.iter().take(usize::from(threshold)).map(|(at, s)| (*at, which(s))).collect();
+            interpolate(&points, &Inverses::up_to(9)).unwrap()
+        };
+        let [r, b, g]: [Polynomial; 3] = [polynomial(|s| s.r), polynomial(|s| s.b), polynomial(|s| s.g)];
+        let mut sections = dealt.sections.to_vec();
+        sections[0].leaf.b = Bytes(share_hash(Label::LeafB, &facts.sid, me, 1, &self.bogus));
+        let root = leaves_root(sections.iter().map(|section| &section.leaf)).unwrap();
+        let z = combine(&r, &b, &g, &challenges(&facts.sid, me, threshold, &root));
+        for (position, section) in (1u16..).zip(sections.iter_mut()) {
+            section.z = scalar_bytes(&z.at(position));
+        }
+        dealt.z = List::new(z.coefficients().iter().map(scalar_bytes).collect()).unwrap();
+        dealt.head.leaves = Bytes(root);
+        dealt.head.z = Bytes(sha256(&crate::codec::encode(&dealt.z).unwrap()));
+        dealt.sections = List::new(sections).unwrap();
+        dealt.signature = own.sign(Signed::Deposit, &deposit_hash(&dealt).unwrap().0);
+        self.facts = Some(facts);
+        self.deposit = Some(dealt.clone());
+        Message::Deposit(dealt)
+    }
+
+    fn answer(&mut self, world: &World, message: &Message) -> Vec<Message> {
+        let own = identity(VICTIM);
+        match message {
+            Message::Offer(offer) => vec![self.deal(world, &offer.header.body)],
+            Message::Start(start) => {
+                let body: StartBody = decode(&start.body.body).unwrap();
+                let start = start_hash(&body.sid, &body.cohort);
+                let ready = Ready { sid: body.sid, start, unusable: List::default() };
+                vec![Message::Ready(Sealed::new(&own, Signed::Ready, &ready).unwrap())]
+            }
+            Message::Go(go) => {
+                let GoBody { sid, go } = decode(&go.body.body).unwrap();
+                let params = *self.facts.as_ref().unwrap().params();
+                let bytes = vec![0; params.report_len()];
+                let leaves = [crate::crypto::commit::leaf(&bytes)];
+                let report = report_hash(&go, NodeId(VICTIM), params.width, params.cells, &leaves);
+                let body = Sealed::new(&own, Signed::Report, &ReportBody { sid, go, report, ledger_seq: 2 });
+                let block = ReportBlock { sid, index: 0, bytes: Blob::new(bytes).unwrap() };
+                vec![Message::Report(Report { body: body.unwrap() }), Message::ReportBlock(block)]
+            }
+            Message::Freeze(freeze) => {
+                let body: FreezeBody = decode(&freeze.body.body).unwrap();
+                vec![Message::Confirm(Sealed::new(&own, Signed::Confirm, &body).unwrap())]
+            }
+            Message::AskB(ask) => {
+                let FreezeBody { sid, freeze } = decode(&ask.body).unwrap();
+                let share = ShareOf { dealer: NodeId(VICTIM), share: scalar_bytes(&self.bogus) };
+                vec![Message::RevealB(Reveal { sid, freeze, shares: List::new(vec![share]).unwrap() })]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One hospital could make the coordinator publish a false total that no bundle ever proves.
+#[test]
+fn repro_a_leaf_off_its_polynomial_names_its_dealer() {
+    let mut world = World::new(5, 1);
+    let mut liar = Crooked { facts: None, deposit: None, bogus: Scalar::from(7u64) };
+    let ran = world.run_with(&Silence::new(), &mut |world, to, bytes| {
+        if to != NodeId(VICTIM) {
+            return vec![bytes];
+        }
+        for message in liar.answer(world, &Message::from_frame(&bytes).unwrap()) {
+            world.injected.borrow_mut().push((NodeId(VICTIM), message.to_frame().unwrap()));
+        }
+        Vec::new()
+    });
+    let failure = ran.map(|sum| sum.survivors).unwrap_err();
+    assert_eq!(failure.code, FailureCode::Fault);
+    assert_eq!(failure.culprits, [NodeId(VICTIM)], "{:?}", world.faults);
+}
+
+/// A disk restored to the state between two records of an earlier slot: the next slot's first record makes
+/// up the number that peers remember, and an extract that was summed already is taken for a new one.
+#[test]
+fn repro_a_ledger_rolled_back_by_a_slot_is_found() {
+    let mut world = World::new(9, 1);
+    world.run(&Silence::from([(9, 2)])).unwrap();
+    world.records.get_mut(&NodeId(VICTIM)).unwrap().truncate(1);
+    (1..=9).for_each(|id| world.start_node(NodeId(id)));
+    world.now = world.now.plus_ms(72_000_000);
+    world.bound = None;
+    // The victim's rows did not change, the others' did.
+    world.extract.iter_mut().filter(|(id, _)| id.0 != VICTIM).for_each(|(_, version)| *version += 1);
+    let sum = world.run(&Silence::new()).unwrap();
+    assert!(!sum.survivors.contains(&NodeId(VICTIM)), "two sums over one extract: {:?}", sum.survivors);
+    assert_eq!(world.ends(VICTIM), [Some(Check::A10)]);
+}
