@@ -1,7 +1,9 @@
 //! A session in memory: real machines, a perfect network, a disk that is a vector. For tests only.
 
+mod run;
+
 use crate::codec::Text;
-use crate::coordinator::{Coordinator, Setup};
+use crate::coordinator::Setup;
 use crate::error::{Check, Fault};
 use crate::ids::{ExtractHash, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
@@ -208,146 +210,9 @@ impl World {
     /// Runs one session; `tamper` makes of each frame of the coordinator what the node gets.
     pub(crate) fn run_with(&mut self, silence: &Silence, tamper: Tamper) -> Result<Sum, Failure> {
         let mut forge = self.forge.take().unwrap_or_else(|| Box::new(|_, _, bytes| vec![bytes]));
-        let ran = self.drive(silence, tamper, &mut forge);
+        let ran = run::Run::new(self, silence, tamper, &mut forge).drive();
         self.forge = Some(forge);
         ran
-    }
-
-    fn drive(&mut self, silence: &Silence, tamper: Tamper, forge: &mut Forge) -> Result<Sum, Failure> {
-        let mut coordinator = Coordinator::new(self.setup());
-        let mut sent: BTreeMap<NodeId, usize> = BTreeMap::new();
-        let mut deadlines = Vec::new();
-        let mut queue: VecDeque<(Option<NodeId>, Output)> = VecDeque::new();
-        let mut inputs: VecDeque<Input> = VecDeque::from([Input::Start(self.now)]);
-        loop {
-            for (id, bytes) in self.injected.take() {
-                inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.now });
-            }
-            if let Some(input) = inputs.pop_front() {
-                let (next, outputs) = coordinator.step(input, &mut self.rng);
-                coordinator = next;
-                // Spooled blocks come back before anything else is read.
-                for output in outputs {
-                    match output {
-                        Output::Recall { node } => {
-                            let blocks = self.spool.range((node, 0)..=(node, u32::MAX));
-                            let recalled = blocks.map(|((node, block), bytes)| Input::Recalled {
-                                node: *node,
-                                block: *block,
-                                bytes: bytes.clone(),
-                                at: self.now,
-                            });
-                            recalled.rev().for_each(|input| inputs.push_front(input));
-                        }
-                        Output::Spool { node, block, bytes } => {
-                            self.spool.insert((node, block), bytes);
-                        }
-                        other => queue.push_back((None, other)),
-                    }
-                }
-                continue;
-            }
-            let Some((at, output)) = queue.pop_front() else {
-                if let Some(ms) = self.lost_after_ms.take() {
-                    self.now = self.now.plus_ms(ms);
-                    let lost = |node: &u16| Input::Lost { node: NodeId(*node), at: self.now };
-                    inputs.extend(silence.keys().map(lost));
-                    continue;
-                }
-                // Nothing is under way: the next deadline of the coordinator passes.
-                let Some((sid, round, at)) = deadlines.pop() else { panic!("stuck") };
-                self.now = at;
-                inputs.push_back(Input::Deadline { sid, round, at });
-                continue;
-            };
-            match (at, output) {
-                (Some(id), Output::Persist(record)) => self.records.entry(id).or_default().push(record),
-                (None, Output::Persist(record)) => {
-                    if let Record::Bound { slot, bound, .. } = &record {
-                        self.bound = Some((*slot, bound.clone()));
-                    }
-                    self.written.push(record);
-                }
-                (Some(id), Output::Send { bytes, .. }) => {
-                    let count = sent.entry(id).or_default();
-                    if silence.get(&id.0).is_none_or(|limit| *count < *limit) {
-                        *count += 1;
-                        self.frames.push((id, bytes.clone()));
-                        for bytes in forge(self, id, bytes) {
-                            inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.now });
-                        }
-                    }
-                }
-                (None, Output::Send { to: Peer::Node(id), bytes }) => {
-                    for bytes in tamper(self, id, bytes) {
-                        let outputs =
-                            self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now });
-                        queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
-                    }
-                }
-                (Some(id), Output::Measure { warrant, .. }) => {
-                    let contribution = self.measured(id, &warrant);
-                    let outputs = self.node_step(id, Input::Measured { contribution, at: self.now });
-                    queue.extend(outputs.into_iter().map(|output| (Some(id), output)));
-                }
-                (None, Output::Arm { sid, round, at }) => {
-                    self.armed.push((round, self.now, at));
-                    deadlines.push((sid, round, at));
-                }
-                (None, Output::Publish { sid, survivors }) => {
-                    for to in &survivors {
-                        for of in &survivors {
-                            let blocks = self.spool.range((*of, 0)..=(*of, u32::MAX));
-                            let frames: Vec<_> = blocks
-                                .map(|((_, index), bytes)| {
-                                    let bytes = crate::codec::Blob::new(bytes.clone()).unwrap();
-                                    Message::OutcomeBlock(crate::message::OutcomeBlock {
-                                        sid,
-                                        of: *of,
-                                        index: *index,
-                                        bytes,
-                                    })
-                                })
-                                .collect();
-                            for frame in frames {
-                                let bytes = frame.to_frame().unwrap();
-                                queue.push_back((None, Output::Send { to: Peer::Node(*to), bytes }));
-                            }
-                        }
-                    }
-                }
-                (None, Output::Notify(Event::Finished(sum))) => {
-                    while let Some((at, output)) = queue.pop_front() {
-                        if let (None, Output::Send { to: Peer::Node(id), bytes }) = (at, output) {
-                            for bytes in tamper(self, id, bytes) {
-                                self.last_words(id, bytes);
-                            }
-                        }
-                    }
-                    return Ok(*sum);
-                }
-                (None, Output::Notify(Event::Failed(failure))) => {
-                    while let Some((_, output)) = queue.pop_front() {
-                        if let Output::Send { to: Peer::Node(id), bytes } = output {
-                            for bytes in tamper(self, id, bytes) {
-                                self.last_words(id, bytes);
-                            }
-                        }
-                    }
-                    return Err(failure);
-                }
-                (Some(id), Output::Notify(Event::Ended { fault, .. })) => {
-                    let text = fault.as_ref().map_or("no reason".to_owned(), Fault::to_string);
-                    self.faults.push(format!("{id}: {text}"));
-                    self.ended.push((id, fault));
-                }
-                (who, Output::Reject { fault, from }) => {
-                    self.faults.push(format!("{from:?} rejected: {fault}"));
-                    self.rejected.push((who, fault));
-                }
-                _ => {}
-            }
-        }
     }
 
     /// A node's answer to `Measure`.
