@@ -64,7 +64,7 @@ fn to_all(nodes: &[NodeId], bytes: &[u8]) -> Vec<Output> {
 fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Deposit;
     let Depositing { open, mut deposits } = stage;
-    let needed = open.facts.params().thresholds.quorum;
+    let needed = open.facts.least();
     let bound = open.facts.header.bound.is_some();
     if deposits.len() < usize::from(needed) {
         // Nodes whose extract did not change since an earlier slot answer only for its survivors.
@@ -163,7 +163,7 @@ fn staying(
 fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Contribute;
     let Contributing { open, cohort, go, counted, adder, .. } = stage;
-    let needed = open.facts.params().thresholds.quorum;
+    let needed = open.facts.least();
     let survivors: Vec<_> = counted.into_values().collect();
     let short = open.facts.header.bound.is_some() && survivors.len() != open.facts.header.invited.len();
     if survivors.len() < usize::from(needed) || short {

@@ -97,6 +97,12 @@ impl Facts {
     pub fn params(&self) -> &Params {
         self.warrant.params()
     }
+    /// Fewest that may stand behind the sum: q, or the floor over those invited.
+    #[must_use]
+    pub fn least(&self) -> u16 {
+        let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
+        self.params().thresholds.quorum.max(self.warrant.floor(&self.roster, &invited))
+    }
     /// The lock of the query's data set.
     #[must_use]
     pub fn lock(&self) -> Option<&Lock> {
