@@ -14,6 +14,7 @@ use crate::time::Time;
 
 mod after;
 mod before;
+mod channels;
 mod liars;
 mod offers;
 

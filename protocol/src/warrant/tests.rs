@@ -97,3 +97,34 @@ fn a03_a_warrant_may_not_lower_a_floor_or_name_another_roster() {
     let other = WarrantBody { roster: RosterHash([1; 32]), ..good };
     assert_eq!(check_of(approved(&other, &[800, 801]).verify(&roster, Time(5))), Some(Check::A03));
 }
+
+#[test]
+fn a02_a03_a_warrant_that_no_rule_allows() {
+    let (_, roster) = chain(5);
+    let good = body(&roster, QUERY);
+    let check = |body: &WarrantBody| check_of(approved(body, &[800, 801]).verify(&roster, Time(5)));
+    assert_eq!(check(&WarrantBody { profile: 1, ..good.clone() }), Some(Check::A03), "unknown profile");
+    assert_eq!(check(&WarrantBody { sessions: 0, ..good.clone() }), Some(Check::A02), "no session");
+    let garbage = WarrantBody { query: Blob::new(vec![1; 9]).unwrap(), ..good };
+    assert_eq!(check(&garbage), Some(Check::A03), "no query");
+    let start = QUERY.find("[[measure]]\nname = \"holders\"").unwrap();
+    let blind = body(&roster, &QUERY[..start]);
+    assert_eq!(check(&blind), Some(Check::A03), "a floor without `hospitals`");
+}
+
+#[test]
+fn a02_a03_a_roster_without_the_lock_or_a_hospitals_approver() {
+    let members = List::new((1..=5).map(crate::roster::tests::member).collect()).unwrap();
+    let founding = crate::roster::RosterBody { members, ..crate::roster::tests::founding_body() };
+    let check = |founding: &crate::roster::RosterBody| {
+        let roster = Roster::founding(&founding.to_signed(vec![]).unwrap()).unwrap();
+        check_of(approved(&body(&roster, QUERY), &[800, 801]).verify(&roster, Time(5)))
+    };
+    assert_eq!(check(&founding), None);
+    let unlocked = crate::roster::RosterBody { locks: List::default(), ..founding.clone() };
+    assert_eq!(check(&unlocked), Some(Check::A03));
+    let mut approvers = founding.approvers.to_vec();
+    approvers.iter_mut().for_each(|one| one.organisation = crate::roster::tests::text("lcg"));
+    let outside = crate::roster::RosterBody { approvers: List::new(approvers).unwrap(), ..founding };
+    assert_eq!(check(&outside), Some(Check::A02), "nobody of a hospital approved");
+}

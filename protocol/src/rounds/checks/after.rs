@@ -5,11 +5,14 @@ use crate::codec::{Blob, Bytes, List};
 use crate::crypto::keys::SignatureBytes;
 use crate::ids::{FreezeHash, GoHash};
 use crate::io::Record;
+use crate::message::Round;
 use crate::message::{
     Certificate, Confirmation, Counted, Freeze, FreezeBody, GoBody, Opened, Outcome, OutcomeBlock,
     ReportBody, ResultBody,
 };
 use crate::rounds::freeze_hash;
+use crate::warrant::WarrantBody;
+use crate::warrant::tests::{QUERY, approved, body};
 
 fn at_freeze() -> Held {
     Held::before(5, |message| matches!(message, Message::Freeze(_)))
@@ -69,6 +72,30 @@ fn a12_survivors_too_few_unordered_or_of_no_cohort() {
     let mut held = at_freeze();
     let four = with_survivors(&held, |s| s.truncate(4));
     assert!(matches!(messages(&held.give(&four)).as_slice(), [Message::Confirm(_)]), "q are enough");
+}
+
+#[test]
+fn a12_survivors_below_the_floor() {
+    // n = 6: q = 4; the warrant's floor is 5.
+    let with_floor = || {
+        let mut world = World::new(6, 1);
+        let terms = WarrantBody { floor_hospitals: 5, ..body(&world.roster, QUERY) };
+        world.signed = approved(&terms, &[800, 801]);
+        world.warrant = std::sync::Arc::new(world.signed.verify(&world.roster, world.now).unwrap());
+        world
+    };
+    let mut held =
+        Held::within(with_floor(), &Silence::new(), |message| matches!(message, Message::Freeze(_)));
+    let lie = with_survivors(&held, |s| s.truncate(4));
+    held.ends(&lie, Check::A12);
+    // An honest coordinator does not ask: nothing is spent for a cohort below it.
+    let mut world = with_floor();
+    let failure = world.run(&Silence::from([(5, 0), (6, 0)])).unwrap_err();
+    assert_eq!((failure.round, failure.needed, failure.present), (Round::Deposit, 5, 4));
+    let mut world = with_floor();
+    let failure = world.run(&Silence::from([(5, 2), (6, 2)])).unwrap_err();
+    assert_eq!((failure.round, failure.needed, failure.present), (Round::Contribute, 5, 4));
+    assert!(world.ended.is_empty(), "{:?}", world.faults);
 }
 
 /// A member of the roster that never deposited signs a report of its own: it is not in the cohort.

@@ -48,9 +48,9 @@ fn with_deposits(held: &Held, liars: &[u16], change: &dyn Fn(&mut Deposit)) -> M
         deposits.push(deposit);
     }
     let dealt =
-        |deposit: &Deposit| Dealt { node: deposit.head.node, deposit: deposit_hash(deposit).unwrap() };
+        |(node, deposit): (&NodeId, &Deposit)| Dealt { node: *node, deposit: deposit_hash(deposit).unwrap() };
     let (mut body, _) = start(held);
-    body.cohort = List::new(deposits.iter().map(dealt).collect()).unwrap();
+    body.cohort = List::new(held.world.nodes.keys().zip(&deposits).map(dealt).collect()).unwrap();
     start_of(&body, Sections::new(deposits.iter()).unwrap().for_holder(1).unwrap())
 }
 
@@ -219,6 +219,20 @@ fn a09_the_section_of_another_holder() {
     let (body, _) = start(&held);
     let others = Sections::new(deposits.iter()).unwrap().for_holder(2).unwrap();
     held.ends(&start_of(&body, others), Check::A09);
+}
+
+/// A dealer that lies with the coordinator signs a deposit of another attempt, name or order of holders.
+#[test]
+fn a09_a_deposit_that_is_signed_and_not_of_this_attempt() {
+    type Change<'a> = &'a dyn Fn(&mut Deposit);
+    let changes: [Change; 3] = [&|d| d.head.sid.0[0] ^= 1, &|d| d.head.node = NodeId(4), &|d| {
+        for_victim(d, |section| section.holder = NodeId(2))
+    }];
+    for change in changes {
+        let mut held = at_start();
+        let lie = with_deposits(&held, &[3], change);
+        held.ends(&lie, Check::A09);
+    }
 }
 
 #[test]

@@ -74,6 +74,11 @@ fn a01_a_deposit_of_a_wrong_shape_is_left_out() {
         |d| d.z = List::default(),
         |d| d.z = List::new(d.z.iter().copied().take(2).collect()).unwrap(),
         |d| d.z = List::new([&d.z[..], &[Bytes([0; 32])]].concat()).unwrap(),
+        |d| {
+            d.z = List::new([&d.z[..], &[Bytes([0; 32])]].concat()).unwrap();
+            d.head.z = Bytes(sha256(&crate::codec::encode(&d.z).unwrap()));
+        },
+        |d| section(d, |s| s[3].holder = NodeId(3)),
         |d| section(d, |s| drop(s.pop())),
         |d| section(d, |s| s.swap(1, 2)),
         |d| section(d, |s| s[3] = s[2].clone()),

@@ -186,8 +186,10 @@ fn a03_the_slot_is_the_nodes_own_on_both_sides_of_a_boundary() {
 
 #[test]
 fn a03_one_roster_in_a_slot() {
+    // The extract is frozen and nothing is spent: everyone vanishes before READY.
     let mut world = World::new(5, 1);
-    world.run(&Silence::new()).unwrap();
+    world.run(&(1..=5).map(|node| (node, 1)).collect()).unwrap_err();
+    assert!(matches!(world.records[&NodeId(VICTIM)].as_slice(), [Record::Frozen { .. }]));
     let old = Arc::clone(&world.roster);
     let members = old.body().members.clone();
     let next = crate::roster::RosterBody {
@@ -200,11 +202,9 @@ fn a03_one_roster_in_a_slot() {
     world.roster = Arc::new(old.next(&sign_roster(&next, &[900, 901, 902])).unwrap());
     world.signed = approved(&body(&world.roster, QUERY), &[800, 801]);
     world.warrant = Arc::new(world.signed.verify(&world.roster, world.now).unwrap());
-    world.bound = None;
     for id in 1..=5 {
         world.start_node(NodeId(id));
     }
-    world.extract.values_mut().for_each(|version| *version += 1);
     refused_by_all(&mut world, Check::A03);
 }
 
@@ -276,6 +276,36 @@ fn a03_survivors_that_are_not_those_confirmed() {
     let good = held.message();
     let outputs = measured(&mut held, &good);
     assert!(outputs.iter().any(|output| matches!(output, Output::Persist(Record::Certified { .. }))));
+}
+
+/// The slot's survivors are known here: a genuine certificate over more of them, or others invited.
+#[test]
+fn a03_survivors_that_are_not_those_of_the_slot() {
+    let mut world = World::new(6, 1);
+    world.run(&Silence::from([(6, 2)])).unwrap();
+    world.start_node(NodeId(6));
+    let announce = world.switchboard.announced(NodeId(6)).unwrap();
+    let sixth = Invited { node: NodeId(6), announce };
+    let mut held = Held::within(world, &Silence::new(), |message| matches!(message, Message::Offer(_)));
+    let with_six = |held: &Held, byte: u8, survivors: u16| {
+        with_header(held, |header| {
+            header.nonce = Bytes([byte; 32]);
+            header.invited = List::new([&header.invited[..], &[sixth]].concat()).unwrap();
+            let bound = header.bound.as_mut().unwrap();
+            bound.survivors = Nodes::new((1..=survivors).map(NodeId).collect()).unwrap();
+        })
+    };
+    let lie = with_six(&held, 1, 6);
+    assert_eq!(ended(&measured(&mut held, &lie)), Some(Some(Check::A03)));
+    let lie = with_six(&held, 2, 5);
+    assert_eq!(ended(&held.give(&lie)), Some(Some(Check::A03)));
+    let lie = with_header(&held, |header| {
+        header.nonce = Bytes([3; 32]);
+        header.bound = None;
+    });
+    assert_eq!(ended(&measured(&mut held, &lie)), Some(Some(Check::A03)));
+    let good = held.message();
+    assert!(ended(&measured(&mut held, &good)).is_none());
 }
 
 #[test]
