@@ -15,8 +15,10 @@ use crate::time::Time;
 mod after;
 mod before;
 mod channels;
+mod dealers;
 mod liars;
 mod offers;
+mod results;
 
 /// The honest node under attack.
 const VICTIM: u16 = 1;

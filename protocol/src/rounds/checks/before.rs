@@ -318,6 +318,31 @@ fn a_share_that_cannot_be_used_is_listed_and_nothing_is_opened() {
     }
 }
 
+/// The relation holds and the commitment is to another share: the one that would be revealed is refused.
+#[test]
+fn a_share_that_is_not_the_committed_one_is_listed() {
+    for which in [
+        (|section| section.leaf.r.0[0] ^= 1) as fn(&mut crate::message::Section),
+        |section| section.leaf.b.0[0] ^= 1,
+        |section| section.leaf.g.0[0] ^= 1,
+        |section| section.leaf.key.0[0] ^= 1,
+    ] {
+        let mut held = at_start();
+        let offer = held.saw(|message| match message {
+            Message::Offer(offer) => Some(offer),
+            _ => None,
+        });
+        let world = &held.world;
+        let facts =
+            crate::rounds::offer::Facts::new(&offer.header.body, world.roster.clone(), world.warrant.clone())
+                .unwrap();
+        let lie = with_deposits(&held, &[3], &|deposit| {
+            super::dealers::refit(world, &facts, deposit, &|sections| which(&mut sections[0]));
+        });
+        assert_eq!(ready_in(&held.give(&lie)).unusable.to_vec(), [NodeId(3)]);
+    }
+}
+
 fn at_go() -> Held {
     Held::before(5, |message| matches!(message, Message::Go(_)))
 }
