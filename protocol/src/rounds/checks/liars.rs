@@ -294,22 +294,28 @@ fn repro_colluders_that_list_every_dealer_leave_together() {
     assert!(LIARS.iter().all(|liar| !sum.survivors.contains(&NodeId(*liar))));
 }
 
-/// A dealer that more than X cannot use is at fault whatever it says of others.
+/// A dealer that more than X cannot use is at fault, also when those who say so mostly leave themselves:
+/// n = 9, X = 2; two list everyone, one honest holder lists the dealer alone and stays.
 #[test]
 fn a_dealer_that_more_than_x_list_is_left_out() {
-    let forge: Forge = Box::new(|_, from, bytes| {
-        let Ok(Message::Ready(sealed)) = Message::from_frame(&bytes) else { return vec![bytes] };
-        let mut ready: Ready = decode(&sealed.body).unwrap();
-        let listed = if from == NodeId(LIAR) { vec![] } else { vec![NodeId(LIAR)] };
-        ready.unusable = List::new(listed).unwrap();
-        vec![
-            Message::Ready(Sealed::new(&identity(from.0), Signed::Ready, &ready).unwrap())
-                .to_frame()
-                .unwrap(),
-        ]
-    });
-    let (_, ran) = run(6, forge);
-    assert_eq!(ran.unwrap().survivors, [1, 3, 4, 5, 6].map(NodeId));
+    for honest in 3..=7u16 {
+        let forge: Forge = Box::new(move |world, from, bytes| {
+            let Ok(Message::Ready(sealed)) = Message::from_frame(&bytes) else { return vec![bytes] };
+            let mut ready: Ready = decode(&sealed.body).unwrap();
+            let invited = ready.unusable.is_empty() && world.sent_by(LIAR).len() <= 2;
+            let listed = match from.0 {
+                8 | 9 => world.nodes.keys().copied().filter(|node| *node != from).collect(),
+                id if id == honest && invited => vec![NodeId(LIAR)],
+                _ => vec![],
+            };
+            ready.unusable = List::new(listed).unwrap();
+            let ready = Sealed::new(&identity(from.0), Signed::Ready, &ready).unwrap();
+            vec![Message::Ready(ready).to_frame().unwrap()]
+        });
+        let (world, ran) = run(9, forge);
+        let survivors = ran.unwrap().survivors;
+        assert_eq!(survivors, [1, 3, 4, 5, 6, 7].map(NodeId), "{honest}: {:?}", world.faults);
+    }
 }
 
 /// Catalogue 32: each saboteur costs an attempt, however many may be away.
