@@ -20,13 +20,14 @@ use samensom_protocol::message::{Round, is_channel};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
+use samensom_protocol::rounds::offer::least_ms;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::Warrant;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether the incarnation must be renewed.
 const RENEWAL: Duration = Duration::from_secs(3600);
@@ -69,6 +70,8 @@ pub struct Driver {
     timers: Vec<(AttemptId, Round, Time)>,
     last: LastSession,
     session: Option<SessionId>,
+    slots: Slots,
+    roster: Option<Roster>,
 }
 
 impl Driver {
@@ -93,6 +96,8 @@ impl Driver {
             timers: Vec::new(),
             last,
             session: None,
+            slots: Slots::default(),
+            roster: None,
         }
     }
 
@@ -151,6 +156,7 @@ impl Driver {
         match node {
             Ok(node) => {
                 self.head = Some(roster.hash());
+                self.roster = Some(roster.clone());
                 self.node = Some(node);
             }
             Err(busy) => self.node = Some(busy),
@@ -259,6 +265,14 @@ impl Driver {
             tracing::warn!(query = warrant.query().id(), %why, "refused by this hospital's rules");
             return Input::Refused(Refusal::Policy);
         }
+        let lock_rule = self
+            .roster
+            .as_ref()
+            .and_then(|roster| roster.body().locks.iter().find(|rule| &*rule.name == lock).map(least_ms));
+        if !self.slots.allows(lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
+            tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
+            return Input::Refused(Refusal::Policy);
+        }
         let (config, place) = (Arc::clone(&self.config), Place { lock: lock.to_owned(), slot });
         let computed = tokio::task::spawn_blocking(move || figures(&config, &place, &warrant)).await;
         match computed {
@@ -270,6 +284,24 @@ impl Driver {
                 Input::Refused(Refusal::Extract)
             }
             Err(_) => Input::Refused(Refusal::Extract),
+        }
+    }
+}
+
+/// When this process first saw each lock's last slot, by a clock that nobody can set.
+#[derive(Debug, Default)]
+struct Slots(BTreeMap<String, (u64, Instant)>);
+
+impl Slots {
+    /// True for the slot that is open, and for a new one only after the least time between two.
+    fn allows(&mut self, lock: &str, slot: u64, least: Duration, now: Instant) -> bool {
+        match self.0.get(lock) {
+            Some((open, _)) if *open == slot => true,
+            Some((_, since)) if now.saturating_duration_since(*since) < least => false,
+            _ => {
+                self.0.insert(lock.to_owned(), (slot, now));
+                true
+            }
         }
     }
 }
@@ -325,5 +357,22 @@ fn forget_older(folder: &Path, place: &Place) {
 impl core::fmt::Debug for Driver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Driver").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_forward_opens_no_slot_early() {
+        let (mut slots, start, least) = (Slots::default(), Instant::now(), Duration::from_secs(48));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(slots.allows("goods", 7, least, at(0)), "the first slot of a process");
+        assert!(slots.allows("goods", 7, least, at(1)), "the same slot again");
+        assert!(!slots.allows("goods", 8, least, at(47)), "too soon");
+        assert!(slots.allows("care", 8, least, at(47)), "another lock has its own");
+        assert!(slots.allows("goods", 8, least, at(48)));
+        assert!(!slots.allows("goods", 9, least, at(49)));
     }
 }

@@ -52,6 +52,14 @@ pub fn slot_at(lock: &Lock, now: Time) -> u64 {
     (now.0 / 1000).checked_div(u64::from(lock.spacing_s)).unwrap_or(0)
 }
 
+/// Least time between two freezes of a lock, in milliseconds, by the wall clock and by a monotonic one.
+#[must_use]
+pub fn least_ms(lock: &Lock) -> u64 {
+    let spacing_ms = u64::from(lock.spacing_s).saturating_mul(1000);
+    let tolerance_ms = (spacing_ms / 10).min(60_000);
+    spacing_ms.saturating_sub(tolerance_ms.saturating_mul(2))
+}
+
 impl Facts {
     /// Reads a header against roster and warrant.
     ///
@@ -189,9 +197,7 @@ fn check_slot(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
             "the roster changed inside the slot",
         );
     }
-    let spacing_ms = u64::from(lock.spacing_s).saturating_mul(1000);
-    let tolerance_ms = (spacing_ms / 10).min(60_000);
-    let least = spacing_ms.saturating_sub(tolerance_ms.saturating_mul(2));
+    let least = least_ms(lock);
     Fault::unless(asked.now.since_ms(frozen.at) >= least, Check::A03, "too soon after the last freeze")
 }
 
