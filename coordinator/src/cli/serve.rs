@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 #[command(after_help = "Example:\n  samensom --data /var/lib/samensom serve\n\nThe log goes to stderr; \
 SAMENSOM_LOG=debug shows more of it. It holds keys and ids, never a figure.")]
 pub struct Args {
-    /// While this file exists, GO is held back; for rehearsals of drop-outs.
+    /// Hold the first GO until this file exists; for rehearsals of drop-outs.
     #[arg(long, hide = true, value_name = "PATH")]
     hold_go: Option<PathBuf>,
 }
