@@ -197,8 +197,11 @@ impl Driver {
                 }
                 sender.send(bytes).await?;
             }
-            Output::Measure { warrant, lock, slot } => {
-                return Ok(Some(self.measure(*warrant, &lock, slot).await));
+            Output::Measure { sid, warrant, lock, slot } => {
+                return Ok(Some(match self.measure(*warrant, &lock, slot).await {
+                    Ok(contribution) => Input::Measured { sid, contribution, at: now() },
+                    Err(why) => Input::Refused { sid, why },
+                }));
             }
             Output::Arm { sid, round, at } => {
                 self.timers.retain(|(other, _, _)| *other == sid);
@@ -251,7 +254,7 @@ impl Driver {
     }
 
     /// The hospital's own rules first, then its figures from the slot's frozen extract.
-    async fn measure(&mut self, warrant: Warrant, lock: &str, slot: u64) -> Input {
+    async fn measure(&mut self, warrant: Warrant, lock: &str, slot: u64) -> Result<Contribution, Refusal> {
         let session = samensom_protocol::rounds::offer::session_id(
             &warrant.hash(),
             slot,
@@ -263,7 +266,7 @@ impl Driver {
         (self.last.state, self.last.reason) = ("open".to_owned(), None);
         if let Err(why) = consent::decide(&self.config.policy, &warrant, warrant.body().floor_hospitals) {
             tracing::warn!(query = warrant.query().id(), %why, "refused by this hospital's rules");
-            return Input::Refused(Refusal::Policy);
+            return Err(Refusal::Policy);
         }
         let lock_rule = self
             .roster
@@ -271,19 +274,19 @@ impl Driver {
             .and_then(|roster| roster.body().locks.iter().find(|rule| &*rule.name == lock).map(least_ms));
         if !self.slots.allows(lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
             tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
-            return Input::Refused(Refusal::Policy);
+            return Err(Refusal::Policy);
         }
         let (config, place) = (Arc::clone(&self.config), Place { lock: lock.to_owned(), slot });
         let computed = tokio::task::spawn_blocking(move || figures(&config, &place, &warrant)).await;
         match computed {
-            Ok(Ok(contribution)) => Input::Measured { contribution, at: now() },
+            Ok(Ok(contribution)) => Ok(contribution),
             Ok(Err(error)) => {
                 // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
                 tracing::warn!(code, "the extract does not give the figures; run `samensom-node data check`");
-                Input::Refused(Refusal::Extract)
+                Err(Refusal::Extract)
             }
-            Err(_) => Input::Refused(Refusal::Extract),
+            Err(_) => Err(Refusal::Extract),
         }
     }
 }

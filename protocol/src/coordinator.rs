@@ -122,7 +122,7 @@ impl Coordinator {
                 (self, outputs)
             }
             // A node's inputs; the coordinator has no use for them.
-            Input::Start(_) | Input::Frame { .. } | Input::Measured { .. } | Input::Refused(_) => {
+            Input::Start(_) | Input::Frame { .. } | Input::Measured { .. } | Input::Refused { .. } => {
                 (self, Vec::new())
             }
         }

@@ -47,13 +47,20 @@ pub enum Input {
     },
     /// The answer to `Measure`.
     Measured {
+        /// For which attempt.
+        sid: AttemptId,
         /// The encoded figures.
         contribution: Contribution,
         /// When.
         at: Time,
     },
     /// The other answer to `Measure`.
-    Refused(Refusal),
+    Refused {
+        /// For which attempt.
+        sid: AttemptId,
+        /// Why; stays at the hospital.
+        why: Refusal,
+    },
     /// The answer to `Recall`: the next block of a spooled report.
     Recalled {
         /// Whose report.
@@ -88,6 +95,8 @@ pub enum Input {
 pub enum Output {
     /// Compute the warrant's figures from the slot's frozen extract, after the hospital's own rules.
     Measure {
+        /// The attempt that asks; its answer names it.
+        sid: AttemptId,
         /// The verified warrant.
         warrant: Box<Warrant>,
         /// Lock and slot to freeze the extract for, if it is not frozen yet.

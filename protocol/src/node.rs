@@ -117,13 +117,18 @@ impl Node {
                 (Node { context, stage }, outputs)
             }
             Input::Frame { from: Peer::Coordinator, bytes, at } => frame(context, stage, &bytes, at, rng),
-            Input::Measured { contribution, at } => {
-                let step = stages::on_measured(&mut context, stage, contribution, at, rng);
+            Input::Measured { sid, contribution, at } => {
+                let step = match stage {
+                    Stage::Measuring(measuring) if measuring.sid() == sid => {
+                        stages::on_measured(&mut context, *measuring, contribution, at, rng)
+                    }
+                    other => Step::Next(other, Vec::new()),
+                };
                 settle(context, step)
             }
-            Input::Refused(_) => {
+            Input::Refused { sid, .. } => {
                 let step = match stage {
-                    Stage::Measuring(measuring) => Step::Abort(measuring.sid(), None),
+                    Stage::Measuring(measuring) if measuring.sid() == sid => Step::Abort(sid, None),
                     other => Step::Next(other, Vec::new()),
                 };
                 settle(context, step)
@@ -279,7 +284,10 @@ impl Stage {
     }
     /// The attempt and the round whose closing message is awaited.
     fn waits_for(&self) -> Option<(AttemptId, Round)> {
-        self.seat().map(|seat| (seat.facts.sid, seat.round))
+        match self {
+            Stage::Measuring(measuring) => Some((measuring.sid(), Round::Deposit)),
+            stage => stage.seat().map(|seat| (seat.facts.sid, seat.round)),
+        }
     }
     /// The stored answer to a request that came before, byte for byte.
     fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {

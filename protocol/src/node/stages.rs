@@ -208,29 +208,30 @@ pub(crate) fn on_offer(
         return Step::Abort(sid, Some(fault));
     }
     let measure = Output::Measure {
+        sid,
         warrant: Box::new((*facts.warrant).clone()),
         lock: facts.header.lock.clone(),
         slot: facts.header.slot,
     };
     let deadline = at.plus_ms(u64::from(facts.header.deadlines.deposit_ms));
+    let arm = Output::Arm { sid, round: Round::Deposit, at: deadline };
     context.used.insert(sid);
-    Step::Next(Stage::Measuring(Box::new(Measuring { facts, request, deadline })), vec![measure])
+    Step::Next(Stage::Measuring(Box::new(Measuring { facts, request, deadline })), vec![arm, measure])
 }
 
 /// Row 1: the extract is frozen and its record allows the pass; deal and deposit.
 pub(crate) fn on_measured(
     context: &mut Context,
-    stage: Stage,
+    measuring: Measuring,
     contribution: Contribution,
     at: Time,
     rng: &mut impl CryptoRng,
 ) -> Step {
-    let Stage::Measuring(measuring) = stage else { return Step::Next(stage, Vec::new()) };
     let sid = measuring.sid();
     if at > measuring.deadline {
         return Step::Abort(sid, None);
     }
-    match measured(context, *measuring, contribution, at, rng) {
+    match measured(context, measuring, contribution, at, rng) {
         Ok((stage, outputs)) => Step::Next(Stage::Deposited(Box::new(stage)), outputs),
         Err(fault) => Step::Abort(sid, Some(fault)),
     }

@@ -122,10 +122,10 @@ impl<'a, 'b> Run<'a, 'b> {
                     }
                 }
             }
-            Output::Measure { warrant, .. } => {
+            Output::Measure { sid, warrant, .. } => {
                 let contribution = self.world.measured(id, &warrant);
                 let at = self.world.now;
-                self.step(id, Input::Measured { contribution, at });
+                self.step(id, Input::Measured { sid, contribution, at });
             }
             Output::Notify(Event::Ended { fault, .. }) => {
                 let text = fault.as_ref().map_or("no reason".to_owned(), Fault::to_string);

@@ -165,9 +165,9 @@ fn a15_every_message_past_its_deadline() {
 fn a15_figures_that_come_too_late_are_not_dealt() {
     let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
     let asked = held.goes_on();
-    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    let Some(Output::Measure { sid, warrant, .. }) = asked.last() else { panic!("{asked:?}") };
     let contribution = held.world.measured(NodeId(VICTIM), warrant);
-    let late = Input::Measured { contribution, at: held.at.plus_ms(60_000) };
+    let late = Input::Measured { sid: *sid, contribution, at: held.at.plus_ms(60_000) };
     let outputs = held.world.node_step(NodeId(VICTIM), late);
     assert_eq!(ended(&outputs), Some(None));
     assert!(matches!(messages(&outputs).as_slice(), [Message::Refusal(_)]));

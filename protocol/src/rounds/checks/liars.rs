@@ -334,9 +334,9 @@ fn repro_serial_droppers_cost_attempts_and_not_the_session() {
 fn repro_late_figures_leave_no_record_that_is_not_written() {
     let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
     let asked = held.goes_on();
-    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    let Some(Output::Measure { sid, warrant, .. }) = asked.last() else { panic!("{asked:?}") };
     let contribution = held.world.measured(NodeId(VICTIM), warrant);
-    let late = Input::Measured { contribution, at: held.at.plus_ms(60_000) };
+    let late = Input::Measured { sid: *sid, contribution, at: held.at.plus_ms(60_000) };
     held.world.node_step(NodeId(VICTIM), late);
 
     let mut world = held.world;
@@ -352,12 +352,29 @@ fn repro_late_figures_leave_no_record_that_is_not_written() {
 fn repro_figures_of_an_earlier_request_are_not_dealt() {
     let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
     let asked = held.goes_on();
-    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    let Some(Output::Measure { sid, warrant, .. }) = asked.last() else { panic!("{asked:?}") };
     // A query of other cells, as an earlier offer may have asked for.
     let extract = held.world.measured(NodeId(VICTIM), warrant).extract();
     let contribution = crate::ring::Contribution::new(2, |_| (0, 9), &[1, 2], extract).unwrap();
-    let outputs = held.world.node_step(NodeId(VICTIM), Input::Measured { contribution, at: held.at });
+    let outputs =
+        held.world.node_step(NodeId(VICTIM), Input::Measured { sid: *sid, contribution, at: held.at });
     assert!(messages(&outputs).iter().all(|sent| matches!(sent, Message::Refusal(_))), "{outputs:?}");
+}
+
+#[test]
+fn an_answer_to_another_attempt_changes_nothing() {
+    let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
+    let asked = held.goes_on();
+    let Some(Output::Measure { sid, warrant, .. }) = asked.last() else { panic!("{asked:?}") };
+    let (own, other, at) = (*sid, crate::ids::AttemptId([7; 32]), held.at);
+    let contribution = || held.world.measured(NodeId(VICTIM), warrant);
+    let (first, second) = (contribution(), contribution());
+    let refused = Input::Refused { sid: other, why: crate::io::Refusal::Extract };
+    assert!(held.world.node_step(NodeId(VICTIM), refused).is_empty());
+    let stray = Input::Measured { sid: other, contribution: first, at };
+    assert!(held.world.node_step(NodeId(VICTIM), stray).is_empty());
+    let dealt = held.world.node_step(NodeId(VICTIM), Input::Measured { sid: own, contribution: second, at });
+    assert!(messages(&dealt).iter().any(|sent| matches!(sent, Message::Deposit(_))), "{dealt:?}");
 }
 
 /// One node's confirmations of channels that nobody announced take no memory.

@@ -30,9 +30,9 @@ fn with_header(held: &Held, change: impl FnOnce(&mut Header)) -> Message {
 /// The node is asked for its figures and answers.
 fn measured(held: &mut Held, message: &Message) -> Vec<Output> {
     let asked = held.give(message);
-    let Some(Output::Measure { warrant, .. }) = asked.first() else { panic!("{asked:?}") };
+    let Some(Output::Measure { sid, warrant, .. }) = asked.last() else { panic!("{asked:?}") };
     let contribution = held.world.measured(NodeId(VICTIM), warrant);
-    held.world.node_step(NodeId(VICTIM), Input::Measured { contribution, at: held.at })
+    held.world.node_step(NodeId(VICTIM), Input::Measured { sid: *sid, contribution, at: held.at })
 }
 
 /// Every node refuses the coordinator's next session, by this check and no other.
@@ -330,7 +330,7 @@ fn a03_another_attempt_is_open() {
     held.rejects(altered(&first.warrant, 0), Check::A03);
     // A higher attempt of the same session ends the open one, whose START is refused for ever.
     let asked = held.give_bytes(altered(&first.warrant, 1), held.at);
-    assert!(matches!(asked.as_slice(), [Output::Measure { .. }]), "{asked:?}");
+    assert!(matches!(asked.as_slice(), [Output::Arm { .. }, Output::Measure { .. }]), "{asked:?}");
     held.rejects(held.frame.clone(), Check::A08);
     held.rejects(held.seen[0].clone(), Check::A03);
 }
