@@ -11,12 +11,13 @@ mod stages;
 use crate::crypto::keys::Identity;
 use crate::crypto::transcript::sha256;
 use crate::error::{Check, Fault};
-use crate::ids::{AttemptId, NodeId, PublicKey};
+use crate::ids::{AnnounceHash, AttemptId, NodeId, PublicKey};
 use crate::io::{Event, Input, Output, Peer, Record};
 use crate::ledger::LedgerView;
 use crate::message::{Message, Round};
 use crate::roster::Roster;
 use crate::rounds::channel::Channels;
+use crate::secret::Key;
 use crate::time::Time;
 use rand_core::CryptoRng;
 use stages::Stage;
@@ -106,6 +107,18 @@ impl Node {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.context.channels.as_ref().map_or(0, Channels::confirmed)
+    }
+
+    /// Hash of the own announce, once there is an incarnation.
+    #[must_use]
+    pub fn announced(&self) -> Option<AnnounceHash> {
+        self.context.channels.as_ref().map(Channels::own)
+    }
+    /// Deals a channel key ([`Channels::deal`]): for simulations.
+    pub fn deal_channel(&mut self, peer: NodeId, announce: AnnounceHash, key: Key) {
+        if let Some(channels) = &mut self.context.channels {
+            channels.deal(peer, announce, key);
+        }
     }
 
     /// Takes one input; returns the next state and what to do, in order.
