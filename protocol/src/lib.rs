@@ -12,6 +12,10 @@
 )]
 #![deny(missing_docs)]
 
+#[cfg(samensom_ablation)]
+pub mod ablation;
+#[cfg(not(samensom_ablation))]
+mod ablation;
 pub mod admission;
 pub mod bundle;
 pub mod codec;
