@@ -5,15 +5,18 @@
 //! report stays masked, is spooled block by block and added once checked.
 
 mod closing;
+mod resume;
 mod stages;
+mod voiding;
 
 use crate::codec::Text;
 use crate::crypto::keys::{Identity, Signed};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, NodeId, SessionId};
 use crate::io::{Event, Failure, FailureCode, Input, Output, Peer};
-use crate::message::{Bound, EndBody, EndReason, Invited, Message, Round, Sealed};
+use crate::message::{Bound, EndBody, EndReason, Invited, Message, Round, Sealed, Voids};
 use crate::roster::Roster;
+use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::{SignedWarrant, Warrant};
 use rand_core::CryptoRng;
@@ -44,6 +47,10 @@ pub struct Setup {
     pub earlier: Option<Bound>,
     /// Bad pairs of each node in earlier slots.
     pub history: BTreeMap<NodeId, u32>,
+    /// Attempts that left reports behind and have neither certificate nor VOIDs.
+    pub unsettled: Vec<Unsettled>,
+    /// VOIDs of earlier attempts, for nodes that were not there when they were collected.
+    pub voided: Vec<Voids>,
 }
 
 /// LCG's side of one session.
@@ -58,6 +65,8 @@ pub struct Coordinator {
 pub(crate) enum Close {
     /// The next stage.
     Next(Stage, Vec<Output>),
+    /// Attempts are void; the offer follows.
+    Void(Vec<Voids>, Vec<Output>),
     /// The next attempt, without these nodes; bound to an earlier slot's survivors if given.
     Again(Vec<NodeId>, Option<Bound>),
     /// No sum.
@@ -110,9 +119,13 @@ impl Coordinator {
                 (self, outputs)
             }
             Input::Lost { node, at } => {
-                self.stage.forget(node);
+                self.stage.lost(node);
                 let mut outputs = Vec::new();
                 self.advance(&mut outputs, false, at, rng);
+                (self, outputs)
+            }
+            Input::Linked { node, .. } => {
+                let outputs = self.linked(node);
                 (self, outputs)
             }
             Input::Deadline { sid, round, at } => {
@@ -130,14 +143,56 @@ impl Coordinator {
 
     fn begin(mut self, at: Time, rng: &mut impl CryptoRng) -> (Coordinator, Vec<Output>) {
         let mut outputs = Vec::new();
+        // A slot that has its survivors owes nothing to what was lost in it.
+        if self.setup.bound.is_none() && !self.setup.unsettled.is_empty() {
+            let (voiding, opening) = voiding::ask(&self.setup, at);
+            self.stage = Stage::Voiding(Box::new(voiding));
+            outputs.extend(opening);
+            self.advance(&mut outputs, false, at, rng);
+        } else {
+            self.offer(None, &mut outputs, at, rng);
+        }
+        (self, outputs)
+    }
+
+    /// Row 0, after the VOIDs that some of those invited may not have heard of.
+    fn offer(
+        &mut self,
+        sid: Option<AttemptId>,
+        outputs: &mut Vec<Output>,
+        at: Time,
+        rng: &mut impl CryptoRng,
+    ) {
+        outputs.extend(voiding::tell(&self.setup));
         match stages::offer(&self.setup, self.attempt, at, rng) {
             Ok((stage, opening)) => {
                 self.stage = stage;
                 outputs.extend(opening);
             }
-            Err(failure) => self.fail(failure, None, &mut outputs),
+            Err(failure) => self.fail(failure, sid, outputs),
         }
-        (self, outputs)
+    }
+
+    /// A node that is there again is asked what it has not answered.
+    fn linked(&mut self, node: NodeId) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let frames = match &mut self.stage {
+            Stage::Voiding(voiding) => voiding::frames(voiding.again(node), &self.setup.identity),
+            Stage::Depositing(_) => {
+                let invited = self.setup.invited.iter().any(|invited| invited.node == node);
+                outputs.extend(voiding::tell_one(&self.setup, node).into_iter().filter(|_| invited));
+                self.stage.linked(node)
+            }
+            stage => stage.linked(node),
+        };
+        outputs.extend(frames.into_iter().map(|bytes| Output::Send { to: Peer::Node(node), bytes }));
+        if let Stage::Done(done) = &self.stage
+            && done.survivors.contains(&node)
+        {
+            let (sid, survivors) = (done.sid, done.survivors.clone());
+            outputs.push(Output::Publish { sid, survivors, to: vec![node] });
+        }
+        outputs
     }
 
     /// Closes the open round if everyone answered or its deadline is over, and opens the next.
@@ -146,7 +201,16 @@ impl Coordinator {
             due = false;
             let sid = self.stage.sid();
             let stage = std::mem::replace(&mut self.stage, Stage::Created);
-            match closing::close(stage, &self.setup, at) {
+            let closed = match stage {
+                Stage::Voiding(voiding) => voiding::close(*voiding, at),
+                stage => closing::close(stage, &self.setup, at),
+            };
+            match closed {
+                Close::Void(voids, opening) => {
+                    self.setup.voided.extend(voids);
+                    outputs.extend(opening);
+                    self.offer(None, outputs, at, rng);
+                }
                 Close::Next(stage, opening) => {
                     self.stage = stage;
                     outputs.extend(opening);
@@ -184,13 +248,7 @@ impl Coordinator {
         if present < usize::from(needed) || short {
             return self.fail(too_few(Round::Deposit, needed, present), sid, outputs);
         }
-        match stages::offer(&self.setup, self.attempt, at, rng) {
-            Ok((stage, opening)) => {
-                self.stage = stage;
-                outputs.extend(opening);
-            }
-            Err(failure) => self.fail(failure, sid, outputs),
-        }
+        self.offer(sid, outputs, at, rng);
     }
 
     fn fail(&mut self, failure: Failure, sid: Option<AttemptId>, outputs: &mut Vec<Output>) {
@@ -226,9 +284,14 @@ fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec
         Err(malformed) => return reject(stage, malformed.into()),
     };
     match (message, stage) {
-        (Message::Refusal(sid), mut stage) if stage.sid() == Some(sid) => {
-            stage.forget(from);
+        (Message::Refusal(sid), mut stage) => {
+            stage.refused(from, sid);
             (stage, Vec::new())
+        }
+        (Message::Void(void), Stage::Voiding(mut voiding)) => {
+            let taken = voiding.take(&void, from);
+            let rejected = taken.err().map(|fault| Output::Reject { from: Peer::Node(from), fault });
+            (Stage::Voiding(voiding), rejected.into_iter().collect())
         }
         (Message::Deposit(deposit), Stage::Depositing(stage)) => {
             stages::on_deposit(stage, from, deposit, bytes)
@@ -243,13 +306,17 @@ fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec
         }
         (Message::RevealR(reveal), Stage::RevealingR(stage)) => stages::on_reveal_r(stage, from, &reveal),
         (Message::RevealB(reveal), Stage::RevealingB(stage)) => stages::on_reveal_b(stage, from, &reveal),
-        (Message::Alarm(alarm), Stage::Done(sid)) => stages::on_alarm(sid, setup, from, (&alarm, bytes)),
+        (Message::Alarm(alarm), Stage::Done(done)) => stages::on_alarm(done, setup, from, (&alarm, bytes)),
+        // A survivor that missed FREEZE confirms it late, or again.
+        (Message::Confirm(_), stage @ (Stage::RevealingR(_) | Stage::RevealingB(_) | Stage::Done(_))) => {
+            (stage, Vec::new())
+        }
         // Shares beyond those that were enough.
         (Message::RevealR(late), stage @ Stage::RevealingB(_)) if stage.sid() == Some(late.sid) => {
             (stage, Vec::new())
         }
-        (Message::RevealR(late) | Message::RevealB(late), Stage::Done(sid)) if late.sid == sid => {
-            (Stage::Done(sid), Vec::new())
+        (Message::RevealR(late) | Message::RevealB(late), Stage::Done(done)) if late.sid == done.sid => {
+            (Stage::Done(done), Vec::new())
         }
         // An answer of a round that is over, or of an attempt that is: late means dropped.
         (_, stage) => {

@@ -7,7 +7,7 @@ pub use crate::codec::Malformed;
 use crate::ids::NodeId;
 use core::fmt;
 
-/// Checks A01 to A20 of the specification, section 1.6 (A04 is not used).
+/// Checks A01 to A20 and A24 of the specification, section 1.6 (A04 is not used).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Signature, roster chain, suite, form of a message.
@@ -48,6 +48,8 @@ pub enum Check {
     A19,
     /// Signatures on every report.
     A20,
+    /// VOIDs: no certificate exists, or can.
+    A24,
 }
 
 impl fmt::Display for Check {

@@ -79,6 +79,13 @@ pub enum Input {
         /// When that was noticed.
         at: Time,
     },
+    /// A node's link is there again: what it has not answered is asked again.
+    Linked {
+        /// Whose.
+        node: NodeId,
+        /// When that was noticed.
+        at: Time,
+    },
     /// An armed deadline passed.
     Deadline {
         /// The attempt it was armed for.
@@ -127,12 +134,14 @@ pub enum Output {
         /// Whose report.
         node: NodeId,
     },
-    /// Send every survivor's spooled report to every survivor, as `OutcomeBlock` frames.
+    /// Send every survivor's spooled report to these nodes, as `OutcomeBlock` frames.
     Publish {
         /// The attempt.
         sid: AttemptId,
-        /// Whose reports, and to whom.
+        /// Whose reports.
         survivors: Vec<NodeId>,
+        /// To whom.
+        to: Vec<NodeId>,
     },
     /// Give `Deadline` back at this time.
     Arm {
@@ -188,11 +197,15 @@ pub enum Record {
     Certified { lock: Text<32>, extract: ExtractHash, pass: Pass, bound: Bound },
     /// The shares that open the sum are about to leave.
     Released { sid: AttemptId },
+    /// A promise never to confirm this attempt is about to leave.
+    Voided { sid: AttemptId },
+    /// A quorum's VOIDs were verified: what this attempt did to the pass is undone.
+    Returned { lock: Text<32>, extract: ExtractHash, pass: Pass, sid: AttemptId },
     /// The result was verified here.
     Filed { sid: AttemptId, result: ResultHash },
 
     /// The coordinator's own message of a round, before its first copy leaves.
-    Sent { sid: AttemptId, round: Round, bytes: Kept },
+    Sent { sid: AttemptId, round: Round, at: Time, bytes: Kept },
     /// A node's message that the result rests on.
     Received { sid: AttemptId, node: NodeId, round: Round, bytes: Kept },
     /// The survivors of a slot are fixed.

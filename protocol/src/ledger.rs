@@ -25,7 +25,8 @@ pub struct Frozen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassState {
     /// A report left, the survivors are unknown: closed.
-    Spent,
+    #[expect(missing_docs, reason = "field of Record::Spent")]
+    Spent { sid: AttemptId },
     /// Confirmed, without a certificate seen.
     #[expect(missing_docs, reason = "fields of Record::Confirmed")]
     Confirmed { sid: AttemptId, freeze: FreezeHash, survivors: Vec<NodeId> },
@@ -40,8 +41,28 @@ pub struct LedgerView {
     frozen: BTreeMap<Text<32>, Frozen>,
     passes: BTreeMap<(Text<32>, ExtractHash, Pass), PassState>,
     seen: BTreeMap<NodeId, u64>,
-    sessions: BTreeMap<WarrantHash, BTreeSet<SessionId>>,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    confirmed: BTreeSet<AttemptId>,
+    voided: BTreeMap<AttemptId, u64>,
+    /// VOIDs since the last freeze.
+    voids: usize,
     spent: BTreeSet<u64>,
+}
+
+/// An attempt that was contributed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields of Record::Spent")]
+pub struct Attempt {
+    pub lock: Text<32>,
+    pub extract: ExtractHash,
+    pub pass: Pass,
+    pub session: SessionId,
+    pub warrant: WarrantHash,
+    pub roster: RosterHash,
+    /// The peers' ledgers as known then, until the attempt is settled: a VOID must not be behind them.
+    pub seen: BTreeMap<NodeId, u64>,
+    /// True once a quorum's VOIDs undid it.
+    pub returned: bool,
 }
 
 impl LedgerView {
@@ -59,24 +80,47 @@ impl LedgerView {
             Record::Frozen { lock, slot, extract, roster, at } => {
                 let frozen = Frozen { slot: *slot, extract: *extract, roster: *roster, at: *at };
                 self.frozen.insert(lock.clone(), frozen);
+                self.voids = 0;
             }
-            Record::Spent { lock, extract, pass, session, warrant, .. } => {
-                self.sessions.entry(*warrant).or_default().insert(*session);
+            Record::Spent { lock, extract, pass, sid, session, warrant, roster, .. } => {
+                let attempt = Attempt {
+                    lock: lock.clone(),
+                    extract: *extract,
+                    pass: *pass,
+                    session: *session,
+                    warrant: *warrant,
+                    roster: *roster,
+                    seen: self.seen.clone(),
+                    returned: false,
+                };
+                self.attempts.insert(*sid, attempt);
                 self.spent.insert(self.seq);
-                self.advance(lock, extract, *pass, PassState::Spent);
+                self.advance(lock, extract, *pass, PassState::Spent { sid: *sid });
             }
             Record::Confirmed { lock, extract, pass, sid, freeze, survivors, seen } => {
                 for (node, seq) in seen {
                     let highest = self.seen.entry(*node).or_default();
                     *highest = (*highest).max(*seq);
                 }
+                if let Some(attempt) = self.attempts.get_mut(sid) {
+                    attempt.seen = self.seen.clone();
+                }
+                self.confirmed.insert(*sid);
                 let confirmed =
                     PassState::Confirmed { sid: *sid, freeze: *freeze, survivors: survivors.clone() };
                 self.advance(lock, extract, *pass, confirmed);
             }
             Record::Certified { lock, extract, pass, bound } => {
+                if let Some(attempt) = self.attempts.get_mut(&bound.sid) {
+                    attempt.seen.clear();
+                }
                 self.advance(lock, extract, *pass, PassState::Known(Box::new(bound.clone())));
             }
+            Record::Voided { sid } => {
+                self.voided.insert(*sid, self.seq);
+                self.voids = self.voids.saturating_add(1);
+            }
+            Record::Returned { lock, extract, pass, sid } => self.undo(lock, extract, *pass, sid),
             Record::Released { .. }
             | Record::Filed { .. }
             | Record::Sent { .. }
@@ -87,9 +131,25 @@ impl LedgerView {
 
     /// A record with survivors keeps them: a later session adds nothing and its failure takes nothing.
     fn advance(&mut self, lock: &Text<32>, extract: &ExtractHash, pass: Pass, state: PassState) {
-        let entry = self.passes.entry((lock.clone(), *extract, pass)).or_insert(PassState::Spent);
-        if !matches!(entry, PassState::Known(_)) {
-            *entry = state;
+        let key = (lock.clone(), *extract, pass);
+        if !matches!(self.passes.get(&key), Some(PassState::Known(_))) {
+            self.passes.insert(key, state);
+        }
+    }
+
+    /// The pass is as it was before the attempt: nothing left, for only that lets an attempt spend it.
+    fn undo(&mut self, lock: &Text<32>, extract: &ExtractHash, pass: Pass, sid: &AttemptId) {
+        let key = (lock.clone(), *extract, pass);
+        let by = match self.passes.get(&key) {
+            Some(PassState::Spent { sid } | PassState::Confirmed { sid, .. }) => Some(*sid),
+            Some(PassState::Known(_)) | None => None,
+        };
+        if by == Some(*sid) {
+            self.passes.remove(&key);
+        }
+        if let Some(attempt) = self.attempts.get_mut(sid) {
+            attempt.returned = true;
+            attempt.seen.clear();
         }
     }
 
@@ -118,10 +178,31 @@ impl LedgerView {
     pub fn seen(&self, node: NodeId) -> u64 {
         self.seen.get(&node).copied().unwrap_or(0)
     }
-    /// Sessions of a warrant that were contributed to.
+    /// Sessions of a warrant that were contributed to, without those undone.
     #[must_use]
     pub fn sessions(&self, warrant: &WarrantHash) -> BTreeSet<SessionId> {
-        self.sessions.get(warrant).cloned().unwrap_or_default()
+        let of = self.attempts.values().filter(|attempt| attempt.warrant == *warrant && !attempt.returned);
+        of.map(|attempt| attempt.session).collect()
+    }
+    /// An attempt that was contributed to.
+    #[must_use]
+    pub fn attempt(&self, sid: &AttemptId) -> Option<&Attempt> {
+        self.attempts.get(sid)
+    }
+    /// True if this node confirmed survivors of the attempt.
+    #[must_use]
+    pub fn confirmed(&self, sid: &AttemptId) -> bool {
+        self.confirmed.contains(sid)
+    }
+    /// Number of the record in which this node promised never to confirm the attempt.
+    #[must_use]
+    pub fn voided(&self, sid: &AttemptId) -> Option<u64> {
+        self.voided.get(sid).copied()
+    }
+    /// VOIDs given since the last freeze.
+    #[must_use]
+    pub fn voids(&self) -> usize {
+        self.voids
     }
 }
 

@@ -76,6 +76,7 @@ pub enum Round {
     Confirm,
     Reveal,
     Result,
+    Void,
 }
 
 /// A node's channel key for one incarnation (ANNOUNCE).
@@ -478,6 +479,40 @@ pub struct EndBody {
     pub reason: EndReason,
 }
 
+/// Signed part of VOID-ASK: will these nodes never confirm the attempt?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidAsk {
+    /// The attempt.
+    pub sid: AttemptId,
+}
+
+/// A node's promise that it has not confirmed an attempt and never will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidBody {
+    /// The attempt.
+    pub sid: AttemptId,
+    /// The node's ledger once the promise is in it; a ledger that was rolled back is behind its peers' word.
+    pub ledger_seq: u64,
+}
+
+/// One node's VOID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "parts of VoidBody")]
+pub struct VoidOf {
+    pub node: NodeId,
+    pub ledger_seq: u64,
+    pub signature: SignatureBytes,
+}
+
+/// VOIDs of a quorum: no certificate of the attempt exists, or can.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voids {
+    /// The attempt.
+    pub sid: AttemptId,
+    /// At least q of its roster, by ascending id.
+    pub voids: List<VoidOf, MAX_NODES>,
+}
+
 /// A node's word that the result is not what the signed messages give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmBody {
@@ -513,6 +548,9 @@ pub enum Message {
     OutcomeBlock(OutcomeBlock),
     Alarm(Sealed<128>),
     End(Sealed<128>),
+    VoidAsk(Sealed<128>),
+    Void(Sealed<128>),
+    Voids(Voids),
 }
 
 impl Message {

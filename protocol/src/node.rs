@@ -7,14 +7,16 @@
 #[cfg(test)]
 mod secrets_test;
 mod stages;
+mod voiding;
 
+use crate::codec::decode;
 use crate::crypto::keys::Identity;
 use crate::crypto::transcript::sha256;
 use crate::error::{Check, Fault};
 use crate::ids::{AnnounceHash, AttemptId, NodeId, PublicKey};
 use crate::io::{Event, Input, Output, Peer, Record};
 use crate::ledger::LedgerView;
-use crate::message::{Message, Round};
+use crate::message::{FreezeBody, GoBody, Message, Round, StartBody};
 use crate::roster::Roster;
 use crate::rounds::channel::Channels;
 use crate::secret::Key;
@@ -39,6 +41,8 @@ pub(crate) struct Context {
     pub channels: Option<Channels>,
     /// Attempts that were offered; none is taken up twice.
     pub used: BTreeSet<AttemptId>,
+    /// Peers remember more of this ledger than it holds (A10): it promises nothing any more.
+    pub rolled_back: bool,
 }
 
 impl Context {
@@ -78,8 +82,9 @@ impl Node {
         rosters: Vec<Arc<Roster>>,
         view: LedgerView,
     ) -> Self {
+        let (channels, used) = (None, BTreeSet::new());
         let context =
-            Context { me, identity, coordinator, rosters, view, channels: None, used: BTreeSet::new() };
+            Context { me, identity, coordinator, rosters, view, channels, used, rolled_back: false };
         Node { context, stage: Stage::Idle }
     }
 
@@ -152,7 +157,7 @@ impl Node {
                 settle(context, step)
             }
             // A coordinator's inputs; a node has no use for them.
-            Input::Frame { .. } | Input::Recalled { .. } | Input::Lost { .. } => {
+            Input::Frame { .. } | Input::Recalled { .. } | Input::Lost { .. } | Input::Linked { .. } => {
                 (Node { context, stage }, Vec::new())
             }
         }
@@ -187,6 +192,7 @@ fn settle(mut context: Context, step: Step) -> (Node, Vec<Output>) {
         }
         Step::Abort(sid, fault) => {
             context.used.insert(sid);
+            context.rolled_back |= fault.as_ref().is_some_and(|fault| fault.check == Check::A10);
             let mut outputs = send(&[Message::Refusal(sid)]);
             outputs.push(Output::Notify(Event::Ended { sid, fault }));
             (Node { context, stage: Stage::Idle }, outputs)
@@ -219,9 +225,11 @@ fn frame(
         }
         (Message::Offer(offer), stage) => stages::on_offer(&mut context, stage, &offer, sha256(bytes), at),
         (Message::End(end), stage) => stages::on_end(&context, stage, &end),
+        (Message::VoidAsk(ask), stage) => voiding::on_void_ask(&mut context, stage, &ask),
+        (Message::Voids(voids), stage) => voiding::on_voids(&mut context, stage, &voids),
         (message, stage) if stage.is_late(at) => match stage.waits_for() {
             Some((sid, _)) => Step::Abort(sid, Some(Fault::new(Check::A15, "a message past the deadline"))),
-            None => Step::Reject(stage, unexpected(&message)),
+            None => refused(stage, &message),
         },
         (Message::Start(start), Stage::Deposited(stage)) => {
             stages::on_start(&context, stage, &start, sha256(bytes), at)
@@ -242,12 +250,38 @@ fn frame(
         (Message::OutcomeBlock(block), Stage::Released(stage)) => {
             stages::on_outcome_block(&mut context, stage, &block)
         }
-        (message, stage) => Step::Reject(stage, unexpected(&message)),
+        (message, stage) => refused(stage, &message),
     };
     settle(context, step)
 }
 
-/// A frame that does not belong to the round that is open.
+/// A frame that does not belong to the round that is open. Where it asks something of an attempt that is
+/// not open here, as after a restart, the coordinator need not wait for an answer.
+fn refused(stage: Stage, message: &Message) -> Step {
+    let fault = unexpected(message);
+    match asks_for(message).filter(|sid| stage.attempt() != Some(*sid)) {
+        None => Step::Reject(stage, fault),
+        Some(sid) => {
+            let mut outputs = vec![Output::Reject { from: Peer::Coordinator, fault }];
+            outputs.extend(send(&[Message::Refusal(sid)]));
+            Step::Next(stage, outputs)
+        }
+    }
+}
+
+/// The attempt of a request, as it says itself.
+fn asks_for(message: &Message) -> Option<AttemptId> {
+    let of_freeze = |body: &[u8]| decode::<FreezeBody>(body).ok().map(|body| body.sid);
+    match message {
+        Message::Start(start) => decode::<StartBody>(&start.body.body).ok().map(|body| body.sid),
+        Message::Go(go) => decode::<GoBody>(&go.body.body).ok().map(|body| body.sid),
+        Message::Freeze(freeze) => of_freeze(&freeze.body.body),
+        Message::Certificate(certificate) => of_freeze(&certificate.body.body),
+        Message::AskB(ask) => of_freeze(&ask.body),
+        _ => None,
+    }
+}
+
 fn unexpected(message: &Message) -> Fault {
     let what = match message {
         Message::Start(_) => "START, but this node has no deposit open",
@@ -304,7 +338,7 @@ impl Stage {
     }
     /// The stored answer to a request that came before, byte for byte.
     fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {
-        let answer = self.seat()?.answered.as_ref()?;
-        (answer.request == *request).then(|| answer.frames.expose().as_slice())
+        let answer = self.seat()?.answered.iter().find(|answer| answer.request == *request)?;
+        Some(answer.frames.expose().as_slice())
     }
 }

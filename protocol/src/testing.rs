@@ -5,15 +5,16 @@ mod run;
 use crate::codec::Text;
 use crate::coordinator::Setup;
 use crate::error::{Check, Fault};
-use crate::ids::{ExtractHash, NodeId};
+use crate::ids::{AttemptId, ExtractHash, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use crate::ledger::LedgerView;
-use crate::message::{Bound, Invited, Message, Round};
+use crate::message::{Bound, Invited, Message, Round, Voids};
 use crate::node::Node;
 use crate::ring::Contribution;
 use crate::roster::tests::{chain, identity};
 use crate::roster::{Roster, SignedRoster};
 use crate::rounds::channel::Switchboard;
+use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::tests::{QUERY, approved, body};
 use crate::warrant::{SignedWarrant, Warrant};
@@ -48,6 +49,8 @@ pub(crate) struct World {
     pub records: BTreeMap<NodeId, Vec<Record>>,
     pub written: Vec<Record>,
     pub bound: Option<(u64, Bound)>,
+    /// VOIDs that were collected.
+    pub voided: Vec<Voids>,
     pub spool: BTreeMap<(NodeId, u32), Vec<u8>>,
     pub frames: Vec<(NodeId, Vec<u8>)>,
     pub faults: Vec<String>,
@@ -63,6 +66,10 @@ pub(crate) struct World {
     pub forge: Option<Forge>,
     /// Frames that a liar sends of its own accord.
     pub injected: RefCell<Vec<(NodeId, Vec<u8>)>>,
+    /// The coordinator is killed after so many records, once, and resumes from its store.
+    pub crash_after: Option<usize>,
+    /// What each node was sent.
+    pub told: Vec<(NodeId, Vec<u8>)>,
     /// Pairs whose channel confirmations the coordinator withholds.
     parted: Vec<(u16, u16)>,
 }
@@ -93,6 +100,7 @@ impl World {
             records: BTreeMap::new(),
             written: Vec::new(),
             bound: None,
+            voided: Vec::new(),
             spool: BTreeMap::new(),
             frames: Vec::new(),
             faults: Vec::new(),
@@ -103,6 +111,8 @@ impl World {
             lost_after_ms: None,
             forge: None,
             injected: RefCell::default(),
+            crash_after: None,
+            told: Vec::new(),
             parted: pairs.to_vec(),
         };
         for i in 1..=n {
@@ -199,7 +209,23 @@ impl World {
             bound: in_slot,
             earlier,
             history: BTreeMap::new(),
+            unsettled: self.unsettled(),
+            voided: self.voided.clone(),
         }
+    }
+
+    /// Attempts whose GO was sent and that have neither certificate nor VOIDs.
+    fn unsettled(&self) -> Vec<Unsettled> {
+        let gone = self.written.iter().filter_map(|record| match record {
+            Record::Sent { sid, round: Round::Contribute, .. } => Some(*sid),
+            _ => None,
+        });
+        let settled = |sid: &AttemptId| {
+            let bound = |record: &Record| matches!(record, Record::Bound { bound, .. } if bound.sid == *sid);
+            self.voided.iter().any(|voids| voids.sid == *sid) || self.written.iter().any(bound)
+        };
+        let of = |sid| Unsettled { sid, roster: Arc::clone(&self.roster), required: true };
+        gone.filter(|sid| !settled(sid)).map(of).collect()
     }
 
     /// Runs one session; `silence` says which nodes vanish before which of their frames.
@@ -237,6 +263,24 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// Nodes that were sent two different messages of one kind in one attempt, and the kind.
+    pub(crate) fn seen_two(&self) -> Vec<(NodeId, String)> {
+        let mut first: BTreeMap<(NodeId, String), Vec<u8>> = BTreeMap::new();
+        let mut two = Vec::new();
+        for (node, bytes) in &self.told {
+            let message = format!("{:?}", Message::from_frame(bytes).unwrap());
+            let kind = message.split('(').next().unwrap_or_default().to_owned();
+            if kind == "OutcomeBlock" || kind == "End" || kind == "Offer" {
+                continue;
+            }
+            let key = (*node, kind);
+            if first.entry(key.clone()).or_insert_with(|| bytes.clone()) != bytes {
+                two.push(key);
+            }
+        }
+        two
     }
 
     /// The oracle: the clear sum of some nodes' figures.

@@ -160,10 +160,10 @@ impl Task {
                 self.timers.clear();
                 self.timers.push((sid, round, at));
             }
-            Output::Publish { sid, survivors } => {
+            Output::Publish { sid, survivors, to } => {
                 self.flush().await?;
                 let (store, links) = (Arc::clone(&self.store), self.links.clone());
-                tokio::spawn(publish::reports(store, links, sid, survivors));
+                tokio::spawn(publish::reports(store, links, sid, survivors, to));
             }
             Output::Reject { from: Peer::Node(node), fault } => {
                 tracing::warn!(session = %self.session, node = node.0, %fault, "refused a frame");

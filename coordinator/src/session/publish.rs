@@ -16,9 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends the spooled reports, one hospital's after the other's, to all at once. A reader that is too slow
 /// or gone misses them; its part ends at its own deadline.
-pub(super) async fn reports(store: Arc<Store>, links: Links, sid: AttemptId, survivors: Vec<NodeId>) {
+pub(super) async fn reports(
+    store: Arc<Store>,
+    links: Links,
+    sid: AttemptId,
+    survivors: Vec<NodeId>,
+    to: Vec<NodeId>,
+) {
     let mut readers: Vec<mpsc::Sender<Arc<Vec<u8>>>> = Vec::new();
-    for to in survivors.iter().copied() {
+    for to in to {
         let (sender, mut frames) = mpsc::channel::<Arc<Vec<u8>>>(AHEAD);
         let links = links.clone();
         tokio::spawn(async move {

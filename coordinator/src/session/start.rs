@@ -68,6 +68,8 @@ pub(super) async fn setup(
         bound,
         earlier,
         history: BTreeMap::new(),
+        unsettled: Vec::new(),
+        voided: Vec::new(),
     })
 }
 

@@ -218,7 +218,12 @@ fn a_confirmation_is_of_the_key_that_was_compared() {
 fn records_and_blocks_survive_a_restart_in_order() {
     let folder = TempDir::new().unwrap();
     let (sid, other) = (AttemptId([1; 32]), AttemptId([2; 32]));
-    let sent = |n: u8| Record::Sent { sid, round: Round::Deposit, bytes: Blob::new(vec![n; 3]).unwrap() };
+    let sent = |n: u8| Record::Sent {
+        sid,
+        round: Round::Deposit,
+        at: Time(5),
+        bytes: Blob::new(vec![n; 3]).unwrap(),
+    };
     {
         let store = store(&folder, 0);
         store.append_record(&sid, &sent(0)).unwrap();

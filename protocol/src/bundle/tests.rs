@@ -14,7 +14,9 @@ use serde_json::Value;
 fn bundle_of(world: &World, sum: &Sum) -> Bundle {
     let sent = |round: Round| {
         let found = world.written.iter().rev().find_map(|record| match record {
-            Record::Sent { sid, round: of, bytes } if *sid == sum.sid && *of == round => Some(bytes.to_vec()),
+            Record::Sent { sid, round: of, bytes, .. } if *sid == sum.sid && *of == round => {
+                Some(bytes.to_vec())
+            }
             _ => None,
         });
         found.unwrap()

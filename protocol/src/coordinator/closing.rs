@@ -1,19 +1,22 @@
 //! What closes each of the coordinator's rounds, and opens the next.
 
-use super::stages::{Cohort, Confirming, Contributing, Depositing, Open, Readying, Revealing, Stage, sent};
+use super::stages::{
+    Cohort, Confirming, Contributing, Depositing, Done, Open, Readying, Revealing, Stage, sent, to_all,
+};
 use super::{Close, Setup, too_few};
-use crate::codec::{Blob, Bytes, List};
+use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::keys::Signed;
 use crate::crypto::sharing::{Polynomial, scalar_bytes};
-use crate::error::Fault;
+use crate::error::{Check, Fault};
 use crate::ids::NodeId;
 use crate::io::{Event, Failure, FailureCode, Output, Peer, Record, Sum};
 use crate::message::{
-    Certificate, Dealt, Deposit, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome, ResultBody, Round,
-    Sealed, Start, StartBody,
+    Certificate, Counted, Dealt, Deposit, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome,
+    ResultBody, Round, Sealed, Start, StartBody,
 };
+use crate::roster::MAX_NODES;
 use crate::rounds::contribute::Adder;
-use crate::rounds::result::{Secrets, unmask};
+use crate::rounds::result::{Secrets, polynomial, unmask};
 use crate::rounds::reveal::{Opening, Which, is_dealt, recover};
 use crate::rounds::{
     certificate_hash, confirm, deposit, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash,
@@ -57,10 +60,6 @@ impl<T, E: Into<Fault>> In<T> for Result<T, E> {
     }
 }
 
-fn to_all(nodes: &[NodeId], bytes: &[u8]) -> Vec<Output> {
-    nodes.iter().map(|node| Output::Send { to: Peer::Node(*node), bytes: bytes.to_vec() }).collect()
-}
-
 fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Deposit;
     let Depositing { open, mut deposits } = stage;
@@ -76,32 +75,50 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let cohort = deposit::choose(&deposits, &open.facts, &setup.history);
     deposits.retain(|node, _| cohort.contains(node));
     if deposits.len() < usize::from(needed) || (bound && deposits.len() != open.facts.header.invited.len()) {
-        let needed = if bound { open.expected } else { needed };
+        let needed = if bound { open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, deposits.len())));
     }
     let mut dealt = Vec::new();
     for (node, deposit) in &deposits {
         dealt.push(Dealt { node: *node, deposit: deposit_hash(deposit).during(round)? });
     }
-    let sections = Sections::new(deposits.values()).during(round)?;
-    let start = start_hash(&open.facts.sid, &dealt);
-    let body = StartBody { sid: open.facts.sid, cohort: List::new(dealt.clone()).during(round)? };
+    let body = StartBody { sid: open.facts.sid, cohort: List::new(dealt).during(round)? };
     let body = Sealed::new(&setup.identity, Signed::Start, &body).during(round)?;
-    let bare = Message::Start(Start { body: body.clone(), dealers: List::default() });
-    let mut outputs = vec![sent(open.facts.sid, Round::Ready, &bare.to_frame().during(round)?)];
-    let nodes: Vec<NodeId> = deposits.keys().copied().collect();
+    enter_ready(open, deposits, body, at).during(round).map(next)
+}
+
+fn next((stage, outputs): (Stage, Vec<Output>)) -> Close {
+    Close::Next(stage, outputs)
+}
+
+type Entered = Result<(Stage, Vec<Output>), Fault>;
+
+fn unknown() -> Fault {
+    Fault::new(Check::A01, "a message of this coordinator cannot be read back")
+}
+
+/// Row 2, once START is signed.
+pub(crate) fn enter_ready(
+    open: Open,
+    mut deposits: BTreeMap<NodeId, Deposit>,
+    body: Sealed<65536>,
+    at: Time,
+) -> Entered {
+    let dealt = decode::<StartBody>(&body.body)?.cohort.into_vec();
+    let nodes: Vec<NodeId> = dealt.iter().map(|dealt| dealt.node).collect();
+    deposits.retain(|node, _| nodes.contains(node));
+    let sections = Sections::new(deposits.values())?;
+    let start = start_hash(&open.facts.sid, &dealt);
+    let bare = Message::Start(Start { body: body.clone(), dealers: List::default() }).to_frame()?;
+    let cohort = Cohort { deposits, sections, dealt, body, start, unusable: BTreeMap::new() };
+    let mut send = Vec::new();
     for node in &nodes {
-        let position = open.facts.position(*node).unwrap_or(0);
-        let dealers = List::new(sections.for_holder(position).unwrap_or_default()).during(round)?;
-        let bytes = Message::Start(Start { body: body.clone(), dealers }).to_frame().during(round)?;
-        outputs.push(Output::Send { to: Peer::Node(*node), bytes });
+        let bytes = cohort.start_for(*node, &open.facts).ok_or_else(unknown)?;
+        send.push(Output::Send { to: Peer::Node(*node), bytes });
     }
-    let (attempt, ready_ms) = (open.facts.header.attempt, open.facts.header.deadlines.ready_ms);
-    let (open, opening) = Open::next(open.facts, Round::Ready, attempt, &nodes, (at, ready_ms));
-    outputs.extend(opening);
-    let cohort = Cohort { deposits, sections, dealt, start, unusable: BTreeMap::new() };
-    let next = Readying { open, cohort, readies: BTreeMap::new() };
-    Ok(Close::Next(Stage::Readying(Box::new(next)), outputs))
+    let ms = open.facts.header.deadlines.ready_ms;
+    let (open, outputs) = open.next((Round::Ready, bare), &nodes, (at, ms), send);
+    Ok((Stage::Readying(Box::new(Readying { open, cohort, readies: BTreeMap::new() })), outputs))
 }
 
 fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
@@ -114,18 +131,21 @@ fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
         return Ok(Close::Again(without, None));
     }
     let readies: Vec<_> = readies.into_values().collect();
-    let hash = go_hash(&cohort.start, &readies).during(round)?;
-    let body = GoBody { sid: open.facts.sid, go: hash };
+    let body = GoBody { sid: open.facts.sid, go: go_hash(&cohort.start, &readies).during(round)? };
     let body = Sealed::new(&setup.identity, Signed::Go, &body).during(round)?;
     let go = Go { body, readies: List::new(readies).during(round)? };
-    let bytes = Message::Go(go).to_frame().during(round)?;
+    enter_contribute(open, cohort, go, at).during(round).map(next)
+}
+
+/// Row 4, once GO is signed.
+pub(crate) fn enter_contribute(open: Open, cohort: Cohort, go: Go, at: Time) -> Entered {
+    let hash = decode::<GoBody>(&go.body.body)?.go;
+    let bytes = Message::Go(go).to_frame()?;
     let nodes: Vec<NodeId> = cohort.dealt.iter().map(|dealt| dealt.node).collect();
-    let mut outputs = vec![sent(open.facts.sid, Round::Contribute, &bytes)];
-    outputs.extend(to_all(&nodes, &bytes));
     let params = *open.facts.params();
-    let (attempt, ms) = (open.facts.header.attempt, params.deadlines.contribute_ms);
-    let (open, opening) = Open::next(open.facts, Round::Contribute, attempt, &nodes, (at, ms));
-    outputs.extend(opening);
+    let send = to_all(&nodes, &bytes);
+    let deadline = (at, params.deadlines.contribute_ms);
+    let (open, outputs) = open.next((Round::Contribute, bytes), &nodes, deadline, send);
     let next = Contributing {
         open,
         cohort,
@@ -135,7 +155,7 @@ fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
         counted: BTreeMap::new(),
         adder: Adder::new(params.cells, params.width),
     };
-    Ok(Close::Next(Stage::Contributing(Box::new(next)), outputs))
+    Ok((Stage::Contributing(Box::new(next)), outputs))
 }
 
 /// Who of those that said READY stays. A dealer that more than X cannot use is at fault. One that so many
@@ -162,57 +182,68 @@ fn staying(
 
 fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Contribute;
-    let Contributing { open, cohort, go, counted, adder, .. } = stage;
-    let needed = open.facts.least();
-    let survivors: Vec<_> = counted.into_values().collect();
-    let short = open.facts.header.bound.is_some() && survivors.len() != open.facts.header.invited.len();
+    let survivors: Vec<Counted> = stage.counted.values().copied().collect();
+    let facts = &stage.open.facts;
+    let needed = facts.least();
+    let short = facts.header.bound.is_some() && survivors.len() != facts.header.invited.len();
     if survivors.len() < usize::from(needed) || short {
-        let needed = if short { u16::try_from(cohort.dealt.len()).unwrap_or(u16::MAX) } else { needed };
+        let needed = if short { stage.open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, survivors.len())));
     }
-    let freeze = freeze_hash(&go, &survivors);
-    let body = FreezeBody { sid: open.facts.sid, freeze };
+    let body = FreezeBody { sid: facts.sid, freeze: freeze_hash(&stage.go, &survivors) };
     let body = Sealed::new(&setup.identity, Signed::Freeze, &body).during(round)?;
-    let message = Freeze { body, survivors: List::new(survivors.clone()).during(round)? };
-    let bytes = Message::Freeze(message).to_frame().during(round)?;
+    let message = Freeze { body, survivors: List::new(survivors).during(round)? };
+    enter_confirm(stage, message, at).during(round).map(next)
+}
+
+/// Row 6, once FREEZE is signed; exactly its survivors' reports are in the sum.
+pub(crate) fn enter_confirm(stage: Contributing, message: Freeze, at: Time) -> Entered {
+    let Contributing { open, cohort, go, adder, .. } = stage;
+    let freeze = decode::<FreezeBody>(&message.body.body)?.freeze;
+    let survivors = message.survivors.to_vec();
+    let bytes = Message::Freeze(message).to_frame()?;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-    let mut outputs = vec![sent(open.facts.sid, Round::Confirm, &bytes)];
-    outputs.extend(to_all(&nodes, &bytes));
-    let (attempt, ms) = (open.facts.header.attempt, open.facts.header.deadlines.confirm_ms);
-    let (open, opening) = Open::next(open.facts, Round::Confirm, attempt, &nodes, (at, ms));
-    outputs.extend(opening);
+    let ms = open.facts.header.deadlines.confirm_ms;
+    let send = to_all(&nodes, &bytes);
+    let (open, outputs) = open.next((Round::Confirm, bytes), &nodes, (at, ms), send);
     let lanes = adder.into_lanes();
     let next = Confirming { open, cohort, go, survivors, freeze, lanes, confirmations: BTreeMap::new() };
-    Ok(Close::Next(Stage::Confirming(Box::new(next)), outputs))
+    Ok((Stage::Confirming(Box::new(next)), outputs))
 }
 
 fn close_confirm(stage: Confirming, setup: &Setup, at: Time) -> Closed {
     let round = Round::Confirm;
-    let Confirming { open, cohort, go, survivors, freeze, lanes, confirmations } = stage;
-    let needed = open.facts.params().thresholds.quorum;
-    let confirmations: Vec<_> = confirmations.into_values().collect();
+    let needed = stage.open.facts.params().thresholds.quorum;
+    let confirmations: Vec<_> = stage.confirmations.values().copied().collect();
     if confirmations.len() < usize::from(needed) {
         return Ok(Close::Fail(too_few(round, needed, confirmations.len())));
     }
-    let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-    let list = List::new(confirmations.clone()).during(round)?;
-    let bound = confirm::bound(&open.facts, &freeze, &nodes, &list).during(round)?;
-    let body = FreezeBody { sid: open.facts.sid, freeze };
+    let body = FreezeBody { sid: stage.open.facts.sid, freeze: stage.freeze };
     let body = Sealed::new(&setup.identity, Signed::Certificate, &body).during(round)?;
-    let bytes = Message::Certificate(Certificate { body, confirmations: list }).to_frame().during(round)?;
+    let certificate = Certificate { body, confirmations: List::new(confirmations).during(round)? };
+    enter_reveal(stage, certificate, at).during(round).map(next)
+}
+
+/// Row 8, once CERT is signed: the survivors are fixed for ever.
+pub(crate) fn enter_reveal(stage: Confirming, certificate: Certificate, at: Time) -> Entered {
+    let Confirming { open, cohort, go, survivors, freeze, lanes, .. } = stage;
+    let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+    let bound = confirm::bound(&open.facts, &freeze, &nodes, &certificate.confirmations)?;
+    let confirmations = certificate.confirmations.to_vec();
+    let bytes = Message::Certificate(certificate).to_frame()?;
     let header = &open.facts.header;
     let fixed = Record::Bound { lock: header.lock.clone(), slot: header.slot, pass: header.pass, bound };
-    let mut outputs = vec![Output::Persist(fixed), sent(open.facts.sid, Round::Reveal, &bytes)];
-    outputs.extend(to_all(&nodes, &bytes));
+    let mut outputs = vec![Output::Persist(fixed)];
     let dropouts: Vec<NodeId> =
         cohort.dealt.iter().map(|dealt| dealt.node).filter(|node| !nodes.contains(node)).collect();
-    let (attempt, ms) = (header.attempt, header.deadlines.reveal_ms);
-    let (open, opening) = Open::next(open.facts, Round::Reveal, attempt, &nodes, (at, ms));
+    let ms = header.deadlines.reveal_ms;
+    let send = to_all(&nodes, &bytes);
+    let (open, opening) = open.next((Round::Reveal, bytes), &nodes, (at, ms), send);
     outputs.extend(opening);
     let opening = Opening::new(Which::R, dropouts.iter().copied());
     let next =
         Revealing { open, cohort, go, survivors, freeze, lanes, confirmations, dropouts, opening, r: None };
-    Ok(Close::Next(Stage::RevealingR(Box::new(next)), outputs))
+    Ok((Stage::RevealingR(Box::new(next)), outputs))
 }
 
 fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
@@ -228,11 +259,9 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let body = FreezeBody { sid: open.facts.sid, freeze: stage.freeze };
     let body = Sealed::new(&setup.identity, Signed::AskB, &body).during(round)?;
     let bytes = Message::AskB(body).to_frame().during(round)?;
-    let mut outputs = vec![sent(open.facts.sid, Round::Result, &bytes)];
-    outputs.extend(to_all(&nodes, &bytes));
-    let (attempt, ms) = (open.facts.header.attempt, open.facts.header.deadlines.reveal_ms);
-    let (open, opened) = Open::next(open.facts, Round::Result, attempt, &nodes, (at, ms));
-    outputs.extend(opened);
+    let ms = open.facts.header.deadlines.reveal_ms;
+    let send = to_all(&nodes, &bytes);
+    let (open, outputs) = open.next((Round::Result, bytes), &nodes, (at, ms), send);
     let b = Opening::new(Which::B, nodes.into_iter());
     let next = Revealing { open, opening: b, r: Some(opening), ..stage };
     Ok(Close::Next(Stage::RevealingB(Box::new(next)), outputs))
@@ -241,7 +270,7 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
 type Recovered = (Vec<Opened>, Secrets);
 
 fn lost() -> Fault {
-    Fault::new(crate::error::Check::A18, "a secret that opens the sum is missing")
+    Fault::new(Check::A18, "a secret that opens the sum is missing")
 }
 
 /// Opens the dropouts' secrets and recovery lists; each seed must hash to the commitment it signed.
@@ -277,23 +306,23 @@ fn dealt(which: Which, f: &Polynomial, deposit: &Deposit, cohort: &Cohort, open:
         return Ok(());
     }
     let what = "a dealer committed to shares that are not on one polynomial";
-    Err(Fault::of(crate::error::Check::A18, what, vec![dealer]))
+    Err(Fault::of(Check::A18, what, vec![dealer]))
 }
 
-fn close_reveal_b(stage: Revealing, setup: &Setup, at: Time) -> Closed {
+fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Result;
-    let Revealing { open, cohort, go, survivors, freeze, mut lanes, confirmations, dropouts, opening, r } =
-        stage;
-    let thresholds = open.facts.params().thresholds;
-    if !opening.is_complete(thresholds.shares) {
-        return Ok(Close::Fail(too_few(round, thresholds.shares, usize::from(opening.fewest()))));
+    let thresholds = stage.open.facts.params().thresholds;
+    if !stage.opening.is_complete(thresholds.shares) {
+        let present = usize::from(stage.opening.fewest());
+        return Ok(Close::Fail(too_few(round, thresholds.shares, present)));
     }
-    let r = r.unwrap_or(Opening::new(Which::R, std::iter::empty()));
-    let (mut opened, mut secrets) = pair_seeds(&r, &cohort, &open, &dropouts).during(round)?;
+    let r = stage.r.take().unwrap_or(Opening::new(Which::R, std::iter::empty()));
+    let (open, cohort) = (&stage.open, &stage.cohort);
+    let (mut opened, mut secrets) = pair_seeds(&r, cohort, open, &stage.dropouts).during(round)?;
     let invited = u16::try_from(open.facts.header.invited.len()).unwrap_or(u16::MAX);
-    for (node, f) in opening.open(thresholds.shares, invited).unwrap_or_default() {
+    for (node, f) in stage.opening.open(thresholds.shares, invited).unwrap_or_default() {
         let deposit = cohort.deposits.get(&node).ok_or(lost()).during(round)?;
-        dealt(Which::B, &f, deposit, &cohort, &open).during(round)?;
+        dealt(Which::B, &f, deposit, cohort, open).during(round)?;
         secrets.b.insert(node, f.at_zero());
         opened.push(Opened {
             dealer: node,
@@ -303,22 +332,57 @@ fn close_reveal_b(stage: Revealing, setup: &Setup, at: Time) -> Closed {
         });
     }
     opened.sort_by_key(|one| one.dealer);
-    let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-    unmask(&mut lanes, &open.facts, &go, &nodes, &secrets).during(round)?;
-    let list = List::new(confirmations).during(round)?;
-    let bound = confirm::bound(&open.facts, &freeze, &nodes, &list).during(round)?;
+    let lanes = unmasked(&mut stage, &secrets).during(round)?;
+    let list: List<_, MAX_NODES> = List::new(stage.confirmations.clone()).during(round)?;
     let (total, opened) = (total_root(&lanes), List::new(opened).during(round)?);
-    let result = result_hash(&certificate_hash(&freeze, &list), &total, &opened).during(round)?;
-    let sid = open.facts.sid;
+    let result = result_hash(&certificate_hash(&stage.freeze, &list), &total, &opened).during(round)?;
+    let (sid, freeze) = (stage.open.facts.sid, stage.freeze);
     let body = ResultBody { sid, freeze, total: Bytes(total), result, at };
-    let outcome =
-        Outcome { body: Sealed::new(&setup.identity, Signed::Result, &body).during(round)?, opened };
-    let bytes = Message::Outcome(outcome.clone()).to_frame().during(round)?;
-    let mut outputs = vec![sent(sid, Round::Result, &bytes)];
+    let body = Sealed::new(&setup.identity, Signed::Result, &body).during(round)?;
+    enter_done(stage, Outcome { body, opened }, lanes, at).during(round).map(next)
+}
+
+/// The sum's lanes without their masks.
+fn unmasked(stage: &mut Revealing, secrets: &Secrets) -> Result<Vec<u64>, Fault> {
+    let mut lanes = std::mem::take(&mut stage.lanes);
+    let nodes: Vec<NodeId> = stage.survivors.iter().map(|one| one.node).collect();
+    unmask(&mut lanes, &stage.open.facts, &stage.go, &nodes, secrets)?;
+    Ok(lanes)
+}
+
+/// Row 12 again, from the RESULT that was signed before a restart.
+pub(crate) fn enter_done_again(mut stage: Revealing, outcome: Outcome, at: Time) -> Entered {
+    let facts = &stage.open.facts;
+    let threshold = facts.params().thresholds.shares;
+    let mut secrets = Secrets::default();
+    for one in outcome.opened.iter() {
+        let secret = polynomial(one, threshold)?.at_zero();
+        if stage.dropouts.contains(&one.dealer) {
+            let seeds = recover(&secret, &one.recovery, facts, one.dealer, |_| None)?;
+            secrets.pairs.insert(one.dealer, seeds);
+        } else {
+            secrets.b.insert(one.dealer, secret);
+        }
+    }
+    let lanes = unmasked(&mut stage, &secrets)?;
+    enter_done(stage, outcome, lanes, at)
+}
+
+/// Row 12, once RESULT is signed.
+fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> Entered {
+    let Revealing { open, survivors, freeze, confirmations, dropouts, .. } = stage;
+    let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+    let bound = confirm::bound(&open.facts, &freeze, &nodes, &List::new(confirmations)?)?;
+    let sid = open.facts.sid;
+    let bytes = Message::Outcome(outcome.clone()).to_frame()?;
+    let mut outputs = vec![sent(sid, Round::Result, at, &bytes)];
     outputs.extend(to_all(&nodes, &bytes));
-    outputs.push(Output::Publish { sid, survivors: nodes.clone() });
+    outputs.push(Output::Publish { sid, survivors: nodes.clone(), to: nodes.clone() });
+    let mut requests = open.requests;
+    requests.push(bytes);
+    let done = Done { sid, survivors: nodes.clone(), requests };
     let attempt = open.facts.header.attempt;
     let sum = Sum { sid, attempt, survivors: nodes, dropped: dropouts, lanes, outcome, bound };
     outputs.push(Output::Notify(Event::Finished(Box::new(sum))));
-    Ok(Close::Next(Stage::Done(sid), outputs))
+    Ok((Stage::Done(Box::new(done)), outputs))
 }

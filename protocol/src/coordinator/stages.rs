@@ -8,12 +8,13 @@ use crate::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
 use crate::io::{Event, Failure, Kept, Output, Peer, Record};
 use crate::message::{
     AlarmBody, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf, Report,
-    ReportBlock, Reveal, Round, SUITE, Sealed, WIRE_VERSION,
+    ReportBlock, Reveal, Round, SUITE, Sealed, Start, WIRE_VERSION,
 };
 use crate::rounds::contribute::{Adder, Upload};
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::Sections;
 use crate::rounds::reveal::Opening;
+use crate::rounds::void::Voiding;
 use crate::rounds::{confirm, deposit, ready};
 use crate::time::Time;
 use rand_core::CryptoRng;
@@ -25,24 +26,37 @@ use std::sync::Arc;
 pub(crate) struct Open {
     pub facts: Facts,
     pub round: Round,
-    /// Nodes whose answer is waited for.
+    /// Nodes that were asked.
+    pub asked: BTreeSet<NodeId>,
+    /// Of those, nodes whose answer is waited for.
     pub waiting: BTreeSet<NodeId>,
-    /// How many were asked.
-    pub expected: u16,
+    /// Of those, nodes that answered, or never will.
+    pub done: BTreeSet<NodeId>,
+    /// What a node is sent again when its link comes back; from FREEZE on all since then.
+    pub requests: Vec<Vec<u8>>,
 }
 
 /// Where a session stands.
 #[derive(Debug)]
 pub(crate) enum Stage {
     Created,
+    Voiding(Box<Voiding>),
     Depositing(Box<Depositing>),
     Readying(Box<Readying>),
     Contributing(Box<Contributing>),
     Confirming(Box<Confirming>),
     RevealingR(Box<Revealing>),
     RevealingB(Box<Revealing>),
-    Done(AttemptId),
+    Done(Box<Done>),
     Failed,
+}
+
+/// A session that has its sum; survivors whose link was gone still get it.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub sid: AttemptId,
+    pub survivors: Vec<NodeId>,
+    pub requests: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -57,6 +71,7 @@ pub(crate) struct Cohort {
     pub deposits: BTreeMap<NodeId, Deposit>,
     pub sections: Sections,
     pub dealt: Vec<Dealt>,
+    pub body: Sealed<65536>,
     pub start: StartHash,
     /// By dealer, the holders that said they cannot use its share.
     pub unusable: BTreeMap<NodeId, BTreeSet<NodeId>>,
@@ -119,7 +134,7 @@ pub(crate) struct Revealing {
 impl Stage {
     fn open(&self) -> Option<&Open> {
         match self {
-            Stage::Created | Stage::Done(_) | Stage::Failed => None,
+            Stage::Created | Stage::Voiding(_) | Stage::Done(_) | Stage::Failed => None,
             Stage::Depositing(stage) => Some(&stage.open),
             Stage::Readying(stage) => Some(&stage.open),
             Stage::Contributing(stage) => Some(&stage.open),
@@ -129,7 +144,7 @@ impl Stage {
     }
     fn open_mut(&mut self) -> Option<&mut Open> {
         match self {
-            Stage::Created | Stage::Done(_) | Stage::Failed => None,
+            Stage::Created | Stage::Voiding(_) | Stage::Done(_) | Stage::Failed => None,
             Stage::Depositing(stage) => Some(&mut stage.open),
             Stage::Readying(stage) => Some(&mut stage.open),
             Stage::Contributing(stage) => Some(&mut stage.open),
@@ -138,27 +153,70 @@ impl Stage {
         }
     }
     pub(crate) fn sid(&self) -> Option<AttemptId> {
-        self.open().map(|open| open.facts.sid)
+        match self {
+            Stage::Voiding(voiding) => voiding.first(),
+            stage => stage.open().map(|open| open.facts.sid),
+        }
+    }
+    pub(crate) fn attempt(&self) -> Option<u16> {
+        self.open().map(|open| open.facts.header.attempt)
     }
     pub(crate) fn round(&self) -> Option<Round> {
-        self.open().map(|open| open.round)
+        match self {
+            Stage::Voiding(_) => Some(Round::Void),
+            stage => stage.open().map(|open| open.round),
+        }
     }
-    /// A node refused or its link is gone: it is not waited for. A checked report still counts.
-    pub(crate) fn forget(&mut self, node: NodeId) {
-        if let Stage::Contributing(stage) = self {
-            if stage.checked.contains_key(&node) {
-                return;
+    /// A node's link is gone: it is not waited for. A checked report still counts.
+    pub(crate) fn lost(&mut self, node: NodeId) {
+        match self {
+            Stage::Contributing(stage) if stage.checked.contains_key(&node) => return,
+            Stage::Contributing(stage) => {
+                stage.uploads.remove(&node);
             }
-            stage.uploads.remove(&node);
+            Stage::Voiding(voiding) => voiding.forget(node, None),
+            _ => {}
         }
         if let Some(open) = self.open_mut() {
             open.waiting.remove(&node);
         }
     }
+    /// A node refused: it is not waited for, nor asked again. A checked report still counts.
+    pub(crate) fn refused(&mut self, node: NodeId, sid: AttemptId) {
+        if let Stage::Voiding(voiding) = self {
+            return voiding.forget(node, Some(sid));
+        }
+        if self.sid() != Some(sid) {
+            return;
+        }
+        self.lost(node);
+        let counts = matches!(self, Stage::Contributing(stage) if stage.checked.contains_key(&node));
+        if let Some(open) = self.open_mut().filter(|_| !counts) {
+            open.done.insert(node);
+        }
+    }
+    /// A node's link is there again: what it has not answered, and is waited for again.
+    pub(crate) fn linked(&mut self, node: NodeId) -> Vec<Vec<u8>> {
+        if let Stage::Contributing(stage) = self {
+            stage.uploads.remove(&node);
+        }
+        let personal = match self {
+            Stage::Readying(stage) => stage.cohort.start_for(node, &stage.open.facts),
+            Stage::Done(done) if done.survivors.contains(&node) => return done.requests.clone(),
+            _ => None,
+        };
+        let Some(open) = self.open_mut() else { return Vec::new() };
+        if !open.asked.contains(&node) || open.done.contains(&node) {
+            return Vec::new();
+        }
+        open.waiting.insert(node);
+        personal.map_or_else(|| open.requests.clone(), |start| vec![start])
+    }
     /// True when nobody is waited for any more, or enough shares are there.
     pub(crate) fn is_answered(&self) -> bool {
         let nobody = self.open().is_some_and(|open| open.waiting.is_empty());
         match self {
+            Stage::Voiding(voiding) => voiding.is_answered(),
             Stage::RevealingR(stage) | Stage::RevealingB(stage) => {
                 nobody || stage.opening.is_complete(stage.open.facts.params().thresholds.shares)
             }
@@ -168,30 +226,56 @@ impl Stage {
 }
 
 impl Open {
-    fn answered(&mut self, node: NodeId) -> Output {
-        self.waiting.remove(&node);
-        let waiting = u16::try_from(self.waiting.len()).unwrap_or(u16::MAX);
-        let present = self.expected.saturating_sub(waiting);
-        Output::Notify(Event::Answered { round: self.round, present, expected: self.expected })
+    /// How many were asked.
+    pub(crate) fn expected(&self) -> u16 {
+        u16::try_from(self.asked.len()).unwrap_or(u16::MAX)
     }
 
-    /// Opens a round towards `nodes`: the record, the frames, the deadline.
+    fn answered(&mut self, node: NodeId) -> Output {
+        self.waiting.remove(&node);
+        self.done.insert(node);
+        let waiting = u16::try_from(self.waiting.len()).unwrap_or(u16::MAX);
+        let expected = self.expected();
+        let present = expected.saturating_sub(waiting);
+        Output::Notify(Event::Answered { round: self.round, present, expected })
+    }
+
+    /// Opens a round towards `nodes`: the record, then the frames (unless `bytes` is only for the record),
+    /// then the deadline.
     pub(crate) fn next(
-        facts: Facts,
-        round: Round,
-        attempt: u16,
+        self,
+        (round, bytes): (Round, Vec<u8>),
         nodes: &[NodeId],
         (at, ms): (Time, u32),
+        send: Vec<Output>,
     ) -> (Open, Vec<Output>) {
-        let sid = facts.sid;
-        let expected = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
-        let open = Open { facts, round, waiting: nodes.iter().copied().collect(), expected };
-        let outputs = vec![
-            Output::Notify(Event::Opened { sid, attempt, round, expected }),
-            Output::Arm { sid, round, at: at.plus_ms(u64::from(ms)) },
-        ];
+        let Open { facts, requests, .. } = self;
+        let (sid, attempt) = (facts.sid, facts.header.attempt);
+        let mut outputs = vec![sent(sid, round, at, &bytes)];
+        outputs.extend(send);
+        // What a survivor missed since FREEZE it can still make good.
+        let mut requests = if matches!(round, Round::Reveal | Round::Result) { requests } else { Vec::new() };
+        requests.push(bytes);
+        let asked: BTreeSet<NodeId> = nodes.iter().copied().collect();
+        let open = Open { facts, round, waiting: asked.clone(), asked, done: BTreeSet::new(), requests };
+        let expected = open.expected();
+        outputs.push(Output::Notify(Event::Opened { sid, attempt, round, expected }));
+        outputs.push(Output::Arm { sid, round, at: at.plus_ms(u64::from(ms)) });
         (open, outputs)
     }
+}
+
+impl Cohort {
+    /// START for one holder.
+    pub(crate) fn start_for(&self, holder: NodeId, facts: &Facts) -> Option<Vec<u8>> {
+        let dealers = List::new(self.sections.for_holder(facts.position(holder)?)?).ok()?;
+        Message::Start(Start { body: self.body.clone(), dealers }).to_frame().ok()
+    }
+}
+
+/// The same frame to all.
+pub(crate) fn to_all(nodes: &[NodeId], bytes: &[u8]) -> Vec<Output> {
+    nodes.iter().map(|node| Output::Send { to: Peer::Node(*node), bytes: bytes.to_vec() }).collect()
 }
 
 /// Row 0: a new header, its record, and an offer to everyone invited.
@@ -225,18 +309,22 @@ pub(crate) fn offer(
     let facts = facts.map_err(|_| refused())?;
     let offer = Message::Offer(Offer { header, warrant: setup.signed.clone() });
     let bytes = offer.to_frame().map_err(|_| refused())?;
-    let nodes: Vec<NodeId> = setup.invited.iter().map(|invited: &Invited| invited.node).collect();
-    let mut outputs = vec![sent(facts.sid, Round::Deposit, &bytes)];
-    let send = |node: &NodeId| Output::Send { to: Peer::Node(*node), bytes: bytes.clone() };
-    outputs.extend(nodes.iter().map(send));
-    let deadline = (at, params.deadlines.deposit_ms);
-    let (open, opening) = Open::next(facts, Round::Deposit, attempt, &nodes, deadline);
-    outputs.extend(opening);
-    Ok((Stage::Depositing(Box::new(Depositing { open, deposits: BTreeMap::new() })), outputs))
+    Ok(enter_deposit(facts, bytes, at))
 }
 
-pub(crate) fn sent(sid: AttemptId, round: Round, bytes: &[u8]) -> Output {
-    Output::Persist(Record::Sent { sid, round, bytes: kept(bytes) })
+/// Row 0, once its header is made.
+pub(crate) fn enter_deposit(facts: Facts, bytes: Vec<u8>, at: Time) -> (Stage, Vec<Output>) {
+    let nodes: Vec<NodeId> = facts.header.invited.iter().map(|invited: &Invited| invited.node).collect();
+    let ms = facts.header.deadlines.deposit_ms;
+    let (asked, waiting, done) = Default::default();
+    let created = Open { facts, round: Round::Deposit, asked, waiting, done, requests: Vec::new() };
+    let send = to_all(&nodes, &bytes);
+    let (open, outputs) = created.next((Round::Deposit, bytes), &nodes, (at, ms), send);
+    (Stage::Depositing(Box::new(Depositing { open, deposits: BTreeMap::new() })), outputs)
+}
+
+pub(crate) fn sent(sid: AttemptId, round: Round, at: Time, bytes: &[u8]) -> Output {
+    Output::Persist(Record::Sent { sid, round, at, bytes: kept(bytes) })
 }
 
 /// Every frame was decoded or encoded under this very cap.
@@ -333,6 +421,7 @@ pub(crate) fn on_block(
         Err(fault) => {
             // Its report can never be what it signed: nobody waits for it.
             stage.open.waiting.remove(&from);
+            stage.open.done.insert(from);
             reject(Stage::Contributing(stage), from, fault)
         }
         Ok(last) => {
@@ -409,19 +498,20 @@ pub(crate) fn on_reveal_b(mut stage: Box<Revealing>, from: NodeId, reveal: &Reve
 }
 
 pub(crate) fn on_alarm(
-    sid: AttemptId,
+    done: Box<Done>,
     setup: &Setup,
     from: NodeId,
     (alarm, bytes): (&Sealed<128>, &[u8]),
 ) -> (Stage, Vec<Output>) {
+    let sid = done.sid;
     let key = setup.roster.member(from).map(|member| &member.key);
     let body: Option<AlarmBody> = key.and_then(|key| alarm.open(key, Signed::Alarm));
     match body.filter(|body| body.sid == sid) {
         Some(body) => {
             let alarmed = Event::Alarmed { node: from, sid: body.sid };
             let kept = Record::Received { sid, node: from, round: Round::Result, bytes: kept(bytes) };
-            (Stage::Done(sid), vec![Output::Persist(kept), Output::Notify(alarmed)])
+            (Stage::Done(done), vec![Output::Persist(kept), Output::Notify(alarmed)])
         }
-        None => reject(Stage::Done(sid), from, not_asked(from)),
+        None => reject(Stage::Done(done), from, not_asked(from)),
     }
 }

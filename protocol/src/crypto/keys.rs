@@ -30,6 +30,8 @@ pub enum Signed {
     Result,
     Alarm,
     End,
+    VoidAsk,
+    Void,
     Enrolment,
 }
 
@@ -53,6 +55,8 @@ impl Signed {
             Signed::Result => b"result",
             Signed::Alarm => b"alarm",
             Signed::End => b"end",
+            Signed::VoidAsk => b"void-ask",
+            Signed::Void => b"void",
             Signed::Enrolment => b"enrolment",
         }
     }

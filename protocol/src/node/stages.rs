@@ -33,10 +33,11 @@ pub(crate) struct Seat {
     pub extract: ExtractHash,
     pub round: Round,
     pub deadline: Time,
-    pub answered: Option<Answer>,
+    /// The last request answered; from FREEZE on each of them.
+    pub answered: Vec<Answer>,
 }
 
-/// The last request answered (its hash) and the answer's frames; they may hold shares, so they are not
+/// A request that was answered (its hash) and the answer's frames; they may hold shares, so they are not
 /// printed, and wiped.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -137,6 +138,14 @@ impl Stage {
         }
     }
 
+    /// The open attempt.
+    pub(crate) fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Stage::Measuring(measuring) => Some(measuring.sid()),
+            stage => stage.seat().map(|seat| seat.facts.sid),
+        }
+    }
+
     /// The facts of an attempt that has not contributed yet, so that a later attempt may take its place.
     fn before_contribution(&self) -> Option<&Facts> {
         match self {
@@ -166,7 +175,11 @@ impl Seat {
     fn answer_frames(&mut self, request: [u8; 32], frames: Vec<Vec<u8>>) -> Vec<Output> {
         let send = |bytes: &Vec<u8>| Output::Send { to: Peer::Coordinator, bytes: bytes.clone() };
         let outputs = frames.iter().map(send).collect();
-        self.answered = Some(Answer { request, frames: Secret::new(frames) });
+        // A report is large, and of no use once the survivors are fixed.
+        if !matches!(self.round, Round::Reveal | Round::Result) {
+            self.answered.clear();
+        }
+        self.answered.push(Answer { request, frames: Secret::new(frames) });
         outputs
     }
 }
@@ -180,7 +193,7 @@ pub(crate) fn on_offer(
     at: Time,
 ) -> Step {
     let sid = offer::attempt_id(&offer.header.body);
-    if context.used.contains(&sid) {
+    if context.used.contains(&sid) || context.view.voided(&sid).is_some() {
         return Step::Reject(stage, Fault::new(Check::A03, "this attempt was offered before"));
     }
     let Some(roster) = context.head() else {
@@ -277,7 +290,7 @@ fn measured(
     };
     let (deposit, kept) = deposit::deal(&facts, &dealer, &contribution, rng)?;
     let deadlines = facts.header.deadlines;
-    let mut seat = Seat { facts, extract, round: Round::Deposit, deadline: at, answered: None };
+    let mut seat = Seat { facts, extract, round: Round::Deposit, deadline: at, answered: Vec::new() };
     outputs.push(seat.wait(Round::Deposit, at, deadlines.deposit_ms));
     outputs.extend(seat.answer(request, &[Message::Deposit(deposit)])?);
     Ok((Deposited { seat, contribution, kept, channels }, outputs))
@@ -486,8 +499,10 @@ pub(crate) fn on_outcome(context: &Context, stage: Box<Released>, outcome: Outco
     let facts = &stage.confirmed.seat.facts;
     let body: Option<ResultBody> = outcome.body.open(&context.coordinator, Signed::Result);
     let body = body.filter(|body| body.sid == facts.sid && body.freeze == stage.confirmed.freeze);
-    let Some(body) = body.filter(|_| stage.recomputation.is_none()) else {
-        let fault = Fault::new(Check::A18, "RESULT is not signed for these survivors, or came twice");
+    // The same RESULT again, over a new link, begins the recomputation anew; another one is refused.
+    let same = |body: &ResultBody| stage.recomputation.as_ref().is_none_or(|running| running.body() == body);
+    let Some(body) = body.filter(same) else {
+        let fault = Fault::new(Check::A18, "RESULT is not signed for these survivors, or is a second one");
         return Step::Reject(Stage::Released(stage), fault);
     };
     let own = (context.me, &stage.confirmed.cohort, stage.confirmed.survivors.as_slice());
@@ -511,6 +526,10 @@ pub(crate) fn on_outcome_block(
         let fault = Fault::new(Check::A18, "a report's block before RESULT, or of another attempt");
         return Step::Reject(Stage::Released(stage), fault);
     };
+    if !running.expects(block, &confirmed.survivors) {
+        let fault = Fault::new(Check::A18, "a report's block out of order");
+        return Step::Reject(Stage::Released(stage), fault);
+    }
     let body = *running.body();
     match running.block(block, &confirmed.seat.facts, &confirmed.go, &confirmed.survivors) {
         Ok(false) => Step::Next(Stage::Released(stage), Vec::new()),
@@ -536,10 +555,7 @@ fn alarm(context: &Context, body: &ResultBody, fault: Fault) -> Step {
 
 /// The coordinator gives the attempt up: secrets are wiped.
 pub(crate) fn on_end(context: &Context, stage: Stage, end: &Sealed<128>) -> Step {
-    let open = stage.seat().map(|seat| seat.facts.sid).or(match &stage {
-        Stage::Measuring(measuring) => Some(measuring.sid()),
-        _ => None,
-    });
+    let open = stage.attempt();
     let body: Option<EndBody> = end.open(&context.coordinator, Signed::End);
     match body {
         Some(body) if Some(body.sid) == open => {

@@ -117,17 +117,22 @@ impl Held {
         // Its secrets are gone: the genuine message finds nobody.
         let genuine = self.frame.clone();
         let outputs = self.give_bytes(genuine, self.at);
-        assert!(matches!(outputs.as_slice(), [Output::Reject { .. }]), "{outputs:?}");
+        assert!(matches!(outputs.first(), Some(Output::Reject { .. })), "{outputs:?}");
+        assert!(messages(&outputs).iter().all(|sent| matches!(sent, Message::Refusal(_))), "{outputs:?}");
+        assert!(!is_written(&outputs), "{outputs:?}");
     }
 
     /// The node refuses the bytes by this check and is as it was.
     #[track_caller]
     fn rejects(&mut self, bytes: Vec<u8>, check: Check) {
         let outputs = self.give_bytes(bytes, self.at);
-        match outputs.as_slice() {
-            [Output::Reject { fault, .. }] => assert_eq!(fault.check, check, "{fault}"),
+        match outputs.first() {
+            Some(Output::Reject { fault, .. }) => assert_eq!(fault.check, check, "{fault}"),
             _ => panic!("{outputs:?}"),
         }
+        // Of an attempt that is not open here it says so, and nothing else.
+        assert!(messages(&outputs).iter().all(|sent| matches!(sent, Message::Refusal(_))), "{outputs:?}");
+        assert!(!is_written(&outputs) && outputs.len() <= 2, "{outputs:?}");
     }
 
     /// The genuine message is taken.

@@ -16,6 +16,7 @@
 //! | 10 | reveal | coordinator: ASK-B | survivors | |
 //! | 11 | reveal | node: REVEAL-B | coordinator | own masks of the survivors |
 //! | 12 | result | coordinator: RESULT, reports | survivors | every node recomputes the total |
+//! | - | void | coordinator: VOID-ASK, VOIDS; node: VOID | all who are there | an attempt that was lost |
 //!
 //! Nothing is buffered: a message of another round or attempt is refused, expected against got.
 
@@ -27,6 +28,7 @@ pub mod offer;
 pub mod ready;
 pub mod result;
 pub mod reveal;
+pub mod void;
 
 use crate::codec::{List, Malformed, encode};
 use crate::crypto::commit;

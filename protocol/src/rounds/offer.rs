@@ -226,7 +226,7 @@ pub fn check_record(
     }
     match (view.pass(name, extract, pass), bound) {
         (None, _) => Ok(()),
-        (Some(PassState::Spent), _) => {
+        (Some(PassState::Spent { .. }), _) => {
             Err(Fault::new(Check::A03, "this extract is spent and its survivors are unknown"))
         }
         (Some(PassState::Confirmed { sid, freeze, survivors }), Some(bound)) => Fault::unless(

@@ -140,6 +140,13 @@ impl Recomputation {
         Ok(Recomputation { body, certificate, opened: outcome, secrets, adder, leaves: Vec::new(), done: 0 })
     }
 
+    /// True for the next block, reports in the survivors' order.
+    #[must_use]
+    pub fn expects(&self, block: &OutcomeBlock, survivors: &[Counted]) -> bool {
+        let next = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
+        survivors.get(self.done).is_some_and(|counted| block.of == counted.node && block.index == next)
+    }
+
     /// Takes the next block, reports in the survivors' order; the verified result when it was the last.
     ///
     /// # Errors

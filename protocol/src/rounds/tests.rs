@@ -134,7 +134,7 @@ fn a_new_slot_is_free_where_extracts_changed_and_bound_where_they_did_not() {
 }
 
 #[test]
-fn a_restart_after_contribution_closes_the_slot_for_that_node() {
+fn who_confirmed_voids_nothing_and_the_slot_is_over() {
     let mut world = World::new(9, 1);
     let failure = world.run(&silent(1..=4, BEFORE_CONFIRM)).unwrap_err();
     assert_eq!(failure.round, Round::Confirm);
@@ -142,5 +142,49 @@ fn a_restart_after_contribution_closes_the_slot_for_that_node() {
         world.start_node(NodeId(id));
     }
     let failure = world.run(&Silence::new()).unwrap_err();
-    assert_eq!((failure.round, failure.present), (Round::Deposit, 0), "{:?}", world.faults);
+    assert_eq!((failure.round, failure.needed, failure.present), (Round::Void, 6, 0), "{:?}", world.faults);
+}
+
+#[test]
+fn voids_let_others_follow_in_the_slot() {
+    let mut world = World::new(9, 1);
+    // n = 9: q = 6; with five reports there is no sum.
+    let failure = world.run(&silent(1..=4, BEFORE_REPORT)).unwrap_err();
+    assert_eq!((failure.round, failure.present), (Round::Contribute, 5));
+    for id in 1..=4 {
+        world.start_node(NodeId(id));
+    }
+    // One that contributed is away while the others void, and is told later.
+    world.start_node(NodeId(9));
+    let away = world.nodes.insert(NodeId(9), None).flatten();
+    let sum = world.run(&Silence::new()).unwrap();
+    assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
+    assert_eq!(sum.survivors.len(), 8, "{:?}", world.faults);
+    drop(away);
+}
+
+/// The coordinator is killed after each of its records in turn, and goes on from its store.
+#[test]
+fn a_restart_of_the_coordinator_after_any_record_changes_nothing() {
+    for absent in [vec![], vec![2u16, 5]] {
+        let silence = silent(absent.iter().copied(), BEFORE_REPORT);
+        let mut world = World::new(6, 1);
+        let whole = world.run(&silence).unwrap();
+        let records = world.written.len();
+        assert!(records > 20, "{records}");
+        for at in 1..=records {
+            let mut world = World::new(6, 1);
+            world.crash_after = Some(at);
+            let sum = world.run(&silence).unwrap_or_else(|why| panic!("{at}: {why:?} {:?}", world.faults));
+            assert_eq!(sum.survivors, whole.survivors, "{at}");
+            assert_eq!(world.totals(&sum), world.clear(&sum.survivors), "{at}");
+            assert_eq!(world.verified.len(), sum.survivors.len(), "{at}: {:?}", world.faults);
+            // What vanishing nodes said may be lost in the restart: then the next attempt is without them.
+            assert!(sum.attempt == 0 || !absent.is_empty(), "{at}");
+            if sum.attempt == 0 {
+                let two = world.seen_two();
+                assert!(two.is_empty(), "{at}: two messages of one kind: {two:?}");
+            }
+        }
+    }
 }

@@ -113,8 +113,9 @@ impl<'a, 'b> Run<'a, 'b> {
             Output::Persist(record) => self.world.records.entry(id).or_default().push(record),
             Output::Send { bytes, .. } => {
                 let count = self.sent.entry(id).or_default();
-                if self.silence.get(&id.0).is_none_or(|limit| *count < *limit) {
-                    *count += 1;
+                let again = self.world.frames.contains(&(id, bytes.clone()));
+                if again || self.silence.get(&id.0).is_none_or(|limit| *count < *limit) {
+                    *count += usize::from(!again);
                     self.world.frames.push((id, bytes.clone()));
                     let at = self.world.now;
                     for bytes in (self.forge)(self.world, id, bytes) {
@@ -154,9 +155,19 @@ impl<'a, 'b> Run<'a, 'b> {
                 if let Record::Bound { slot, bound, .. } = &record {
                     self.world.bound = Some((*slot, bound.clone()));
                 }
+                if let Record::Sent { round: Round::Void, bytes, .. } = &record
+                    && let Message::Voids(voids) = Message::from_frame(bytes).unwrap()
+                {
+                    self.world.voided.push(voids);
+                }
                 self.world.written.push(record);
+                if self.world.crash_after == Some(self.world.written.len()) {
+                    self.world.crash_after = None;
+                    self.restart();
+                }
             }
             Output::Send { to: Peer::Node(id), bytes } => {
+                self.world.told.push((id, bytes.clone()));
                 for bytes in (self.tamper)(self.world, id, bytes) {
                     let at = self.world.now;
                     self.step(id, Input::Frame { from: Peer::Coordinator, bytes, at });
@@ -166,7 +177,7 @@ impl<'a, 'b> Run<'a, 'b> {
                 self.world.armed.push((round, self.world.now, at));
                 self.deadlines.push((sid, round, at));
             }
-            Output::Publish { sid, survivors } => self.publish(sid, &survivors),
+            Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
             Output::Notify(Event::Finished(sum)) => return Some(Ok(*sum)),
             Output::Notify(Event::Failed(failure)) => return Some(Err(failure)),
             Output::Reject { fault, from } => self.rejected(None, from, fault),
@@ -175,8 +186,33 @@ impl<'a, 'b> Run<'a, 'b> {
         None
     }
 
-    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId]) {
-        for to in survivors {
+    /// The coordinator dies with all it did not write down, and what is under way to it is lost.
+    fn restart(&mut self) {
+        self.inputs.clear();
+        self.queue.retain(|(of, _)| of.is_some());
+        self.deadlines.clear();
+        let world = &mut *self.world;
+        let records: Vec<Record> = world.written.clone();
+        let spool = world.spool.clone();
+        let mut blocks = |node| spool.range((node, 0)..=(node, u32::MAX)).map(|(_, b)| b.clone()).collect();
+        let (setup, now) = (world.setup(), world.now);
+        let (coordinator, outputs) =
+            Coordinator::resume(setup, &records, &mut blocks, now, &mut world.rng).unwrap();
+        self.coordinator = Some(coordinator);
+        let there: Vec<NodeId> = self.world.nodes.keys().copied().collect();
+        let silent = |id: &NodeId| {
+            let limit = self.silence.get(&id.0);
+            limit.is_some_and(|limit| self.sent.get(id).is_some_and(|sent| sent >= limit))
+        };
+        let speaking: Vec<NodeId> = there.into_iter().filter(|id| !silent(id)).collect();
+        for node in speaking {
+            self.coordinate(Input::Linked { node, at: now });
+        }
+        self.queue.extend(outputs.into_iter().map(|output| (None, output)));
+    }
+
+    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
+        for to in to {
             for of in survivors {
                 for ((_, index), bytes) in self.world.spool.range((*of, 0)..=(*of, u32::MAX)) {
                     let bytes = Blob::new(bytes.clone()).unwrap();

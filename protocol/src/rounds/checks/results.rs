@@ -115,14 +115,26 @@ fn a18_every_report_behind_the_result() {
         }) as fn(&mut OutcomeBlock),
         |block| block.bytes = Blob::default(),
         |block| block.bytes = Blob::new([&block.bytes[..], &[0]].concat()).unwrap(),
-        |block| block.index = 1,
-        |block| block.of = NodeId(2),
-        |block| block.of = NodeId(6),
     ] {
         let mut held = at_result();
         let (_, good) = outcome(&held);
         let first = altered(&held.rest[0], change);
         is_alarm(&result(&mut held, &good, vec![first]));
+    }
+    // One out of order is refused; the right ones are still taken.
+    for change in [
+        (|block| block.index = 1) as fn(&mut OutcomeBlock),
+        |block| block.of = NodeId(2),
+        |block| block.of = NodeId(6),
+    ] {
+        let mut held = at_result();
+        held.goes_on();
+        let stray = altered(&held.rest[0], change);
+        held.rejects(stray, Check::A18);
+        let rest = held.rest.clone();
+        let outputs: Vec<Output> =
+            rest.into_iter().flat_map(|bytes| held.give_bytes(bytes, held.at)).collect();
+        assert!(outputs.iter().any(|o| matches!(o, Output::Notify(Event::Verified { .. }))), "{outputs:?}");
     }
     // A block before RESULT, or of another attempt, is refused and changes nothing.
     let mut held = at_result();
