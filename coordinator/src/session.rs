@@ -155,6 +155,9 @@ struct Hub {
 
 impl Hub {
     async fn serve(mut self, mut events: mpsc::Receiver<LinkEvent>, mut runs: mpsc::Receiver<Run>) {
+        if let Err(error) = self.resume().await {
+            tracing::error!(%error, "a session that was interrupted cannot go on");
+        }
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -171,7 +174,7 @@ impl Hub {
 
     async fn heard(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Up(_) => {}
+            LinkEvent::Up(node) => self.pass_on(Input::Linked { node, at: now() }).await,
             LinkEvent::Down(node) => {
                 self.switchboard.lost(node);
                 self.pass_on(Input::Lost { node, at: now() }).await;
@@ -237,17 +240,35 @@ impl Hub {
         let _ = run.reply.send(begun);
     }
 
+    /// Goes on with the session that had not ended when the program did.
+    async fn resume(&mut self) -> Result<(), Error> {
+        let found = start::interrupted(&self.store, &self.identity).await?;
+        let Some((core, outputs, thresholds)) = found else { return Ok(()) };
+        tracing::info!(session = %core.session(), "a session that was interrupted goes on");
+        // Nobody is there to hear how it goes; its result is in the store.
+        let (progress, _) = mpsc::channel(1);
+        let core = (core, Some(outputs), thresholds);
+        let task =
+            Task::of(Arc::clone(&self.store), self.links.clone(), self.options.clone(), core, progress);
+        self.run_task(task);
+        Ok(())
+    }
+
+    fn run_task(&mut self, task: Task) -> SessionId {
+        let (inputs, queue) = mpsc::channel(QUEUE);
+        let (session, over) = (task.session(), task.over());
+        tokio::spawn(task.serve(queue));
+        self.session = Some(Running { session, inputs, over });
+        session
+    }
+
     async fn begin(&mut self, warrant: &WarrantHash) -> Started {
         let setup = start::setup(&self.store, &self.identity, &self.switchboard, warrant).await?;
         let (progress, heard) = mpsc::channel(1024);
-        let (inputs, queue) = mpsc::channel(QUEUE);
         let task =
             Task::new(Arc::clone(&self.store), self.links.clone(), self.options.clone(), setup, progress);
         // Only one session rehearses drop-outs.
         self.options.hold_go = None;
-        let (session, over) = (task.session(), task.over());
-        tokio::spawn(task.serve(queue));
-        self.session = Some(Running { session, inputs, over });
-        Ok((session, heard))
+        Ok((self.run_task(task), heard))
     }
 }

@@ -253,7 +253,7 @@ impl Coordinator {
 
     fn fail(&mut self, failure: Failure, sid: Option<AttemptId>, outputs: &mut Vec<Output>) {
         let reason = match failure.code {
-            FailureCode::TooFew => EndReason::TooFew,
+            FailureCode::TooFew | FailureCode::Interrupted => EndReason::TooFew,
             FailureCode::Fault | FailureCode::Unverified => EndReason::Fault,
         };
         let everyone: Vec<NodeId> = self.setup.invited.iter().map(|invited| invited.node).collect();

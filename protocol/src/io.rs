@@ -292,6 +292,8 @@ pub enum FailureCode {
     TooFew,
     /// A deviation was proven.
     Fault,
+    /// The coordinator was away for too long.
+    Interrupted,
     /// The opened total does not verify; a defect of this program.
     Unverified,
 }

@@ -5,14 +5,16 @@ use crate::clock::now;
 use crate::error::Error;
 use crate::links::Links;
 use crate::session::publish;
-use crate::store::{Finished, Store};
+use crate::store::{Attempt, Batch, Finished, Store};
+use samensom_protocol::codec::decode;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AttemptId, NodeId, SessionId};
 use samensom_protocol::io::{Event, Failure, FailureCode, Input, Output, Peer, Record, Sum};
-use samensom_protocol::message::Round;
+use samensom_protocol::message::{Header, Message, Round};
 use samensom_protocol::params::Thresholds;
+use samensom_protocol::rounds::offer::session_id;
 use samensom_protocol::time::Time;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,9 +40,10 @@ pub(super) struct Task {
     over: Arc<AtomicBool>,
     timers: Vec<(AttemptId, Round, Time)>,
     attempt: u16,
-    /// Records and blocks that are not on disk yet; they are before the next frame leaves.
-    records: Vec<Record>,
-    blocks: BTreeMap<(NodeId, u32), Vec<u8>>,
+    /// What is not on disk yet; it is before the next frame leaves.
+    batch: Batch,
+    /// What a session that was interrupted begins with.
+    resumed: Option<Vec<Output>>,
 }
 
 fn randomness() -> rand_core::UnwrapErr<getrandom::SysRng> {
@@ -56,7 +59,17 @@ impl Task {
         progress: mpsc::Sender<Progress>,
     ) -> Self {
         let thresholds = setup.warrant.params().thresholds;
-        let core = Coordinator::new(setup);
+        Self::of(store, links, options, (Coordinator::new(setup), None, thresholds), progress)
+    }
+
+    /// A session that goes on after a restart: the core and its first outputs.
+    pub(super) fn of(
+        store: Arc<Store>,
+        links: Links,
+        options: Options,
+        (core, resumed, thresholds): (Coordinator, Option<Vec<Output>>, Thresholds),
+        progress: mpsc::Sender<Progress>,
+    ) -> Self {
         Task {
             store,
             links,
@@ -68,8 +81,8 @@ impl Task {
             over: Arc::default(),
             timers: Vec::new(),
             attempt: 0,
-            records: Vec::new(),
-            blocks: BTreeMap::new(),
+            batch: Batch::default(),
+            resumed,
         }
     }
 
@@ -96,7 +109,15 @@ impl Task {
     }
 
     async fn run(&mut self, queue: &mut mpsc::Receiver<Input>) -> Result<(), Error> {
-        self.take(vec![Input::Start(now())]).await?;
+        match self.resumed.take() {
+            None => self.take(vec![Input::Start(now())]).await?,
+            Some(outputs) => {
+                for output in outputs {
+                    self.carry_out(None, output).await?;
+                }
+                self.flush().await?;
+            }
+        }
         loop {
             let over = self.core.as_ref().is_none_or(Coordinator::is_over);
             self.over.store(over, Ordering::Relaxed);
@@ -126,6 +147,7 @@ impl Task {
         let mut inputs = VecDeque::from(inputs);
         while let Some(input) = inputs.pop_front() {
             let Some(core) = self.core.take() else { return Ok(()) };
+            let sid = core.sid();
             let (core, outputs) = core.step(input, &mut randomness());
             self.core = Some(core);
             for output in outputs {
@@ -133,23 +155,25 @@ impl Task {
                     let recalled = self.recall(node).await?;
                     recalled.into_iter().rev().for_each(|input| inputs.push_front(input));
                 } else {
-                    self.carry_out(output).await?;
+                    self.carry_out(sid, output).await?;
                 }
             }
         }
         self.flush().await
     }
 
-    async fn carry_out(&mut self, output: Output) -> Result<(), Error> {
+    /// Carries out what an input of attempt `sid` gave.
+    async fn carry_out(&mut self, sid: Option<AttemptId>, output: Output) -> Result<(), Error> {
         match output {
             Output::Persist(record) => {
                 if matches!(record, Record::Sent { round: Round::Contribute, .. }) {
                     self.hold().await;
                 }
-                self.records.push(record);
+                self.batch.attempts.extend(begun(&record));
+                self.batch.records.extend(sid_of(&record).map(|sid| (sid, record)));
             }
             Output::Spool { node, block, bytes } => {
-                self.blocks.insert((node, block), bytes);
+                self.batch.blocks.extend(sid.map(|sid| (sid, node, block, bytes)));
             }
             Output::Send { to: Peer::Node(to), bytes } => {
                 self.flush().await?;
@@ -177,47 +201,20 @@ impl Task {
 
     /// Makes everything so far durable, in one transaction for each kind.
     async fn flush(&mut self) -> Result<(), Error> {
-        if self.records.is_empty() && self.blocks.is_empty() {
+        if self.batch.records.is_empty() && self.batch.blocks.is_empty() {
             return Ok(());
         }
-        let Some(sid) =
-            self.core.as_ref().and_then(Coordinator::sid).or_else(|| self.records.iter().find_map(sid_of))
-        else {
-            return Ok(());
-        };
-        let (records, blocks) = (std::mem::take(&mut self.records), std::mem::take(&mut self.blocks));
-        self.store
-            .run(move |store| {
-                let blocks: Vec<(NodeId, u32, &[u8])> =
-                    blocks.iter().map(|((node, block), bytes)| (*node, *block, bytes.as_slice())).collect();
-                if !blocks.is_empty() {
-                    store.spool_all(&sid, &blocks)?;
-                }
-                for record in &records {
-                    if let Record::Bound { lock, slot, pass, bound } = record {
-                        store.put_bound(lock, *slot, *pass, bound)?;
-                    }
-                }
-                // A batch may hold the end of one attempt and the start of the next.
-                let mut rest = records.as_slice();
-                while let Some(first) = rest.first() {
-                    let own = sid_of(first).unwrap_or(sid);
-                    let same = rest.iter().take_while(|record| sid_of(record).unwrap_or(own) == own).count();
-                    let (now, later) = rest.split_at(same);
-                    store.append_records(&own, now)?;
-                    rest = later;
-                }
-                Ok(())
-            })
-            .await
+        let batch = std::mem::take(&mut self.batch);
+        self.store.run(move |store| store.keep(&batch)).await
     }
 
     async fn recall(&mut self, node: NodeId) -> Result<Vec<Input>, Error> {
         let Some(sid) = self.core.as_ref().and_then(Coordinator::sid) else { return Ok(Vec::new()) };
         let mut inputs = Vec::new();
         for block in 0u32.. {
-            let bytes = match self.blocks.get(&(node, block)) {
-                Some(bytes) => Some(bytes.clone()),
+            let waits = self.batch.blocks.iter().rev().find(|one| (one.1, one.2) == (node, block));
+            let bytes = match waits {
+                Some((_, _, _, bytes)) => Some(bytes.clone()),
                 None => self.store.run(move |store| store.spooled(&sid, node, block)).await?,
             };
             let Some(bytes) = bytes else { break };
@@ -308,6 +305,16 @@ impl Task {
         self.tell(Progress::Done { session, summary }).await;
         Ok(())
     }
+}
+
+/// The attempt that a header opens.
+fn begun(record: &Record) -> Option<Attempt> {
+    let Record::Sent { sid, round: Round::Deposit, at, bytes } = record else { return None };
+    let Ok(Message::Offer(offer)) = Message::from_frame(bytes) else { return None };
+    let header: Header = decode(&offer.header.body).ok()?;
+    let session = session_id(&header.warrant, header.slot, header.pass);
+    let lock = header.lock.to_string();
+    Some(Attempt { sid: *sid, session, lock, slot: header.slot, roster: header.roster, opened_at: *at })
 }
 
 fn sid_of(record: &Record) -> Option<AttemptId> {

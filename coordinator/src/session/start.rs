@@ -2,14 +2,18 @@
 
 use crate::clock::now;
 use crate::error::Error;
-use crate::store::Store;
-use samensom_protocol::coordinator::Setup;
+use crate::store::{Interrupted, Store};
+use samensom_protocol::codec::Text;
+use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{NodeId, WarrantHash};
-use samensom_protocol::message::{Bound, Invited, Pass};
-use samensom_protocol::roster::Lock;
+use samensom_protocol::io::{Failure, FailureCode, Output, Record};
+use samensom_protocol::message::{Bound, Invited, Message, Pass, Round};
+use samensom_protocol::params::Thresholds;
+use samensom_protocol::roster::{Lock, Roster};
 use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
+use samensom_protocol::rounds::void::Unsettled;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,6 +59,17 @@ pub(super) async fn setup(
     let quorum = warrant.params().thresholds.quorum;
     enough(&mut invited, bound.as_ref(), quorum)?;
 
+    let name = lock.name.to_string();
+    let lost = store.run(move |store| store.unsettled(&name)).await?;
+    let rosters = rosters(store).await?;
+    let unsettled = lost.iter().filter_map(|attempt| {
+        let roster = rosters.iter().find(|roster| roster.hash() == attempt.roster)?;
+        Some(Unsettled { sid: attempt.sid, roster: Arc::clone(roster), required: attempt.slot == slot })
+    });
+    let unsettled = unsettled.collect();
+    let name = lock.name.to_string();
+    let voided = store.run(move |store| store.voided(&name, slot.saturating_sub(1))).await?;
+
     let session = session_id(&hash, slot, Pass::Value);
     store.run(move |store| store.start_session(&session, &hash, slot, at)).await?;
     Ok(Setup {
@@ -68,9 +83,99 @@ pub(super) async fn setup(
         bound,
         earlier,
         history: BTreeMap::new(),
+        unsettled,
+        voided,
+    })
+}
+
+/// Every roster of the chain, verified, oldest first.
+async fn rosters(store: &Arc<Store>) -> Result<Vec<Arc<Roster>>, Error> {
+    let mut rosters: Vec<Arc<Roster>> = Vec::new();
+    for signed in store.run(|store| store.roster_chain()).await? {
+        let next = match rosters.last() {
+            None => Roster::founding(&signed),
+            Some(head) => head.next(&signed),
+        };
+        rosters.push(Arc::new(next.map_err(|why| Error::machine(why.to_string()).place("samensom.db"))?));
+    }
+    Ok(rosters)
+}
+
+/// The session that had not ended when the program did, as far as its records lead; none if it never began
+/// or is too old, which is noted.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn interrupted(
+    store: &Arc<Store>,
+    identity: &Arc<Identity>,
+) -> Result<Option<(Coordinator, Vec<Output>, Thresholds)>, Error> {
+    while let Some(found) = store.run(|store| store.interrupted()).await? {
+        if let Some(resumed) = again(store, identity, &found).await? {
+            return Ok(Some(resumed));
+        }
+        let quorum = Thresholds::of(&store.head_roster()).map_or(0, |thresholds| thresholds.quorum);
+        let (code, round) = (FailureCode::Interrupted, Round::Deposit);
+        let failure = Failure { code, round, needed: quorum, present: 0, culprits: Vec::new() };
+        tracing::warn!(session = %found.session, "the session was interrupted and cannot go on");
+        store.run(move |store| store.end_session(&found.session, Some(&failure))).await?;
+    }
+    Ok(None)
+}
+
+async fn again(
+    store: &Arc<Store>,
+    identity: &Arc<Identity>,
+    found: &Interrupted,
+) -> Result<Option<(Coordinator, Vec<Output>, Thresholds)>, Error> {
+    let Some(attempt) = found.attempt.clone() else { return Ok(None) };
+    let (at, hash) = (now(), found.warrant);
+    let Some(roster) = rosters(store).await?.into_iter().find(|roster| roster.hash() == attempt.roster)
+    else {
+        return Ok(None);
+    };
+    let signed = store.run(move |store| store.warrant(&hash.to_hex())).await?;
+    let Ok(warrant) = signed.verify(&roster, attempt.opened_at) else { return Ok(None) };
+    let params = *warrant.params();
+    let sid = attempt.sid;
+    let records = store.run(move |store| store.records(&sid)).await?;
+    let has_result = |record: &Record| match record {
+        Record::Sent { bytes, .. } => matches!(Message::from_frame(bytes), Ok(Message::Outcome(_))),
+        _ => false,
+    };
+    let late = at.since_ms(attempt.opened_at) > params.deadlines.total_ms();
+    if late && !records.iter().any(has_result) {
+        return Ok(None);
+    }
+    let setup = Setup {
+        identity: Arc::clone(identity),
+        roster,
+        warrant: Arc::new(warrant),
+        signed,
+        lock: Text::new(&attempt.lock).map_err(|why| Error::machine(why.to_string()))?,
+        slot: attempt.slot,
+        invited: Vec::new(),
+        bound: None,
+        earlier: None,
+        history: BTreeMap::new(),
         unsettled: Vec::new(),
         voided: Vec::new(),
-    })
+    };
+    let resumed = store
+        .run(move |store| {
+            let mut blocks =
+                |node| (0u32..).map_while(|block| store.spooled(&sid, node, block).ok().flatten()).collect();
+            let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+            Ok(Coordinator::resume(setup, &records, &mut blocks, at, &mut rng))
+        })
+        .await?;
+    match resumed {
+        Ok((core, outputs)) => Ok(Some((core, outputs, params.thresholds))),
+        Err(fault) => {
+            tracing::error!(session = %found.session, %fault, "the session cannot go on");
+            Ok(None)
+        }
+    }
 }
 
 /// Nothing is started that could not end inside the slot.

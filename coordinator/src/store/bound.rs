@@ -1,28 +1,10 @@
 //! Table `bound`: the first certified survivors of a pass in a slot, to which later sessions are bound.
 
-use super::{Store, damaged, signed, unsigned};
+use super::{Store, damaged, unsigned};
 use crate::error::Error;
-use rusqlite::params;
 use samensom_protocol::message::{Bound, Pass};
 
 impl Store {
-    /// Keeps the survivors of a slot; those that were there first stay.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn put_bound(&self, lock: &str, slot: u64, pass: Pass, bound: &Bound) -> Result<(), Error> {
-        let pass = serde_json::to_string(&pass).map_err(|why| damaged("bound", &why))?;
-        let body = serde_json::to_string(bound).map_err(|why| damaged("bound", &why))?;
-        self.write(|tx| {
-            tx.execute(
-                "/* put_bound */ INSERT INTO bound (lock, slot, pass, body) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-                params![lock, signed(slot), pass, body],
-            )?;
-            Ok(())
-        })
-    }
-
     /// The survivors of every slot of a lock, the latest slot first.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! All SQL of this program lives below this module, a file per table; every statement begins with the name
 //! of its function. Commits are synced before a function returns. It must not know sessions or commands.
 
+mod attempt;
 mod bound;
 mod hospital;
 mod record;
@@ -13,6 +14,7 @@ mod session;
 mod token;
 mod warrant;
 
+pub use attempt::{Attempt, Batch, Interrupted};
 pub use hospital::{Hospital, State};
 pub use result::Finished;
 pub use roster::{Proposal, Signing};
@@ -29,7 +31,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Steps from an empty file to the present version, in order; never edited, only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_start.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../migrations/0001_start.sql"), include_str!("../../migrations/0002_attempt.sql")];
 /// A command waits this long for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 

@@ -2,35 +2,34 @@
 
 use super::Store;
 use crate::error::Error;
-use rusqlite::{OptionalExtension, params};
-use samensom_protocol::ids::{AttemptId, NodeId};
+use rusqlite::{OptionalExtension, Transaction, params};
+use samensom_protocol::ids::{AttemptId, NodeId, SessionId};
+
+/// Keeps blocks; one that comes again takes the place of the first.
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    blocks: &[(AttemptId, NodeId, u32, Vec<u8>)],
+) -> Result<(), Error> {
+    let mut insert = tx.prepare_cached(
+        "/* insert */ INSERT INTO report_block (sid, node, block, bytes) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
+    )?;
+    for (sid, node, block, bytes) in blocks {
+        insert.execute(params![sid.0, node.0, block, bytes])?;
+    }
+    Ok(())
+}
+
+/// Drops the blocks of a session that will never be opened.
+pub(super) fn forget(tx: &Transaction<'_>, session: &SessionId) -> Result<(), Error> {
+    tx.execute(
+        "/* forget */ DELETE FROM report_block WHERE sid IN (SELECT sid FROM attempt WHERE session = ?1)",
+        [session.0],
+    )?;
+    Ok(())
+}
 
 impl Store {
-    /// Keeps a block; the same block again changes nothing.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn spool(&self, sid: &AttemptId, node: NodeId, block: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.spool_all(sid, &[(node, block, bytes)])
-    }
-
-    /// Keeps blocks of several reports with one sync.
-    ///
-    /// # Errors
-    /// When the database fails; then none is kept.
-    pub fn spool_all(&self, sid: &AttemptId, blocks: &[(NodeId, u32, &[u8])]) -> Result<(), Error> {
-        self.write(|tx| {
-            let mut insert = tx.prepare_cached(
-                "/* spool_all */ INSERT INTO report_block (sid, node, block, bytes)
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-            )?;
-            for (node, block, bytes) in blocks {
-                insert.execute(params![sid.0, node.0, block, bytes])?;
-            }
-            Ok(())
-        })
-    }
-
     /// A block; none when it never came.
     ///
     /// # Errors
@@ -41,16 +40,5 @@ impl Store {
             "/* spooled */ SELECT bytes FROM report_block WHERE sid = ?1 AND node = ?2 AND block = ?3",
         )?;
         Ok(row.query_row(params![sid.0, node.0, block], |row| row.get(0)).optional()?)
-    }
-
-    /// Drops the blocks of an attempt that will never be opened, or whose bundle holds them.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn drop_spool(&self, sid: &AttemptId) -> Result<(), Error> {
-        self.write(|tx| {
-            tx.execute("/* drop_spool */ DELETE FROM report_block WHERE sid = ?1", [sid.0])?;
-            Ok(())
-        })
     }
 }

@@ -77,7 +77,7 @@ impl Store {
                  WHERE session = ?1",
                 params![session.0, json],
             )?;
-            Ok(())
+            if failure.is_some() { super::report_block::forget(tx, session) } else { Ok(()) }
         })
     }
 

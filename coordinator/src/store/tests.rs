@@ -6,7 +6,7 @@ use samensom_protocol::codec::{Blob, Bytes, List, Text};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{AttemptId, FreezeHash, NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
 use samensom_protocol::io::{Failure, FailureCode, Record};
-use samensom_protocol::message::{Bound, Pass, Round};
+use samensom_protocol::message::{Bound, Message, Pass, Round, Voids};
 use samensom_protocol::roster::{
     Limits, Lock, Member, PurposeRule, RosterBody, RosterSignature, SignedRoster, Signer, Status,
 };
@@ -226,19 +226,70 @@ fn records_and_blocks_survive_a_restart_in_order() {
     };
     {
         let store = store(&folder, 0);
-        store.append_record(&sid, &sent(0)).unwrap();
-        store.append_records(&sid, &[sent(1), sent(2)]).unwrap();
-        store.append_record(&other, &sent(9)).unwrap();
-        store.spool(&sid, NodeId(3), 0, b"first").unwrap();
-        store.spool(&sid, NodeId(3), 0, b"again").unwrap();
+        let keep = |records, blocks| store.keep(&Batch { attempts: vec![], records, blocks }).unwrap();
+        keep(vec![(sid, sent(0))], vec![(sid, NodeId(3), 0, b"first".to_vec())]);
+        keep(vec![(sid, sent(1)), (other, sent(9)), (sid, sent(2))], vec![]);
+        keep(vec![], vec![(sid, NodeId(3), 0, b"again".to_vec())]);
     }
     let store = reopen(&folder);
     assert_eq!(store.records(&sid).unwrap(), [sent(0), sent(1), sent(2)]);
-    assert_eq!(store.spooled(&sid, NodeId(3), 0).unwrap().unwrap(), b"first");
+    assert_eq!(store.spooled(&sid, NodeId(3), 0).unwrap().unwrap(), b"again");
     assert_eq!(store.spooled(&sid, NodeId(3), 1).unwrap(), None);
     assert_eq!(store.spooled(&other, NodeId(3), 0).unwrap(), None);
-    store.drop_spool(&sid).unwrap();
-    assert_eq!(store.spooled(&sid, NodeId(3), 0).unwrap(), None);
+}
+
+#[test]
+fn an_attempts_state_follows_its_records() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, 0);
+    let warrant = SignedWarrant { body: Blob::new(vec![1]).unwrap(), approvals: List::default() };
+    let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
+    let session = SessionId([1; 32]);
+    assert!(store.interrupted().unwrap().is_none());
+    store.start_session(&session, &hash, 3, Time(10)).unwrap();
+    assert_eq!(store.interrupted().unwrap().unwrap().attempt, None);
+    let attempt = |n: u8, slot| Attempt {
+        sid: AttemptId([n; 32]),
+        session,
+        lock: "goods".to_owned(),
+        slot,
+        roster: RosterHash([1; 32]),
+        opened_at: Time(11),
+    };
+    let sid = |n: u8| AttemptId([n; 32]);
+    let sent = |n: u8, round| {
+        let voids = Message::Voids(Voids { sid: sid(n), voids: List::default() }).to_frame().unwrap();
+        (sid(n), Record::Sent { sid: sid(n), round, at: Time(12), bytes: Blob::new(voids).unwrap() })
+    };
+    let lost = || -> Vec<AttemptId> { store.unsettled("goods").unwrap().iter().map(|one| one.sid).collect() };
+    let keep = |attempts, records| {
+        let blocks = vec![(sid(1), NodeId(1), 0, vec![1])];
+        store.keep(&Batch { attempts, records, blocks }).unwrap();
+    };
+    keep(vec![attempt(1, 3), attempt(2, 4)], vec![sent(1, Round::Deposit)]);
+    assert!(lost().is_empty(), "nobody was told to contribute");
+    keep(vec![], vec![sent(1, Round::Contribute), sent(2, Round::Contribute)]);
+    assert_eq!(lost(), [sid(2), sid(1)], "the newest first");
+    assert_eq!(store.interrupted().unwrap().unwrap().attempt, Some(attempt(2, 4)));
+    keep(vec![], vec![sent(1, Round::Void)]);
+    assert_eq!(lost(), [sid(2)]);
+    let of = |since| store.voided("goods", since).unwrap().iter().map(|one| one.sid).collect::<Vec<_>>();
+    assert_eq!((of(3), of(4)), (vec![sid(1)], vec![]));
+    let bound = Bound {
+        roster: RosterHash([1; 32]),
+        sid: sid(2),
+        freeze: FreezeHash([2; 32]),
+        survivors: List::new(vec![NodeId(1)]).unwrap(),
+        certificate: List::default(),
+    };
+    keep(vec![], vec![(sid(2), Record::Bound { lock: text("goods"), slot: 4, pass: Pass::Value, bound })]);
+    assert!(lost().is_empty(), "it has a certificate");
+    assert!(store.spooled(&sid(1), NodeId(1), 0).unwrap().is_some());
+    let failure =
+        Failure { code: FailureCode::TooFew, round: Round::Confirm, needed: 3, present: 2, culprits: vec![] };
+    store.end_session(&session, Some(&failure)).unwrap();
+    assert!(store.spooled(&sid(1), NodeId(1), 0).unwrap().is_none(), "nobody will ever open them");
+    assert!(store.interrupted().unwrap().is_none());
 }
 
 #[test]
@@ -253,7 +304,8 @@ fn bounds_come_latest_first_and_the_first_of_a_slot_stays() {
         certificate: List::default(),
     };
     for (lock, slot, n) in [("goods", 7, 1), ("goods", 9, 2), ("goods", 9, 3), ("care", 9, 4)] {
-        store.put_bound(lock, slot, Pass::Value, &bound(n)).unwrap();
+        let record = Record::Bound { lock: text(lock), slot, pass: Pass::Value, bound: bound(n) };
+        store.keep(&Batch { records: vec![(AttemptId([n; 32]), record)], ..Batch::default() }).unwrap();
     }
     drop(store);
     let found = reopen(&folder).bounds("goods").unwrap();
