@@ -5,11 +5,12 @@
 //! when there is nobody to answer, and never shows the token's secret.
 
 use crate::chain::Chain;
+use crate::clock::now;
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::hello::{expect, greet, hello, say};
 use crate::identity;
-use crate::ledger::{Enrolment, Pins, now};
+use crate::ledger::{Enrolment, Pins};
 use crate::link::{Backoff, Link, dial};
 use samensom_protocol::admission::{Admission, Token, words};
 use samensom_protocol::crypto::keys::Identity;

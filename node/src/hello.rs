@@ -4,8 +4,9 @@
 //! `chain.rs`. It must not know sessions; frames of theirs that come meanwhile wait in the link.
 
 use crate::chain::Chain;
+use crate::clock::now;
 use crate::error::Error;
-use crate::ledger::{Pins, now};
+use crate::ledger::Pins;
 use crate::link::{Link, LinkError};
 use samensom_protocol::admission::{Admission, RosterAt};
 use samensom_protocol::codec::Text;

@@ -12,6 +12,7 @@ mod tests;
 
 pub use pins::{Enrolment, Pins, StoredRoster};
 
+use crate::clock::now;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{FlockOperation, flock};
 use samensom_protocol::crypto::transcript::{Label, Transcript};
@@ -20,7 +21,7 @@ use samensom_protocol::time::Time;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Each brings the database from the version before; the version is the count of those applied.
 const MIGRATIONS: [&str; 1] = [include_str!("ledger/0001_start.sql")];
@@ -121,13 +122,6 @@ pub struct Ledger {
     failed: bool,
     /// Held as long as this lives; `None` when it is only read.
     _lock: Option<File>,
-}
-
-/// This machine's clock.
-#[must_use]
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// True if an agent runs over this state folder.

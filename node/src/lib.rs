@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod enroll;

@@ -4,12 +4,13 @@
 //! durable before the frame after it leaves. It must not hold SQL or parse configuration, and it must not
 //! log a figure: of an extract that cannot be used only that it cannot.
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::consent;
 use crate::error::Error;
 use crate::extract::{self, ExtractError, Frozen};
 use crate::identity::randomness;
-use crate::ledger::{Ledger, now};
+use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
@@ -71,6 +72,7 @@ pub struct Driver {
     last: LastSession,
     session: Option<SessionId>,
     slots: Slots,
+    clock: Clock,
     roster: Option<Roster>,
 }
 
@@ -97,6 +99,7 @@ impl Driver {
             last,
             session: None,
             slots: Slots::default(),
+            clock: Clock::default(),
             roster: None,
         }
     }
@@ -114,30 +117,42 @@ impl Driver {
     ) -> Result<Vec<u8>, Error> {
         let sender = link.sender();
         self.follow(roster, rosters)?;
-        self.step(Input::Start(now()), &sender).await?;
+        let at = self.now();
+        self.step(Input::Start(at), &sender).await?;
         loop {
+            let at = self.now();
             let timer = self.timers.iter().min_by_key(|(_, _, at)| *at).copied();
-            let wait = timer.map_or(RENEWAL, |(_, _, at)| Duration::from_millis(at.since_ms(now())));
+            let wait = timer.map_or(RENEWAL, |(_, _, due)| Duration::from_millis(due.since_ms(at)));
             tokio::select! {
                 frame = link.recv() => {
                     let bytes = frame?;
                     if bytes.first() == Some(&ADMISSION_VERSION) {
                         return Ok(bytes);
                     }
-                    self.step(Input::Frame { from: Peer::Coordinator, bytes, at: now() }, &sender).await?;
+                    let at = self.now();
+                    self.step(Input::Frame { from: Peer::Coordinator, bytes, at }, &sender).await?;
                 }
-                () = tokio::time::sleep(wait.min(RENEWAL)) => match timer {
-                    Some((sid, round, at)) if now() >= at => {
-                        self.timers.retain(|timer| *timer != (sid, round, at));
-                        self.step(Input::Deadline { sid, round, at: now() }, &sender).await?;
+                () = tokio::time::sleep(wait.min(RENEWAL)) => {
+                    let at = self.now();
+                    match timer {
+                        Some((sid, round, due)) if at >= due => {
+                            self.timers.retain(|timer| *timer != (sid, round, due));
+                            self.step(Input::Deadline { sid, round, at }, &sender).await?;
+                        }
+                        Some(_) => {}
+                        // Between sessions an old incarnation is renewed.
+                        None => self.step(Input::Start(at), &sender).await?,
                     }
-                    Some(_) => {}
-                    // Between sessions an old incarnation is renewed.
-                    None => self.step(Input::Start(now()), &sender).await?,
-                },
+                }
             }
             self.follow(roster, rosters)?;
         }
+    }
+
+    /// By the machine's clock between attempts; inside one by the time that passes.
+    fn now(&mut self) -> Time {
+        let free = self.node.as_ref().is_none_or(Node::is_idle);
+        self.clock.now(free)
     }
 
     /// Starts the core, or gives it a newer accepted roster once no attempt is open.
@@ -198,8 +213,10 @@ impl Driver {
                 sender.send(bytes).await?;
             }
             Output::Measure { sid, warrant, lock, slot } => {
-                return Ok(Some(match self.measure(*warrant, &lock, slot).await {
-                    Ok(contribution) => Input::Measured { sid, contribution, at: now() },
+                let measured = self.measure(*warrant, &lock, slot).await;
+                let at = self.now();
+                return Ok(Some(match measured {
+                    Ok(contribution) => Input::Measured { sid, contribution, at },
                     Err(why) => Input::Refused { sid, why },
                 }));
             }

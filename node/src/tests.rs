@@ -2,10 +2,11 @@
 
 use crate::chain::Chain;
 use crate::check::{Level, check};
+use crate::clock::now;
 use crate::config::Config;
 use crate::enroll::{Operator, Wish, enroll};
 use crate::error::Error;
-use crate::ledger::{Pins, now};
+use crate::ledger::Pins;
 use crate::link::Timing;
 use crate::link::tests::{accept, listen, read, write};
 use crate::testing::{after, first, member, members, sign, text};
