@@ -32,6 +32,8 @@ pub struct Options {
     pub absent: usize,
     /// Agents that are killed between READY and their contribution.
     pub drop_out: usize,
+    /// Run it again with everyone when there is no sum.
+    pub come_back: bool,
     /// A file that names the extracts; without it hospitals and extracts are invented.
     pub extracts: Option<PathBuf>,
     /// A query; without it the shipped one about the CCV stock.

@@ -74,6 +74,16 @@ fn one_more_and_there_is_no_figure() {
     failed(&ended, &json!({ "code": "too-few", "round": "channel", "needed": 6, "present": 5 }));
 }
 
+/// Five reports were lost with their attempt; once a quorum voids it, the same slot has its sum.
+#[test]
+fn a_lost_slot_is_voided_and_summed_by_all_nine() {
+    let ended = demo(&["--hospitals", "9", "--drop-out", "4", "--come-back"]);
+    summed(&ended, 9, 9);
+    let first = json!({ "code": "too-few", "round": "contribute", "needed": 6, "present": 5 });
+    assert_eq!(ended.facts["failed_first"], first);
+    assert!(ended.told.contains("void        0/9"), "{}", ended.told);
+}
+
 #[test]
 fn twenty_three_of_sixty_nine_may_be_killed_in_the_middle() {
     let ended = demo(&["--drop-out", "23"]);

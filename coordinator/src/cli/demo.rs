@@ -8,6 +8,7 @@ use std::path::PathBuf;
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  samensom demo\n  samensom demo --drop-out 23 --format json\n  \
+samensom demo --drop-out 24 --come-back\n  \
 samensom demo --extracts nhs_scmd.demo.toml --query methotrexate.query.toml\n\nNeeds samensom-node beside \
 samensom, no rights, no network. It leaves the result bundle in the temporary folder and nothing else.")]
 pub struct Args {
@@ -20,6 +21,9 @@ pub struct Args {
     /// Agents that are killed when all are ready and none has contributed, chosen by the seed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     drop_out: usize,
+    /// When there is no sum, start whoever was absent or killed, and run the query again in the same slot.
+    #[arg(long)]
+    come_back: bool,
     /// A file that names hospitals and their extracts, and maps the columns.
     #[arg(long, value_name = "FILE", requires = "query")]
     extracts: Option<PathBuf>,
@@ -49,6 +53,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
         hospitals: args.hospitals,
         absent: args.absent,
         drop_out: args.drop_out,
+        come_back: args.come_back,
         extracts: args.extracts.clone(),
         query: args.query.clone(),
         seed: args.seed,

@@ -47,6 +47,8 @@ pub struct Plan {
     pub absent: BTreeSet<usize>,
     /// Whose agents are killed.
     pub drop_out: BTreeSet<usize>,
+    /// Whether all of them come back when there is no sum.
+    pub come_back: bool,
     /// Where their extracts come from.
     pub source: Source,
     /// The query.
@@ -90,6 +92,7 @@ impl Plan {
         Ok(Plan {
             absent: order.by_ref().take(options.absent).collect(),
             drop_out: order.take(options.drop_out).collect(),
+            come_back: options.come_back,
             hospitals,
             source,
             query,

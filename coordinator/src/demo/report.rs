@@ -50,6 +50,8 @@ pub struct Glimpse {
 /// A sum.
 #[derive(Debug)]
 pub struct Summed {
+    /// How the session before it in the same slot failed.
+    pub first: Option<Failed>,
     /// Hospitals of the roster.
     pub hospitals: usize,
     /// Whose agents never started.
@@ -150,6 +152,7 @@ impl Summed {
             "node_up_bytes": self.costs.node_up_bytes,
             "node_peak_rss_kb": self.costs.node_peak_rss_kb,
             "coordinator_peak_rss_kb": self.costs.coordinator_peak_rss_kb,
+            "failed_first": self.first.as_ref().map(Failed::failure),
             "bundle": self.bundle,
             "totals": of("totals"),
         })
@@ -166,7 +169,14 @@ impl Summed {
 
     fn text(&self) -> String {
         let number = |key: &str| self.shown.get(key).and_then(Json::as_u64).unwrap_or(0);
-        let mut text = format!(
+        let mut text = self.first.as_ref().map_or_else(String::new, |first| {
+            format!(
+                "First: {}\nThen all came back, the attempt was voided, and in the same slot:\n\n",
+                first.text()
+            )
+        });
+        let _ = write!(
+            text,
             "What the coordinator holds of {}: {} bytes, which begin with\n  {}\nWhat that hospital's own extract says:\n",
             self.glimpse.name,
             self.glimpse.held.len(),
@@ -251,8 +261,12 @@ impl Failed {
             "quorum": self.thresholds.quorum,
             "share_threshold": self.thresholds.shares,
             "equal": null,
-            "failure": { "code": self.code, "round": self.round, "needed": self.needed, "present": self.present },
+            "failure": self.failure(),
         })
+    }
+
+    fn failure(&self) -> Json {
+        json!({ "code": self.code, "round": self.round, "needed": self.needed, "present": self.present })
     }
 
     fn text(&self) -> String {
@@ -303,6 +317,7 @@ mod tests {
     #[test]
     fn a_sum_has_every_key_that_is_promised() {
         let summed = Summed {
+            first: None,
             hospitals: 9,
             absent: 1,
             shown: json!({

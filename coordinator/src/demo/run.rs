@@ -7,7 +7,7 @@ use super::oracle::{self, Figures};
 use super::plan::Plan;
 use super::report::{Costs, Failed, Glimpse, Outcome, Summed};
 use super::setup::Lcg;
-use super::stage::{Stage, json, peak_kb};
+use super::stage::{Stage, Tools, json, peak_kb};
 use crate::cli::hint;
 use crate::error::Error;
 use crate::result::read_bundle;
@@ -37,13 +37,45 @@ pub async fn session(plan: &Plan, stage: &mut Stage, lcg: &Lcg) -> Result<Outcom
         hint(&format!("waiting {} s for a new slot ...", left.as_secs() + 1));
         sleep(left).await;
     }
-    let begun = Instant::now();
-    let said = run(plan, stage, lcg, &warrant).await?;
+    let mut begun = Instant::now();
+    let mut said = run(plan, stage, lcg, &warrant).await?;
+    let mut first = None;
+    if plan.come_back && said.get("summary").is_none() {
+        first = Some(failed(plan, stage, thresholds(plan)?, &said));
+        come_back(plan, stage).await?;
+        begun = Instant::now();
+        said = query_run(&stage.tools, &warrant, async { Ok(()) }).await?;
+    }
     let session_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let thresholds = thresholds(plan)?;
     let Some(session) = said.get("summary").and(said.get("session")).and_then(Json::as_str) else {
-        return Ok(Outcome::Failed(failed(plan, stage, thresholds, &said)));
+        return Ok(Outcome::Failed(failed(plan, stage, thresholds(plan)?, &said)));
     };
+    let session = session.to_owned();
+    let summed = summed(plan, stage, lcg, (&session, warrant), session_ms).await?;
+    Ok(Outcome::Summed(Box::new(Summed { first, ..summed })))
+}
+
+/// Starts every agent that does not run, and waits until all are linked.
+async fn come_back(plan: &Plan, stage: &mut Stage) -> Result<(), Error> {
+    let running = stage.agent_pids();
+    let gone: Vec<usize> =
+        (0..plan.hospitals.len()).filter(|hospital| !running.contains_key(hospital)).collect();
+    hint(&format!("no sum; {} agents come back, and the query runs again in the same slot", gone.len()));
+    for hospital in gone {
+        let home = plan.home(&stage.tools.folder, hospital);
+        stage.start_agent(hospital, &home)?;
+    }
+    super::setup::wait_until_linked(plan, stage, plan.hospitals.len()).await
+}
+
+/// The result of a session, verified and compared.
+async fn summed(
+    plan: &Plan,
+    stage: &mut Stage,
+    lcg: &Lcg,
+    (session, warrant): (&str, String),
+    session_ms: u64,
+) -> Result<Summed, Error> {
     let data = stage.tools.data();
     let store = Store::open_read_only(&data.join("samensom.db"))?;
     let finished = store.result(session)?;
@@ -64,7 +96,8 @@ pub async fn session(plan: &Plan, stage: &mut Stage, lcg: &Lcg) -> Result<Outcom
     let (equal, own) = compare(plan, stage, &survivors, &bundle, &shown)?;
     let glimpse = glimpse(plan, &store, &finished.sid, &survivors, lcg, &own)?;
     let bundle = stage.keep_bundle(&bundle)?;
-    Ok(Outcome::Summed(Box::new(Summed {
+    Ok(Summed {
+        first: None,
         hospitals: plan.hospitals.len(),
         absent: plan.absent.len(),
         shown,
@@ -77,7 +110,7 @@ pub async fn session(plan: &Plan, stage: &mut Stage, lcg: &Lcg) -> Result<Outcom
         data: plan.keep_running.then_some(data),
         warrant,
         founding: lcg.founding.clone(),
-    })))
+    })
 }
 
 /// Submits the query and has it approved.
@@ -99,12 +132,22 @@ async fn approved(plan: &Plan, stage: &Stage, lcg: &Lcg) -> Result<String, Error
 
 /// Runs the warrant, relays its progress, and kills those who drop out; what the command printed.
 async fn run(plan: &Plan, stage: &mut Stage, lcg: &Lcg, warrant: &str) -> Result<Json, Error> {
-    let mut command = stage.tools.lcg_command(&["query", "run", warrant, "--wait", "--format", "json"]);
+    let tools = stage.tools.clone();
+    query_run(&tools, warrant, drop_out(plan, stage, lcg)).await
+}
+
+/// Runs the warrant and relays its progress, `meanwhile` beside it; what the command printed.
+async fn query_run(
+    tools: &Tools,
+    warrant: &str,
+    meanwhile: impl Future<Output = Result<(), Error>>,
+) -> Result<Json, Error> {
+    let mut command = tools.lcg_command(&["query", "run", warrant, "--wait", "--format", "json"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running =
-        command.spawn().map_err(|why| Error::file(&stage.tools.samensom, "start the program", &why))?;
+        command.spawn().map_err(|why| Error::file(&tools.samensom, "start the program", &why))?;
     let (out, err) = (running.stdout.take(), running.stderr.take());
-    let (printed, told, killed) = tokio::join!(whole(out), relayed(err), drop_out(plan, stage, lcg));
+    let (printed, told, killed) = tokio::join!(whole(out), relayed(err), meanwhile);
     let ended = running.wait().await.map_err(|why| Error::machine(format!("query run: {why}")))?;
     killed?;
     if printed.trim().is_empty() {

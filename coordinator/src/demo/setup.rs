@@ -57,7 +57,7 @@ pub async fn all(plan: &Plan, stage: &mut Stage) -> Result<Lcg, Error> {
     for hospital in plan.present() {
         stage.start_agent(hospital, &plan.home(&tools.folder, hospital))?;
     }
-    wait_until_linked(plan, stage).await?;
+    wait_until_linked(plan, stage, plan.present().count()).await?;
     Ok(Lcg { founding, nodes, approvers: approvers.into_iter().map(key).collect(), hold_go })
 }
 
@@ -233,8 +233,11 @@ where
     Ok(())
 }
 
-async fn wait_until_linked(plan: &Plan, stage: &mut Stage) -> Result<(), Error> {
-    let expected = plan.present().count();
+/// Waits until so many agents are linked and share their channel keys.
+///
+/// # Errors
+/// When one of them ended, or it takes too long.
+pub async fn wait_until_linked(plan: &Plan, stage: &mut Stage, expected: usize) -> Result<(), Error> {
     let home = {
         let folder = stage.tools.folder.clone();
         move |hospital| plan.home(&folder, hospital)
