@@ -1,0 +1,164 @@
+//! The fixed part of a world: keys, roster, warrants over one cell; made once for each number of hospitals.
+//!
+//! Owns no state of a run. The keys are those of tests: derived from a number.
+
+use samensom_protocol::codec::{Blob, Bytes, List, Text, encode};
+use samensom_protocol::crypto::keys::Identity;
+use samensom_protocol::ids::{NodeId, PublicKey, RosterHash};
+use samensom_protocol::query::Query;
+use samensom_protocol::roster::{
+    Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, Signer, Status,
+};
+use samensom_protocol::secret::Secret;
+use samensom_protocol::time::Time;
+use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, Warrant, WarrantBody};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Largest figure of the one cell.
+pub const LARGEST: u64 = 1_000_000_000_000;
+/// Seconds of a slot.
+pub const SPACING_S: u32 = 72_000;
+/// Warrants over the same figure.
+pub const WARRANTS: usize = 2;
+const COORDINATOR: u16 = 700;
+
+/// Keys, roster and warrants.
+#[derive(Debug)]
+pub struct Town {
+    /// Everybody's roster.
+    pub roster: Arc<Roster>,
+    /// Warrants over the same figure.
+    pub warrants: Vec<(SignedWarrant, Arc<Warrant>)>,
+    /// The coordinator's key.
+    pub coordinator: Arc<Identity>,
+    /// The hospitals' keys.
+    pub identities: BTreeMap<NodeId, Arc<Identity>>,
+    /// The one lock.
+    pub lock: Lock,
+}
+
+fn identity(number: u16) -> Identity {
+    let mut seed = [5u8; 32];
+    seed[..2].copy_from_slice(&number.to_be_bytes());
+    Identity::from_seed(&Secret::new(seed))
+}
+
+fn public(number: u16) -> PublicKey {
+    identity(number).public()
+}
+
+fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text).unwrap()
+}
+
+fn lock() -> Lock {
+    Lock {
+        name: text("goods"),
+        datasets: List::new(vec![text("stock"), text("use")]).unwrap(),
+        spacing_s: SPACING_S,
+    }
+}
+
+fn founding() -> RosterBody {
+    let signer = |i| Signer { key: public(i), person: text("s"), organisation: text("h") };
+    let mut signers: Vec<Signer> = (900..903).map(signer).collect();
+    signers.sort_by_key(|signer| signer.key);
+    let approver =
+        Approver { key: public(800), person: text("a"), role: text("pharmacist"), organisation: text("h1") };
+    let rule = PurposeRule {
+        purpose: text("stock"),
+        roles: List::new(vec![text("pharmacist")]).unwrap(),
+        floor_hospitals: 0,
+    };
+    RosterBody {
+        epoch: 0,
+        previous: RosterHash([0; 32]),
+        members: List::default(),
+        approvers: List::new(vec![approver]).unwrap(),
+        signers: List::new(signers).unwrap(),
+        threshold: 2,
+        rules: List::new(vec![rule]).unwrap(),
+        locks: List::new(vec![lock()]).unwrap(),
+        limits: Limits::default(),
+        honest_min: 0,
+        policy: Bytes([0; 32]),
+    }
+}
+
+fn roster(n: u16) -> Roster {
+    let member = |id: u16| Member {
+        id: NodeId(id),
+        institution: text(&format!("h{id}")),
+        name: text(&format!("Hospital {id}")),
+        group: text("north"),
+        kind: text("general"),
+        key: public(id),
+        status: Status::Active,
+        floor_hospitals: 0,
+    };
+    let first = Roster::founding(&founding().to_signed(vec![]).unwrap()).unwrap();
+    let members = List::new((1..=n).map(member).collect()).unwrap();
+    let body = RosterBody { epoch: 1, previous: first.hash(), members, ..founding() };
+    let raw = encode(&body).unwrap();
+    let signatures = (900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect();
+    first.next(&body.to_signed(signatures).unwrap()).unwrap()
+}
+
+fn warrant(roster: &Roster, version: usize) -> (SignedWarrant, Arc<Warrant>) {
+    let query = format!(
+        r#"
+[query]
+id = "sample"
+version = {}
+title = {{ nl = "Voorbeeld", en = "Sample" }}
+purpose = "stock"
+dataset = "stock"
+
+[[measure]]
+name = "stock"
+sum = "quantity"
+unit = "piece"
+scale = 1
+range = [0, {LARGEST}]
+"#,
+        version + 1
+    );
+    let query = Query::from_toml(&query, &mut |_| Err("no files here".into())).unwrap();
+    let body = WarrantBody {
+        query: Blob::new(query.canonical().unwrap()).unwrap(),
+        roster: roster.hash(),
+        profile: PROFILE_V0,
+        floor_hospitals: 0,
+        valid_from: Time(0),
+        valid_until: Time(u64::MAX),
+        sessions: 99,
+    };
+    let raw = encode(&body).unwrap();
+    let approvals = List::new(vec![Approval::new(&identity(800), &raw)]).unwrap();
+    let signed = SignedWarrant { body: Blob::new(raw).unwrap(), approvals };
+    let warrant = Arc::new(signed.verify(roster, Time(1)).unwrap());
+    assert_eq!(warrant.params().cells, 1, "one cell");
+    (signed, warrant)
+}
+
+/// The town of `n` hospitals, `NodeId(1)` to `NodeId(n)`.
+///
+/// # Panics
+/// When the sample documents above are no longer valid.
+#[must_use]
+pub fn town(n: u16) -> Arc<Town> {
+    static TOWNS: Mutex<BTreeMap<u16, Arc<Town>>> = Mutex::new(BTreeMap::new());
+    let mut towns = TOWNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = towns.entry(n).or_insert_with(|| {
+        let roster = Arc::new(roster(n));
+        Arc::new(Town {
+            warrants: (0..WARRANTS).map(|version| warrant(&roster, version)).collect(),
+            coordinator: Arc::new(identity(COORDINATOR)),
+            identities: (1..=n).map(|i| (NodeId(i), Arc::new(identity(i)))).collect(),
+            lock: lock(),
+            roster,
+        })
+    });
+    Arc::clone(found)
+}

@@ -1,0 +1,272 @@
+//! Real node machines with their ledgers, clocks and extracts; whoever holds the coordinator's key speaks to
+//! them through [`World::deliver`].
+//!
+//! It keeps a node's promises to its disk and its clock as the programs do, and shows every frame to the
+//! leakage oracle's observer and to the referee. It must not know what is sent to the nodes, nor why.
+
+use super::referee::Referee;
+use super::town::{LARGEST, Town};
+use crate::leak::observer::Observer;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use samensom_protocol::crypto::transcript::sha256;
+use samensom_protocol::error::Fault;
+use samensom_protocol::ids::{AnnounceHash, AttemptId, ExtractHash, NodeId};
+use samensom_protocol::io::{Event, Input, Output, Peer, Record};
+use samensom_protocol::ledger::LedgerView;
+use samensom_protocol::message::{Message, Round};
+use samensom_protocol::node::Node;
+use samensom_protocol::ring::Contribution;
+use samensom_protocol::rounds::offer::slot_at;
+use samensom_protocol::secret::Secret;
+use samensom_protocol::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One hospital: its program, its disk, its clock.
+#[derive(Debug)]
+struct Hospital {
+    machine: Option<Node>,
+    rng: ChaCha20Rng,
+    ledger: Vec<Record>,
+    deadline: Option<(AttemptId, Round, Time)>,
+    /// Ahead of the world's clock, in milliseconds.
+    ahead_ms: u64,
+    /// Version of the rows as they are now.
+    live: u32,
+    /// Version frozen for each slot.
+    frozen: BTreeMap<u64, u32>,
+}
+
+/// Hospitals, and everything seen of them.
+#[derive(Debug)]
+pub struct World {
+    /// Keys, roster, warrants.
+    pub town: Arc<Town>,
+    /// The world's clock.
+    pub now: Time,
+    /// For whatever is random outside the nodes.
+    pub rng: ChaCha20Rng,
+    hospitals: BTreeMap<NodeId, Hospital>,
+    /// The incarnation of every node, colluders' included.
+    pub announces: BTreeMap<NodeId, AnnounceHash>,
+    /// Pairs that never share a channel.
+    apart: BTreeSet<(NodeId, NodeId)>,
+    /// What nodes sent and nobody has read yet.
+    pub inbox: Vec<(NodeId, Message)>,
+    /// Sees every frame and every key.
+    pub observer: Observer,
+    /// Checks what nodes sent against the claims.
+    pub referee: Referee,
+    /// Who ended its part of an attempt, and why.
+    pub ended: Vec<(NodeId, Option<Fault>)>,
+    /// Frames that nodes refused without ending.
+    pub refused: Vec<(NodeId, Fault)>,
+    /// Nodes that verified a result.
+    pub verified: Vec<NodeId>,
+}
+
+/// Rows of one version at one hospital.
+fn extract(node: NodeId, version: u32) -> ExtractHash {
+    ExtractHash(sha256(format!("{node} {version}").as_bytes()))
+}
+
+/// The channel key of two incarnations.
+#[must_use]
+pub fn channel_key(a: &AnnounceHash, b: &AnnounceHash) -> [u8; 32] {
+    let (low, high) = (a.min(b), a.max(b));
+    sha256(&[low.0, high.0].concat())
+}
+
+impl World {
+    /// `machines` are the nodes that are real; the others are the adversary's. Pairs in `apart` never share
+    /// a channel.
+    #[must_use]
+    pub fn new(town: Arc<Town>, seed: u64, machines: &[NodeId], apart: BTreeSet<(NodeId, NodeId)>) -> Self {
+        let mut world = World {
+            now: Time(1_800_000_000_000),
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            hospitals: BTreeMap::new(),
+            announces: BTreeMap::new(),
+            apart,
+            inbox: Vec::new(),
+            observer: Observer::default(),
+            referee: Referee::default(),
+            ended: Vec::new(),
+            refused: Vec::new(),
+            verified: Vec::new(),
+            town,
+        };
+        for node in world.town.identities.keys().copied().collect::<Vec<_>>() {
+            if machines.contains(&node) {
+                let rng = ChaCha20Rng::seed_from_u64(world.rng.next_u64());
+                let hospital = Hospital {
+                    machine: None,
+                    rng,
+                    ledger: Vec::new(),
+                    deadline: None,
+                    ahead_ms: 0,
+                    live: 0,
+                    frozen: BTreeMap::new(),
+                };
+                world.hospitals.insert(node, hospital);
+                world.restart(node);
+            } else {
+                let mut announce = [0; 32];
+                world.rng.fill_bytes(&mut announce);
+                world.announces.insert(node, AnnounceHash(announce));
+                world.link(node);
+            }
+        }
+        world
+    }
+
+    /// Nodes with a real machine.
+    pub fn machines(&self) -> impl Iterator<Item = NodeId> {
+        self.hospitals.keys().copied()
+    }
+    /// A node's own clock.
+    #[must_use]
+    pub fn clock(&self, node: NodeId) -> Time {
+        self.now.plus_ms(self.hospitals.get(&node).map_or(0, |hospital| hospital.ahead_ms))
+    }
+    /// The slot at a time.
+    #[must_use]
+    pub fn slot(&self, at: Time) -> u64 {
+        slot_at(&self.town.lock, at)
+    }
+    /// Sets a node's clock ahead.
+    pub fn set_ahead(&mut self, node: NodeId, ms: u64) {
+        if let Some(hospital) = self.hospitals.get_mut(&node) {
+            hospital.ahead_ms = ms;
+        }
+    }
+    /// A hospital's rows change.
+    pub fn change_rows(&mut self, node: NodeId) {
+        if let Some(hospital) = self.hospitals.get_mut(&node) {
+            hospital.live += 1;
+        }
+    }
+    /// A node's figure as it is frozen for a slot.
+    #[must_use]
+    pub fn value(&self, node: NodeId, slot: u64) -> u64 {
+        let version = self.hospitals.get(&node).and_then(|hospital| hospital.frozen.get(&slot)).copied();
+        lane(&extract(node, version.unwrap_or(0)))
+    }
+
+    /// (Re)starts a node's program from its disk, with a new incarnation and new channels.
+    pub fn restart(&mut self, node: NodeId) {
+        let at = self.clock(node);
+        let Some(hospital) = self.hospitals.get_mut(&node) else { return };
+        let view = LedgerView::of(hospital.ledger.iter());
+        let identity = Arc::clone(&self.town.identities[&node]);
+        let rosters = vec![Arc::clone(&self.town.roster)];
+        let machine = Node::new(node, identity, self.town.coordinator.public(), rosters, view);
+        let (machine, _) = machine.step(Input::Start(at), &mut hospital.rng);
+        self.announces.extend(machine.announced().map(|announce| (node, announce)));
+        hospital.machine = Some(machine);
+        hospital.deadline = None;
+        self.referee.restarted(node);
+        self.link(node);
+    }
+
+    /// Gives a node its channels with everybody it may have one with.
+    fn link(&mut self, node: NodeId) {
+        let own = self.announces[&node];
+        for (other, announce) in self.announces.clone() {
+            let pair = (node.min(other), node.max(other));
+            if other == node || self.apart.contains(&pair) {
+                continue;
+            }
+            let key = channel_key(&own, &announce);
+            self.observer.linked(own, announce, key);
+            for (one, peer, announce) in [(node, other, announce), (other, node, own)] {
+                let machine = self.hospitals.get_mut(&one).and_then(|hospital| hospital.machine.as_mut());
+                machine
+                    .into_iter()
+                    .for_each(|machine| machine.deal_channel(peer, announce, Secret::new(key)));
+            }
+        }
+    }
+
+    /// True if two nodes can share a channel.
+    #[must_use]
+    pub fn are_linked(&self, a: NodeId, b: NodeId) -> bool {
+        !self.apart.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// Gives a frame to a node, as from the coordinator.
+    pub fn deliver(&mut self, node: NodeId, bytes: Vec<u8>) {
+        let at = self.clock(node);
+        self.step(node, Input::Frame { from: Peer::Coordinator, bytes, at });
+    }
+
+    /// Lets time pass; deadlines that are over are noticed.
+    pub fn pass(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        for node in self.machines().collect::<Vec<_>>() {
+            let at = self.clock(node);
+            let due = self.hospitals.get(&node).and_then(|hospital| hospital.deadline);
+            if let Some((sid, round, _)) = due.filter(|(_, _, deadline)| *deadline < at) {
+                self.step(node, Input::Deadline { sid, round, at });
+            }
+        }
+    }
+
+    fn step(&mut self, node: NodeId, input: Input) {
+        let Some(hospital) = self.hospitals.get_mut(&node) else { return };
+        let Some(machine) = hospital.machine.take() else { return };
+        let (machine, outputs) = machine.step(input, &mut hospital.rng);
+        hospital.machine = Some(machine);
+        for output in outputs {
+            match output {
+                Output::Persist(record) => self.persist(node, record),
+                Output::Measure { sid, slot, .. } => self.measure(node, sid, slot),
+                Output::Send { bytes, .. } => self.send(node, &bytes),
+                Output::Arm { sid, round, at } => self.arm(node, (sid, round, at)),
+                Output::Notify(Event::Ended { fault, .. }) => self.ended.push((node, fault)),
+                Output::Notify(Event::Verified { .. }) => self.verified.push(node),
+                Output::Reject { fault, .. } => self.refused.push((node, fault)),
+                _ => {}
+            }
+        }
+    }
+
+    fn persist(&mut self, node: NodeId, record: Record) {
+        self.hospitals.entry(node).and_modify(|hospital| hospital.ledger.push(record));
+    }
+
+    fn arm(&mut self, node: NodeId, deadline: (AttemptId, Round, Time)) {
+        self.hospitals.entry(node).and_modify(|hospital| hospital.deadline = Some(deadline));
+    }
+
+    /// The figure of the slot's extract, frozen when it is first asked for.
+    fn measure(&mut self, node: NodeId, sid: AttemptId, slot: u64) {
+        let at = self.clock(node);
+        let true_slot = self.slot(at);
+        let Some(hospital) = self.hospitals.get_mut(&node) else { return };
+        let version = *hospital.frozen.entry(slot).or_insert(hospital.live);
+        let extract = extract(node, version);
+        let lane = lane(&extract);
+        let most = i64::try_from(LARGEST).unwrap_or(i64::MAX);
+        let values = [i64::try_from(lane).unwrap_or(0)];
+        let Ok(contribution) = Contribution::new(1, |_| (0, most), &values, extract) else { return };
+        let fork = hospital.rng.clone();
+        self.observer.dealing((node, sid), fork, ((node, extract), lane, true_slot));
+        self.referee.measured(node, sid, true_slot);
+        self.step(node, Input::Measured { sid, contribution, at });
+    }
+
+    fn send(&mut self, node: NodeId, bytes: &[u8]) {
+        let Ok(message) = Message::from_frame(bytes) else { return };
+        self.observer.sent(node, &message);
+        self.referee.sent(node, &message);
+        self.inbox.push((node, message));
+    }
+}
+
+/// A figure that looks random.
+fn lane(extract: &ExtractHash) -> u64 {
+    let [a, b, c, d, e, ..] = extract.0;
+    u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]) % LARGEST
+}
