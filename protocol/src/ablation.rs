@@ -3,11 +3,11 @@
 //! Compiled only under `--cfg samensom_ablation`, never with optimised programs: a release build with it
 //! does not compile. Without it [`ablated!`] is the word `false`. Which are on is kept by thread.
 
-/// True where the named check is switched off, or the named bug planted.
+/// True where one of the named checks is switched off, or one of the named bugs planted.
 macro_rules! ablated {
-    ($name:literal) => {{
+    ($($name:literal),+) => {{
         #[cfg(samensom_ablation)]
-        let on = crate::ablation::is_on($name);
+        let on = [$($name),+].into_iter().any(crate::ablation::is_on);
         #[cfg(not(samensom_ablation))]
         let on = false;
         on
@@ -28,8 +28,33 @@ mod named {
     compile_error!("samensom_ablation switches checks off: it is for tests only, never for a release build");
 
     /// Every name and what it does, for tests and their report.
-    pub const ALL: &[(&str, &str)] =
-        &[("a16-quorum", "a certificate needs half of its own survivors, not q of the roster")];
+    pub const ALL: &[(&str, &str)] = &[
+        ("a16-quorum", "a certificate needs half of its own survivors, not q of the roster"),
+        (
+            "a19-ready-of-all",
+            "GO needs READY of nobody in particular; its backups are off too: A08's least size of U1, and A20",
+        ),
+        (
+            "a20-con-sigs",
+            "FREEZE believes survivors without their signed reports; its backups are off too: A08's least size \
+             of U1, and A19 takes READY for any START of the attempt",
+        ),
+        ("a19-alone", "GO needs READY of nobody in particular; A08 and A20 hold, so that no figure leaks"),
+        ("a20-alone", "FREEZE believes survivors without their signed reports; A08 and A19 hold"),
+        ("a19-a20-alone", "both of these are off, and A08's q holds: 2q > N + X leaves one mask unknown"),
+        ("a09-non-zero", "a pair without a channel passes as 0 = 0, and has no mask"),
+        (
+            "a14-equal-survivors",
+            "a bound slot takes other survivors; the same rule on the cohort (A08) is off too",
+        ),
+        ("a03-bound-and-spent", "the record of an extract is not looked at"),
+        ("a03-own-slot", "the header's slot is taken as it is, and an extract frozen anew for it"),
+        ("leak-r-of-survivors", "shares of r are given for survivors too"),
+        ("leak-b-of-dropouts", "shares of b are given for the whole cohort"),
+        ("leak-seed-without-sid", "a pair's seed is the same in every attempt"),
+        ("leak-no-own-mask", "a report carries no own mask"),
+        ("leak-pair-mask-missing", "a report lacks the mask it shares with the last of its cohort"),
+    ];
 
     thread_local! {
         static ON: Cell<Option<&'static str>> = const { Cell::new(None) };

@@ -6,6 +6,7 @@ mod probe;
 pub(crate) use probe::Secrets;
 
 use super::{Context, GRACE_MS, Step};
+use crate::ablation::ablated;
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash};
@@ -437,7 +438,9 @@ pub(crate) fn on_certificate(
     let mut outputs = vec![context.persist(Record::Certified { lock, extract, pass, bound })];
     let reveal_ms = confirmed.seat.facts.header.deadlines.reveal_ms;
     outputs.push(confirmed.seat.wait(Round::Reveal, at, reveal_ms));
-    let dropouts: Vec<NodeId> = confirmed.cohort.members().filter(|node| !nodes.contains(node)).collect();
+    let open_all = ablated!("leak-r-of-survivors");
+    let dropouts: Vec<NodeId> =
+        confirmed.cohort.members().filter(|node| !nodes.contains(node) || open_all).collect();
     if !dropouts.is_empty() {
         let shares = reveal(
             Which::R,
@@ -479,7 +482,10 @@ pub(crate) fn on_ask_b(
     let deadlines = confirmed.seat.facts.header.deadlines;
     let wait_ms = deadlines.reveal_ms.saturating_add(deadlines.contribute_ms);
     outputs.push(confirmed.seat.wait(Round::Result, at, wait_ms));
-    let nodes: Vec<NodeId> = confirmed.survivors.iter().map(|one| one.node).collect();
+    let mut nodes: Vec<NodeId> = confirmed.survivors.iter().map(|one| one.node).collect();
+    if ablated!("leak-b-of-dropouts") {
+        nodes = confirmed.cohort.members().collect();
+    }
     let shares =
         reveal(Which::B, nodes.into_iter(), &confirmed.seat.facts, &confirmed.freeze, &confirmed.cohort);
     let answer = shares

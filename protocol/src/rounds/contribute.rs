@@ -7,6 +7,7 @@ use super::deposit::Kept;
 use super::offer::Facts;
 use super::ready::{Cohort, mask_seed, self_seed};
 use super::{go_hash, report_hash};
+use crate::ablation::ablated;
 use crate::codec::Blob;
 use crate::crypto::commit;
 use crate::crypto::keys::{Identity, Signed};
@@ -40,10 +41,12 @@ pub fn open_go(go: &Go, facts: &Facts, coordinator: &PublicKey) -> Result<GoBody
 pub fn check(go: &Go, body: &GoBody, facts: &Facts, cohort: &Cohort) -> Result<GoHash, Fault> {
     let a19 = |held: bool, what: &'static str| Fault::unless(held, Check::A19, what);
     let given = go.readies.iter().map(|one| one.node);
-    a19(given.eq(cohort.members()), "GO does not hold READY of the whole cohort")?;
+    let anyone = ablated!("a19-ready-of-all", "a19-alone", "a19-a20-alone");
+    a19(given.eq(cohort.members()) || anyone, "GO does not hold READY of the whole cohort")?;
     for one in go.readies.iter() {
         let ready: Option<Ready> = facts.key(one.node).and_then(|key| one.ready.open(key, Signed::Ready));
-        let same = ready.is_some_and(|ready| ready.sid == facts.sid && ready.start == cohort.start);
+        let any = ablated!("a20-con-sigs");
+        let same = ready.is_some_and(|ready| ready.sid == facts.sid && (ready.start == cohort.start || any));
         a19(same, "a READY in GO is not signed, or follows another START")?;
     }
     let hash = go_hash(&cohort.start, &go.readies)?;
@@ -75,10 +78,19 @@ pub fn mask(
     let params = facts.params();
     let mut lanes = zeroize::Zeroizing::new(contribution.lanes().expose().clone());
     let mut masks = vec![Mask::new(self_seed(kept.b.expose(), go, me).expose(), Sign::Plus)];
+    if ablated!("leak-no-own-mask") {
+        masks.clear();
+    }
     for other in cohort.members().filter(|other| *other != me) {
+        if ablated!("a09-non-zero") && !kept.pairs.contains_key(&other) {
+            continue;
+        }
         let seed =
             kept.pairs.get(&other).ok_or(Fault::new(Check::A19, "a pair of the cohort has no seed"))?;
         masks.push(Mask::new(mask_seed(seed.expose(), go).expose(), pair_sign(me, other)));
+    }
+    if ablated!("leak-pair-mask-missing") {
+        masks.pop();
     }
     apply(&mut lanes, &mut masks);
     let packed = ring::pack(&lanes, params.width);

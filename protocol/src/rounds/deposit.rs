@@ -5,6 +5,7 @@
 
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
+use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::seal::seal;
@@ -25,6 +26,9 @@ use zeroize::Zeroize;
 /// `sigma_uv`: the pair's seed in one attempt.
 #[must_use]
 pub fn pair_seed(key: &Key, sid: &AttemptId) -> Key {
+    if ablated!("leak-seed-without-sid") {
+        return expand(key, Label::PairSeed, &[]);
+    }
     expand(key, Label::PairSeed, &[&sid.0])
 }
 
