@@ -1,29 +1,39 @@
 //! C1 to C3: a random adversary over real node machines breaks none of them.
 
-use samensom_tests::adversary::run;
+use crate::runs::{SIZES, all, asked, replay};
 use samensom_tests::adversary::schemes::Scheme;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 #[test]
-fn quick() {
-    let begun = Instant::now();
-    let mut kinds: BTreeMap<Scheme, (usize, usize)> = BTreeMap::new();
-    let mut opened = 0;
-    let mut bad = 0;
-    for seed in 0..1000 {
-        let outcome = run(seed, &[4, 5, 6, 7, 8, 9]);
-        for scheme in &outcome.schemes {
-            kinds.entry(*scheme).or_default().0 += 1;
-        }
-        kinds.entry(outcome.schemes[0]).or_default().1 += usize::from(outcome.opened > 0);
-        opened += usize::from(outcome.opened > 0);
-        if outcome.violates() || outcome.strays() {
-            bad += 1;
-            if bad < 10 {
-                println!("seed {seed}: {outcome:?}");
+#[cfg_attr(samensom_ablation, ignore = "runs with every check on, without the cfg")]
+fn c1_c2_c3_hold_under_a_random_adversary() {
+    let (begun, asked) = (Instant::now(), asked(10_000));
+    let mut played: BTreeMap<Scheme, usize> = BTreeMap::new();
+    let (mut runs, mut opened, mut reports) = (0u64, 0usize, 0usize);
+    let mut broken = Vec::new();
+    all(
+        asked,
+        &SIZES,
+        || {},
+        |seed, outcome| {
+            runs += 1;
+            outcome.schemes.iter().for_each(|scheme| *played.entry(*scheme).or_default() += 1);
+            opened += usize::from(outcome.opened > 0);
+            reports += outcome.reports;
+            if outcome.violates() || outcome.strays() {
+                broken.push((seed, outcome));
             }
-        }
+            broken.len() < 5
+        },
+    );
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{runs} runs from seed {} in {seconds:.0} s, {:.0} a second", asked.0, runs as f64 / seconds);
+    println!("{opened} opened a sum; {reports} reports; schemes played: {played:?}");
+    let test = "claims::c1_c2_c3_hold_under_a_random_adversary";
+    for (seed, outcome) in &broken {
+        println!("{outcome:?}\n  {}", replay(test, *seed));
     }
-    println!("{:?} {opened} opened, {bad} bad {kinds:?}", begun.elapsed());
+    assert!(broken.is_empty(), "{} runs broke a claim", broken.len());
+    assert!(opened as u64 * 4 > runs || runs < 100, "too few runs opened a sum: the adversary is too clumsy");
 }

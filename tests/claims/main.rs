@@ -1,4 +1,9 @@
 //! Claims C1 to C4 of the protocol, as tests: random adversaries over real machines, the leakage oracle,
 //! red controls, and what an honest coordinator survives.
+//!
+//! Every failure prints a seed and the one command that replays it.
 
 mod claims;
+#[cfg(samensom_ablation)]
+mod controls;
+mod runs;

@@ -1,0 +1,56 @@
+//! Many runs on all cores, from consecutive seeds; the first seed and the count come from the environment.
+
+use samensom_tests::adversary::{Outcome, run};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+/// Sizes of the adversary's runs, the smaller ones more often.
+pub const SIZES: [u16; 12] = [4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 9];
+/// Sizes of the oracle's runs.
+pub const SMALL: [u16; 4] = [3, 4, 5, 6];
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The first seed and how many runs.
+pub fn asked(runs: u64) -> (u64, u64) {
+    (number("SAMENSOM_SEED", 1), number("SAMENSOM_RUNS", runs))
+}
+
+/// How to replay one run of a test.
+pub fn replay(test: &str, seed: u64) -> String {
+    format!(
+        "SAMENSOM_SEED={seed} SAMENSOM_RUNS=1 cargo test -p samensom-tests --no-default-features --test claims -- \
+         --exact {test} --nocapture"
+    )
+}
+
+/// Runs them all, in any order; `each` sees every outcome and may say that it is enough.
+pub fn all(
+    (first, count): (u64, u64),
+    sizes: &[u16],
+    prepare: impl Fn() + Sync,
+    each: impl FnMut(u64, Outcome) -> bool + Send,
+) {
+    let (next, enough, each) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(each));
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                prepare();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count || enough.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let outcome = run(first + index, sizes);
+                    if !each.lock().unwrap()(first + index, outcome) {
+                        enough.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+}
