@@ -49,6 +49,8 @@ mod named {
         ),
         ("a03-bound-and-spent", "the record of an extract is not looked at"),
         ("a03-own-slot", "the header's slot is taken as it is, and an extract frozen anew for it"),
+        ("a24-quorum", "one VOID undoes an attempt, whatever its number"),
+        ("a24-confirmed", "a node voids an attempt that it confirmed"),
         ("leak-r-of-survivors", "shares of r are given for survivors too"),
         ("leak-b-of-dropouts", "shares of b are given for the whole cohort"),
         ("leak-seed-without-sid", "a pair's seed is the same in every attempt"),

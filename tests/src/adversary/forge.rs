@@ -12,7 +12,7 @@ use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{
     Bound, Certificate, Confirm, Confirmation, Counted, Dealt, Deposit, EndBody, EndReason, Freeze,
     FreezeBody, Go, GoBody, Header, Invited, Message, Offer, Pass, Ready, ReadyOf, ReportBody, SUITE, Sealed,
-    Start, StartBody, WIRE_VERSION,
+    Start, StartBody, VoidAsk, VoidBody, VoidOf, Voids, WIRE_VERSION,
 };
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::rounds::deposit::{Dealer, PairKeys, deal};
@@ -89,6 +89,8 @@ pub struct Try {
     pub starts: Vec<MadeStart>,
     /// FREEZEs made.
     pub freezes: Vec<MadeFreeze>,
+    /// VOIDs that came, and the colluders'.
+    pub voids: BTreeMap<NodeId, VoidOf>,
 }
 
 /// The adversary: the coordinator and the colluders.
@@ -149,7 +151,9 @@ impl Hand {
         world.referee.attempts.insert(facts.sid, (facts.session, ask.attempt));
         let offer = frame(&Message::Offer(Offer { header, warrant: signed.clone() }));
         let deposits = self.deal(world, &facts);
-        self.tries.push(Try { ask, facts, offer, deposits, starts: Vec::new(), freezes: Vec::new() });
+        let voids = self.voids(world, &facts.sid);
+        let (starts, freezes) = (Vec::new(), Vec::new());
+        self.tries.push(Try { ask, facts, offer, deposits, starts, freezes, voids });
         Some(self.tries.len() - 1)
     }
 
@@ -173,6 +177,17 @@ impl Hand {
             deposits.extend(dealt.ok().map(|(deposit, _)| (own.node, deposit)));
         }
         deposits
+    }
+
+    fn voids(&self, world: &World, sid: &AttemptId) -> BTreeMap<NodeId, VoidOf> {
+        let ledger_seq = 1_000;
+        let void = |node: &NodeId| {
+            let identity = &world.town.identities[node];
+            let sealed: Sealed<128> =
+                Sealed::new(identity, Signed::Void, &VoidBody { sid: *sid, ledger_seq }).ok()?;
+            Some((*node, VoidOf { node: *node, ledger_seq, signature: sealed.signature }))
+        };
+        self.colluders.iter().filter_map(void).collect()
     }
 
     /// Sends the offer of an attempt.
@@ -220,6 +235,11 @@ impl Hand {
                 let freeze = freezes.into_iter().flatten().find(|freeze| freeze.hash == body.freeze);
                 let given = Confirmation { node, signature: confirm.signature };
                 freeze.map(|freeze| freeze.confirmations.insert(node, given));
+            }
+            Message::Void(void) => {
+                let Ok(body) = decode::<VoidBody>(&void.body) else { return };
+                let given = VoidOf { node, ledger_seq: body.ledger_seq, signature: void.signature };
+                self.of(&body.sid).map(|one| one.voids.insert(node, given));
             }
             _ => {}
         }
@@ -386,6 +406,32 @@ impl Hand {
         let body = FreezeBody { sid: self.tries[t].facts.sid, freeze: self.tries[t].freezes[f].hash };
         let Ok(sealed) = Sealed::new(&world.town.coordinator, Signed::AskB, &body) else { return };
         world.deliver(to, frame(&Message::AskB(sealed)));
+        self.collect(world);
+    }
+
+    /// Asks a node for its VOID of an attempt.
+    pub fn send_void_ask(&mut self, world: &mut World, t: usize, to: NodeId) {
+        let body = VoidAsk { sid: self.tries[t].facts.sid };
+        let Ok(sealed) = Sealed::new(&world.town.coordinator, Signed::VoidAsk, &body) else { return };
+        world.deliver(to, frame(&Message::VoidAsk(sealed)));
+        self.collect(world);
+    }
+
+    /// Sends the VOIDs that are there; `pad` fills them up with those of other attempts and forged ones.
+    pub fn send_voids(&mut self, world: &mut World, t: usize, pad: bool, to: NodeId) {
+        let one = &self.tries[t];
+        let mut all = one.voids.clone();
+        if pad {
+            for (node, given) in self.tries.iter().flat_map(|other| other.voids.clone()) {
+                all.entry(node).or_insert(given);
+            }
+            for node in &one.ask.invited {
+                let forged = VoidOf { node: *node, ledger_seq: 1_000, signature: Bytes([1; 64]) };
+                all.entry(*node).or_insert(forged);
+            }
+        }
+        let Ok(voids) = List::new(all.into_values().collect()) else { return };
+        world.deliver(to, frame(&Message::Voids(Voids { sid: one.facts.sid, voids })));
         self.collect(world);
     }
 

@@ -5,7 +5,7 @@
 
 use samensom_protocol::codec::decode;
 use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, SessionId, StartHash};
-use samensom_protocol::message::{Confirm, Message, Ready, ReportBody};
+use samensom_protocol::message::{Confirm, Message, Ready, ReportBody, VoidBody};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A claim or a step of its proof that does not hold.
@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Breach {
     /// C3: a node confirmed two sets of survivors in one slot.
     TwoSets(NodeId),
+    /// A24: a node confirmed an attempt and promised never to.
+    BothWays(NodeId),
     /// C3: two sets of survivors of one slot can both be certified.
     TwoCertificates(u64),
     /// C3: a node follows two STARTs of one attempt.
@@ -49,7 +51,9 @@ pub struct Referee {
     newest: BTreeMap<(NodeId, SessionId), u16>,
     followed: BTreeMap<(NodeId, AttemptId), BTreeSet<StartHash>>,
     reported: BTreeSet<(NodeId, GoHash)>,
-    confirmed: BTreeMap<(NodeId, u64), BTreeSet<FreezeHash>>,
+    confirmed: BTreeMap<(NodeId, u64), BTreeMap<FreezeHash, AttemptId>>,
+    voided: BTreeSet<(NodeId, AttemptId)>,
+    returned: BTreeSet<(NodeId, AttemptId)>,
     revealed: Vec<(FreezeHash, NodeId)>,
     breaches: BTreeSet<Breach>,
 }
@@ -89,8 +93,17 @@ impl Referee {
             Message::Confirm(sealed) => {
                 let Ok(confirm) = decode::<Confirm>(&sealed.body) else { return };
                 let slot = self.slots.get(&(node, confirm.sid)).copied().unwrap_or(0);
-                self.confirmed.entry((node, slot)).or_default().insert(confirm.freeze);
+                self.confirm(node, slot, &confirm);
                 confirm.sid
+            }
+            Message::Void(sealed) => {
+                let Ok(void) = decode::<VoidBody>(&sealed.body) else { return };
+                self.voided.insert((node, void.sid));
+                let of = self.confirmed.iter().filter(|((by, _), _)| *by == node);
+                if of.flat_map(|(_, freezes)| freezes.values()).any(|sid| *sid == void.sid) {
+                    self.breaches.insert(Breach::BothWays(node));
+                }
+                return;
             }
             Message::RevealB(reveal) => {
                 let given = reveal.shares.iter().map(|given| (reveal.freeze, given.dealer));
@@ -107,16 +120,28 @@ impl Referee {
         }
     }
 
+    /// A quorum's VOIDs undid an attempt at a node: what it confirmed there binds it no more.
+    pub fn returned(&mut self, node: NodeId, sid: AttemptId) {
+        self.returned.insert((node, sid));
+    }
+
+    fn confirm(&mut self, node: NodeId, slot: u64, confirm: &Confirm) {
+        if self.voided.contains(&(node, confirm.sid)) {
+            self.breaches.insert(Breach::BothWays(node));
+        }
+        let set = |freeze: &FreezeHash| self.freezes.get(freeze).map(|frozen| &frozen.survivors);
+        let freezes = self.confirmed.entry((node, slot)).or_default();
+        let binding = |(_, sid): &(&FreezeHash, &AttemptId)| !self.returned.contains(&(node, **sid));
+        if freezes.iter().filter(binding).any(|(other, _)| set(other) != set(&confirm.freeze)) {
+            self.breaches.insert(Breach::TwoSets(node));
+        }
+        freezes.insert(confirm.freeze, confirm.sid);
+    }
+
     /// Everything that did not hold; `quorum` and the colluders say what could be certified.
     #[must_use]
     pub fn breaches(&self, quorum: u16, colluders: &BTreeSet<NodeId>) -> BTreeSet<Breach> {
         let mut breaches = self.breaches.clone();
-        let set = |freeze: &FreezeHash| self.freezes.get(freeze).map(|frozen| &frozen.survivors);
-        for ((node, _), freezes) in &self.confirmed {
-            if freezes.iter().filter_map(set).collect::<BTreeSet<_>>().len() > 1 {
-                breaches.insert(Breach::TwoSets(*node));
-            }
-        }
         breaches.extend(self.two_certificates(quorum, colluders));
         for (freeze, dealer) in self.revealed.iter().filter(|(_, dealer)| !colluders.contains(dealer)) {
             let go = self.freezes.get(freeze).map(|frozen| frozen.go);
@@ -140,7 +165,7 @@ impl Referee {
     fn two_certificates(&self, quorum: u16, colluders: &BTreeSet<NodeId>) -> Vec<Breach> {
         let mut sets: BTreeMap<u64, BTreeSet<&Vec<NodeId>>> = BTreeMap::new();
         for (freeze, frozen) in &self.freezes {
-            let by = self.confirmed.iter().filter(|(_, freezes)| freezes.contains(freeze));
+            let by = self.confirmed.iter().filter(|(_, freezes)| freezes.contains_key(freeze));
             let slots: BTreeSet<u64> = by.clone().map(|((_, slot), _)| *slot).collect();
             let signers: BTreeSet<NodeId> = by.map(|((node, _), _)| *node).collect();
             let lent = frozen.survivors.iter().filter(|node| colluders.contains(node)).count();

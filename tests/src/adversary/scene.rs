@@ -180,13 +180,24 @@ impl Scene {
             self.hand.send_ask(&mut self.world, (t, f), node);
         }
     }
+    /// Asks some for their VOID of an attempt.
+    pub fn ask_voids(&mut self, t: usize, of: &Set) {
+        for node in self.reached(of) {
+            self.hand.send_void_ask(&mut self.world, t, node);
+        }
+    }
+    /// Shows some the VOIDs of an attempt.
+    pub fn show_voids(&mut self, t: usize, pad: bool, to: &Set) {
+        for node in self.reached(to) {
+            self.hand.send_voids(&mut self.world, t, pad, node);
+        }
+    }
     /// Ends every open attempt, to almost everyone.
     pub fn end_all(&mut self) {
-        for t in 0..self.hand.tries.len() {
-            for node in self.honest.clone() {
-                if !self.chance(self.loss) {
-                    self.hand.send_end(&mut self.world, t, node);
-                }
+        for node in self.reached(&self.honest.clone()) {
+            let open = self.world.open(node);
+            if let Some(t) = self.hand.tries.iter().position(|one| Some(one.facts.sid) == open) {
+                self.hand.send_end(&mut self.world, t, node);
             }
         }
     }

@@ -37,13 +37,15 @@ pub enum Scheme {
     OneFewer,
     /// Two GOs over one START.
     TwoGos,
+    /// A24: attempts voided truly, too early, by too few, or with forged VOIDs.
+    Voids,
     /// Any of these moves in any order.
     Mixture,
 }
 
 impl Scheme {
     /// All of them.
-    pub const ALL: [Scheme; 14] = [
+    pub const ALL: [Scheme; 15] = [
         Scheme::Plain,
         Scheme::TwoStarts,
         Scheme::Ghost,
@@ -57,6 +59,7 @@ impl Scheme {
         Scheme::Disjoint,
         Scheme::OneFewer,
         Scheme::TwoGos,
+        Scheme::Voids,
         Scheme::Mixture,
     ];
 
@@ -75,6 +78,7 @@ impl Scheme {
             Scheme::Disjoint => drop(disjoint(scene)),
             Scheme::OneFewer => drop(one_fewer(scene)),
             Scheme::TwoGos => drop(two_gos(scene)),
+            Scheme::Voids => drop(voids(scene)),
             Scheme::Mixture => mixture(scene),
         }
     }
@@ -416,6 +420,57 @@ fn two_gos(scene: &mut Scene) -> Option<()> {
     Some(())
 }
 
+/// An attempt that is lost, or made to look so; its VOIDs; another with others in the same slot.
+fn voids(scene: &mut Scene) -> Option<()> {
+    let (all, everyone) = (scene.everyone.clone(), scene.everyone.clone());
+    let t = opened(scene)?;
+    let cohort = scene.deposited(t);
+    let s = scene.start(t, &cohort, &cohort)?;
+    if scene.chance(15) {
+        scene.ask_voids(t, &all);
+    }
+    let to = if scene.chance(50) { cohort.clone() } else { scene.each(&cohort, 80) };
+    let g = scene.go((t, s), (false, false), &to)?;
+    let survivors = scene.quorum_of(&scene.reported((t, s, g)));
+    // From nobody who confirms to everybody; from nobody who sees the certificate to everybody.
+    let percent = [0, 30, 60, 100, 100][scene.below(5)];
+    let confirming = scene.each(&survivors, percent);
+    let f = scene.freeze((t, s, g), &survivors, &confirming)?;
+    let seeing = scene.each(&survivors, 50);
+    scene.close((t, f), false, &seeing);
+    let asked = if scene.chance(80) { everyone.clone() } else { scene.each(&everyone, 60) };
+    scene.ask_voids(t, &asked);
+    if scene.chance(20) {
+        restart_some(scene);
+    }
+    let (pad, told) = (scene.chance(25), scene.chance(80));
+    let to = if told { everyone.clone() } else { scene.each(&everyone, 60) };
+    scene.show_voids(t, pad, &to);
+    if scene.chance(40) {
+        // What was voided goes on as if nothing had happened.
+        scene.freeze((t, s, g), &survivors, &everyone);
+        scene.close((t, f), false, &everyone);
+    }
+    if scene.chance(70) {
+        scene.end_all();
+    }
+    let warrant = scene.below(2);
+    let mut ask = scene.honest_ask(warrant);
+    if ask.bound.is_none() || scene.chance(60) {
+        let unseen: Set =
+            everyone.difference(&seeing.intersection(&scene.honest).copied().collect()).copied().collect();
+        let from = if scene.chance(50) { unseen } else { everyone };
+        ask.bound = None;
+        ask.invited = scene.quorum_of(&from);
+    }
+    scene.run(ask);
+    if scene.chance(30) {
+        scene.ask_voids(t, &all);
+        scene.show_voids(t, false, &all);
+    }
+    Some(())
+}
+
 /// Any move on any attempt, thirty times.
 fn mixture(scene: &mut Scene) {
     for _ in 0..30 {
@@ -430,6 +485,12 @@ fn mixture(scene: &mut Scene) {
             3 if scene.chance(20) => scene.world.pass(7_000),
             4 if scene.chance(10) => restart_some(scene),
             5 if scene.chance(10) => next_slot(scene, 40),
+            6 if scene.chance(30) && !scene.hand.tries.is_empty() => {
+                let t = scene.below(scene.hand.tries.len());
+                let (some, pad) = (scene.each(&scene.everyone.clone(), 70), scene.chance(20));
+                scene.ask_voids(t, &some);
+                scene.show_voids(t, pad, &some);
+            }
             _ => drop(any_step(scene)),
         }
     }

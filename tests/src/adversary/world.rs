@@ -125,6 +125,13 @@ impl World {
     pub fn machines(&self) -> impl Iterator<Item = NodeId> {
         self.hospitals.keys().copied()
     }
+    /// The attempt that is open at a node.
+    #[must_use]
+    pub fn open(&self, node: NodeId) -> Option<AttemptId> {
+        let hospital = self.hospitals.get(&node)?;
+        let busy = hospital.machine.as_ref().is_some_and(|machine| !machine.is_idle());
+        hospital.deadline.filter(|_| busy).map(|(sid, _, _)| sid)
+    }
     /// A node's own clock.
     #[must_use]
     pub fn clock(&self, node: NodeId) -> Time {
@@ -233,6 +240,9 @@ impl World {
     }
 
     fn persist(&mut self, node: NodeId, record: Record) {
+        if let Record::Returned { sid, .. } = &record {
+            self.referee.returned(node, *sid);
+        }
         self.hospitals.entry(node).and_modify(|hospital| hospital.ledger.push(record));
     }
 
