@@ -1,6 +1,7 @@
 //! C1 to C3: a random adversary over real node machines breaks none of them.
 
 use crate::runs::{SIZES, all, asked, replay};
+use samensom_tests::adversary::run;
 use samensom_tests::adversary::schemes::Scheme;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,8 +15,8 @@ fn c1_c2_c3_hold_under_a_random_adversary() {
     let mut broken = Vec::new();
     all(
         asked,
-        &SIZES,
         || {},
+        |seed| run(seed, &SIZES),
         |seed, outcome| {
             runs += 1;
             outcome.schemes.iter().for_each(|scheme| *played.entry(*scheme).or_default() += 1);

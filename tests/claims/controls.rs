@@ -3,7 +3,7 @@
 
 use crate::runs::{SIZES, all};
 use samensom_protocol::ablation::{ALL, only};
-use samensom_tests::adversary::Outcome;
+use samensom_tests::adversary::{Outcome, run};
 
 const MOST: u64 = 2_000;
 
@@ -12,8 +12,8 @@ fn first_red(name: &'static str, red: impl Fn(&Outcome) -> bool + Send + Sync) -
     let mut found: Option<(u64, Outcome)> = None;
     all(
         (1, MOST),
-        &SIZES,
         || only(Some(name)),
+        |seed| run(seed, &SIZES),
         |seed, outcome| {
             if red(&outcome) && found.as_ref().is_none_or(|(first, _)| seed < *first) {
                 found = Some((seed, outcome));

@@ -6,4 +6,7 @@
 mod claims;
 #[cfg(samensom_ablation)]
 mod controls;
+mod leakage;
+mod liveness;
+mod planted;
 mod runs;

@@ -1,16 +1,14 @@
 //! Many runs on all cores, from consecutive seeds; the first seed and the count come from the environment.
 
-use samensom_tests::adversary::{Outcome, run};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// Sizes of the adversary's runs, the smaller ones more often.
 pub const SIZES: [u16; 12] = [4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 9];
-/// Sizes of the oracle's runs.
-pub const SMALL: [u16; 4] = [3, 4, 5, 6];
 
-fn number(name: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
@@ -28,11 +26,11 @@ pub fn replay(test: &str, seed: u64) -> String {
 }
 
 /// Runs them all, in any order; `each` sees every outcome and may say that it is enough.
-pub fn all(
+pub fn all<T>(
     (first, count): (u64, u64),
-    sizes: &[u16],
     prepare: impl Fn() + Sync,
-    each: impl FnMut(u64, Outcome) -> bool + Send,
+    run: impl Fn(u64) -> T + Sync,
+    each: impl FnMut(u64, T) -> bool + Send,
 ) {
     let (next, enough, each) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(each));
     let threads = thread::available_parallelism().map_or(2, usize::from);
@@ -45,7 +43,7 @@ pub fn all(
                     if index >= count || enough.load(Ordering::Relaxed) {
                         return;
                     }
-                    let outcome = run(first + index, sizes);
+                    let outcome = run(first + index);
                     if !each.lock().unwrap()(first + index, outcome) {
                         enough.store(true, Ordering::Relaxed);
                     }

@@ -4,7 +4,9 @@
 //! A run draws its size, its colluders and a few schemes; the leakage oracle and the referee then judge
 //! everything that honest nodes sent.
 
+pub mod drops;
 pub mod forge;
+pub mod office;
 pub mod referee;
 pub mod scene;
 pub mod schemes;

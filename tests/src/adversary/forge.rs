@@ -148,7 +148,6 @@ impl Hand {
         let facts = Facts::new(&header.body, Arc::clone(&town.roster), Arc::clone(warrant)).ok()?;
         debug_assert_eq!(facts.sid, attempt_id(&header.body));
         world.observer.offered(facts.clone());
-        world.referee.attempts.insert(facts.sid, (facts.session, ask.attempt));
         let offer = frame(&Message::Offer(Offer { header, warrant: signed.clone() }));
         let deposits = self.deal(world, &facts);
         let voids = self.voids(world, &facts.sid);

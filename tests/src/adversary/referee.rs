@@ -4,7 +4,7 @@
 //! the hash; hashes that nobody made cannot be followed.
 
 use samensom_protocol::codec::decode;
-use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, SessionId, StartHash};
+use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
 use samensom_protocol::message::{Confirm, Message, Ready, ReportBody, VoidBody};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub enum Breach {
     TwoCertificates(u64),
     /// C3: a node follows two STARTs of one attempt.
     TwoStarts(NodeId),
-    /// C3: a node answers an attempt that a later one has superseded.
+    /// C3: a node answers an attempt after it took up another, or restarted.
     Superseded(NodeId),
     /// C1's proof: a share of b was given for a node that did not report under that GO.
     Unreported(NodeId),
@@ -39,8 +39,6 @@ pub struct Frozen {
 /// Keeps book of what nodes sent.
 #[derive(Debug, Default)]
 pub struct Referee {
-    /// The session and number of every attempt.
-    pub attempts: BTreeMap<AttemptId, (SessionId, u16)>,
     /// Cohorts, by START.
     pub starts: BTreeMap<StartHash, Vec<NodeId>>,
     /// STARTs, by GO.
@@ -48,7 +46,7 @@ pub struct Referee {
     /// Survivors, by FREEZE.
     pub freezes: BTreeMap<FreezeHash, Frozen>,
     slots: BTreeMap<(NodeId, AttemptId), u64>,
-    newest: BTreeMap<(NodeId, SessionId), u16>,
+    open: BTreeMap<NodeId, AttemptId>,
     followed: BTreeMap<(NodeId, AttemptId), BTreeSet<StartHash>>,
     reported: BTreeSet<(NodeId, GoHash)>,
     confirmed: BTreeMap<(NodeId, u64), BTreeMap<FreezeHash, AttemptId>>,
@@ -62,15 +60,12 @@ impl Referee {
     /// A node took an attempt up, in a slot by its own clock.
     pub fn measured(&mut self, node: NodeId, sid: AttemptId, slot: u64) {
         self.slots.insert((node, sid), slot);
-        if let Some((session, number)) = self.attempts.get(&sid) {
-            let newest = self.newest.entry((node, *session)).or_default();
-            *newest = (*newest).max(*number);
-        }
+        self.open.insert(node, sid);
     }
 
-    /// A node restarted: what it superseded is gone with its memory, and so are the attempts.
+    /// A node restarted: its attempts are gone with its memory.
     pub fn restarted(&mut self, node: NodeId) {
-        self.newest.retain(|(other, _), _| *other != node);
+        self.open.remove(&node);
     }
 
     /// A node sent a message.
@@ -113,10 +108,8 @@ impl Referee {
             Message::Deposit(deposit) => deposit.head.sid,
             _ => return,
         };
-        if let Some((session, number)) = self.attempts.get(&sid) {
-            if self.newest.get(&(node, *session)).is_some_and(|newest| newest > number) {
-                self.breaches.insert(Breach::Superseded(node));
-            }
+        if self.open.get(&node) != Some(&sid) {
+            self.breaches.insert(Breach::Superseded(node));
         }
     }
 

@@ -97,17 +97,16 @@ fn stream(seed: &[u8; 32], sign: i8) -> u64 {
 /// The terms that really are on a report: all of them, or all but the fewest possible.
 fn explain(terms: &[Term], rest: u64, mask: u64) -> Option<Vec<Term>> {
     let values: Vec<u64> = terms.iter().map(|term| stream(&term.seed, term.sign)).collect();
-    let fits = |missing: u32| {
-        let on = values.iter().enumerate().filter(|(i, _)| missing >> i & 1 == 0);
-        on.fold(0u64, |sum, (_, value)| sum.wrapping_add(*value)) & mask == rest & mask
-    };
-    let mut sets: Vec<u32> = vec![0];
-    if !fits(0) {
-        sets = (1..1 << terms.len()).collect();
-        sets.sort_by_key(|set| set.count_ones());
+    let all = values.iter().fold(rest, |left, value| left.wrapping_sub(*value));
+    if all & mask == 0 {
+        return Some(terms.to_vec());
     }
-    let missing = sets.into_iter().find(|set| fits(*set))?;
-    Some(terms.iter().enumerate().filter(|(i, _)| missing >> i & 1 == 0).map(|(_, term)| *term).collect())
+    // Only in small worlds are bugs planted, and looked for among all sets.
+    let count = u32::try_from(terms.len()).ok().filter(|count| *count <= 16)?;
+    let chosen = |set: u32| (0..terms.len()).filter(move |i| set >> i & 1 == 0);
+    let fits = |set: &u32| chosen(*set).fold(rest, |left, i| left.wrapping_sub(values[i])) & mask == 0;
+    let missing = (1..1 << count).filter(fits).min_by_key(|set: &u32| set.count_ones())?;
+    Some(chosen(missing).map(|i| terms[i]).collect())
 }
 
 impl Observer {

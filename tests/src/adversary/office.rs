@@ -1,0 +1,293 @@
+//! An honest coordinator's machine and its books, over the same hospitals: for drop-outs and liveness.
+//!
+//! It keeps what the coordinator's program keeps between sessions (survivors that bind a slot, attempts that
+//! were lost, VOIDs), and tells observer and referee what stands behind the hashes that nodes sign.
+
+use super::referee::Frozen;
+use super::world::World;
+use samensom_protocol::codec::{Blob, decode};
+use samensom_protocol::coordinator::{Coordinator, Setup};
+use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
+use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
+use samensom_protocol::message::{
+    Bound, FreezeBody, GoBody, Invited, Message, OutcomeBlock, Round, StartBody, Voids,
+};
+use samensom_protocol::rounds::offer::Facts;
+use samensom_protocol::rounds::start_hash;
+use samensom_protocol::rounds::void::Unsettled;
+use samensom_protocol::time::Time;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What a node still does: it vanishes before it would do the next thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each is the answer that the node gives no more")]
+pub enum Stop {
+    Absent,
+    Ready,
+    Report,
+    Confirm,
+    Reveal,
+    Never,
+}
+
+impl Stop {
+    /// All, from the earliest.
+    pub const ALL: [Stop; 6] =
+        [Stop::Absent, Stop::Ready, Stop::Report, Stop::Confirm, Stop::Reveal, Stop::Never];
+
+    /// True if a node that stops here does not answer this frame.
+    fn is_before(self, message: &Message) -> bool {
+        let asked = match message {
+            Message::Start(_) => Stop::Ready,
+            Message::Go(_) => Stop::Report,
+            Message::Freeze(_) => Stop::Confirm,
+            Message::Certificate(_) | Message::AskB(_) => Stop::Reveal,
+            _ => return false,
+        };
+        self <= asked
+    }
+}
+
+/// What becomes of a node's frame on its way: number of the attempt, sender, message.
+pub type Twist<'a> = &'a mut dyn FnMut(u16, NodeId, Message) -> Option<Message>;
+
+/// The coordinator's books.
+#[derive(Debug, Default)]
+pub struct Office {
+    bound: Option<(u64, Bound)>,
+    lost: Vec<(u64, Unsettled)>,
+    voided: Vec<Voids>,
+    spool: BTreeMap<(NodeId, u32), Vec<u8>>,
+    starts: BTreeMap<AttemptId, StartHash>,
+    gos: BTreeMap<AttemptId, GoHash>,
+    /// Attempts of the last session.
+    pub attempts: u16,
+    /// Nodes whose frames were refused in the last session.
+    pub refused: BTreeSet<NodeId>,
+}
+
+/// One session under way.
+struct Session<'a, 'b> {
+    office: &'a mut Office,
+    world: &'a mut World,
+    stops: &'a BTreeMap<NodeId, Stop>,
+    twist: Twist<'b>,
+    vanished: BTreeSet<NodeId>,
+    coordinator: Option<Coordinator>,
+    deadlines: Vec<(AttemptId, Round, Time)>,
+    inputs: VecDeque<Input>,
+    outputs: VecDeque<Output>,
+    ended: Option<Result<Sum, Failure>>,
+}
+
+impl Office {
+    fn setup(&self, world: &World, stops: &BTreeMap<NodeId, Stop>) -> Setup {
+        let slot = world.slot(world.now);
+        let here = |node: &NodeId| stops.get(node) != Some(&Stop::Absent);
+        let announces = world.announces.iter().filter(|(node, _)| here(node));
+        let mut invited: Vec<Invited> =
+            announces.map(|(node, announce)| Invited { node: *node, announce: *announce }).collect();
+        let bound = self.bound.clone().filter(|(at, _)| *at == slot).map(|(_, bound)| bound);
+        if let Some(bound) = &bound {
+            invited.retain(|one| bound.survivors.contains(&one.node));
+        }
+        let (signed, warrant) = &world.town.warrants[0];
+        let unsettled = self.lost.iter().filter(|(at, _)| *at == slot).map(|(_, one)| one.clone());
+        Setup {
+            identity: Arc::clone(&world.town.coordinator),
+            roster: Arc::clone(&world.town.roster),
+            warrant: Arc::clone(warrant),
+            signed: signed.clone(),
+            lock: world.town.lock.name.clone(),
+            slot,
+            invited,
+            bound,
+            earlier: self.bound.clone().filter(|(at, _)| *at < slot).map(|(_, bound)| bound),
+            history: BTreeMap::new(),
+            unsettled: unsettled.collect(),
+            voided: self.voided.clone(),
+        }
+    }
+
+    /// Runs one session; `twist` is what nodes do to their own frames.
+    ///
+    /// # Errors
+    /// The coordinator's failure.
+    pub fn session(
+        &mut self,
+        world: &mut World,
+        stops: &BTreeMap<NodeId, Stop>,
+        twist: Twist,
+    ) -> Result<Sum, Failure> {
+        let coordinator = Coordinator::new(self.setup(world, stops));
+        let inputs = VecDeque::from([Input::Start(world.now)]);
+        self.attempts = 0;
+        self.refused.clear();
+        self.spool.clear();
+        let session = Session {
+            office: self,
+            world,
+            stops,
+            twist,
+            vanished: BTreeSet::new(),
+            coordinator: Some(coordinator),
+            deadlines: Vec::new(),
+            inputs,
+            outputs: VecDeque::new(),
+            ended: None,
+        };
+        session.drive()
+    }
+}
+
+impl Session<'_, '_> {
+    fn drive(mut self) -> Result<Sum, Failure> {
+        loop {
+            if let Some(input) = self.inputs.pop_front() {
+                self.step(input);
+            } else if let Some(output) = self.outputs.pop_front() {
+                self.carry_out(output);
+            } else if let Some(ended) = self.ended.take() {
+                return ended;
+            } else {
+                let Some((sid, round, at)) = self.deadlines.pop() else {
+                    unreachable!("the session is stuck")
+                };
+                self.world.pass(at.since_ms(self.world.now));
+                self.inputs.push_back(Input::Deadline { sid, round, at: self.world.now });
+            }
+        }
+    }
+
+    /// Steps the coordinator; spooled blocks come back before anything else is read.
+    fn step(&mut self, input: Input) {
+        let Some(coordinator) = self.coordinator.take() else { return };
+        let (coordinator, outputs) = coordinator.step(input, &mut self.world.rng);
+        self.coordinator = Some(coordinator);
+        let at = self.world.now;
+        for output in outputs {
+            match output {
+                Output::Recall { node } => {
+                    let blocks = self.office.spool.range((node, 0)..=(node, u32::MAX));
+                    let recalled = blocks.map(|((node, block), bytes)| Input::Recalled {
+                        node: *node,
+                        block: *block,
+                        bytes: bytes.clone(),
+                        at,
+                    });
+                    recalled.rev().for_each(|input| self.inputs.push_front(input));
+                }
+                Output::Spool { node, block, bytes } => {
+                    self.office.spool.insert((node, block), bytes);
+                }
+                other => self.outputs.push_back(other),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Persist(record) => self.keep(&record),
+            Output::Send { to: Peer::Node(node), bytes } => self.send(node, bytes),
+            Output::Arm { sid, round, at } => self.deadlines.push((sid, round, at)),
+            Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
+            Output::Reject { from: Peer::Node(node), .. } => drop(self.office.refused.insert(node)),
+            Output::Notify(Event::Finished(sum)) => self.ended = Some(Ok(*sum)),
+            Output::Notify(Event::Failed(failure)) => self.ended = Some(Err(failure)),
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, record: &Record) {
+        match record {
+            Record::Bound { slot, bound, .. } => {
+                self.office.bound = Some((*slot, bound.clone()));
+                self.office.lost.retain(|(_, one)| one.sid != bound.sid);
+            }
+            Record::Sent { sid, round: Round::Contribute, .. } => {
+                let (roster, slot) = (Arc::clone(&self.world.town.roster), self.world.slot(self.world.now));
+                self.office.lost.push((slot, Unsettled { sid: *sid, roster, required: true }));
+            }
+            Record::Sent { round: Round::Void, bytes, .. } => {
+                if let Ok(Message::Voids(voids)) = Message::from_frame(bytes) {
+                    self.office.lost.retain(|(_, one)| one.sid != voids.sid);
+                    self.office.voided.push(voids);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, node: NodeId, bytes: Vec<u8>) {
+        let Ok(message) = Message::from_frame(&bytes) else { return };
+        self.explain(&message);
+        if self.stops.get(&node).is_some_and(|stop| stop.is_before(&message)) {
+            self.vanished.insert(node);
+        }
+        if self.vanished.contains(&node) {
+            return;
+        }
+        self.world.deliver(node, bytes);
+        let at = self.world.now;
+        for (from, message) in std::mem::take(&mut self.world.inbox) {
+            let sent = (self.twist)(self.office.attempts, from, message);
+            let bytes = sent.and_then(|message| message.to_frame().ok());
+            self.inputs.extend(bytes.map(|bytes| Input::Frame { from: Peer::Node(from), bytes, at }));
+        }
+    }
+
+    /// What stands behind a message's hashes.
+    fn explain(&mut self, message: &Message) {
+        let (world, office) = (&mut *self.world, &mut *self.office);
+        match message {
+            Message::Offer(offer) => {
+                let (roster, warrant) =
+                    (Arc::clone(&world.town.roster), Arc::clone(&world.town.warrants[0].1));
+                let Ok(facts) = Facts::new(&offer.header.body, roster, warrant) else { return };
+                office.attempts = facts.header.attempt + 1;
+                world.observer.offered(facts);
+            }
+            Message::Start(start) => {
+                let Ok(body) = decode::<StartBody>(&start.body.body) else { return };
+                if !office.starts.contains_key(&body.sid) {
+                    let hash = start_hash(&body.sid, &body.cohort);
+                    let cohort: Vec<NodeId> = body.cohort.iter().map(|dealt| dealt.node).collect();
+                    office.starts.insert(body.sid, hash);
+                    world.observer.started(hash, cohort.clone());
+                    world.referee.starts.insert(hash, cohort);
+                }
+            }
+            Message::Go(go) => {
+                let Ok(body) = decode::<GoBody>(&go.body.body) else { return };
+                if let Some(start) = office.starts.get(&body.sid) {
+                    office.gos.insert(body.sid, body.go);
+                    world.observer.gone(body.go, *start);
+                    world.referee.gos.insert(body.go, *start);
+                }
+            }
+            Message::Freeze(freeze) => {
+                let Ok(body) = decode::<FreezeBody>(&freeze.body.body) else { return };
+                if let Some(go) = office.gos.get(&body.sid) {
+                    let survivors = freeze.survivors.iter().map(|one| one.node).collect();
+                    world.referee.freezes.insert(body.freeze, Frozen { go: *go, survivors });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
+        for node in to.iter().filter(|node| !self.vanished.contains(node)) {
+            for of in survivors {
+                for ((_, index), bytes) in self.office.spool.range((*of, 0)..=(*of, u32::MAX)) {
+                    let Ok(bytes) = Blob::new(bytes.clone()) else { continue };
+                    let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
+                    if let Ok(bytes) = Message::OutcomeBlock(block).to_frame() {
+                        self.world.deliver(*node, bytes);
+                    }
+                }
+            }
+        }
+    }
+}
