@@ -49,6 +49,7 @@ mod named {
         ),
         ("a03-bound-and-spent", "the record of an extract is not looked at"),
         ("a03-own-slot", "the header's slot is taken as it is, and an extract frozen anew for it"),
+        ("a03-spacing", "two slots' extracts may be frozen seconds apart, on both sides of a boundary"),
         ("a24-quorum", "one VOID undoes an attempt, whatever its number"),
         ("a24-confirmed", "a node voids an attempt that it confirmed"),
         ("leak-r-of-survivors", "shares of r are given for survivors too"),

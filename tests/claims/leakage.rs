@@ -78,7 +78,7 @@ fn random_runs_leak_nothing() {
     let (begun, asked) = (Instant::now(), asked(20_000));
     let (mut runs, mut opened, mut reports, mut broken) = (0u64, 0u64, 0usize, Vec::new());
     // In turn: an honest coordinator and vanishing nodes; the adversary.
-    let run = |seed: u64| if seed % 2 == 0 { drops::run(seed, &SMALL) } else { run(seed, &SMALL) };
+    let run = |seed: u64| if seed.is_multiple_of(2) { drops::run(seed, &SMALL) } else { run(seed, &SMALL) };
     all(
         asked,
         || {},

@@ -89,14 +89,16 @@ pub fn run(seed: u64, sizes: &[u16]) -> Outcome {
     while colluders.len() < count {
         colluders.insert(NodeId(u16::try_from(below(usize::from(n))).unwrap_or(0) + 1));
     }
-    let halves: Vec<bool> = (0..=n).map(|_| below(2) == 0).collect();
-    let apart = |a: u16, b: u16| {
-        let colludes = colluders.contains(&NodeId(a)) || colluders.contains(&NodeId(b));
-        !colludes && halves[usize::from(a)] != halves[usize::from(b)]
-    };
-    let pairs = (1..=n).flat_map(|a| (a + 1..=n).map(move |b| (a, b)));
-    let parted = pairs.filter(|(a, b)| first == Scheme::Halves && apart(*a, *b));
-    let parted = parted.map(|(a, b)| (NodeId(a), NodeId(b))).collect();
+    // Two halves without channels between them, or some pairs without one.
+    let (halves, some): (Vec<bool>, bool) = ((0..=n).map(|_| below(2) == 0).collect(), below(4) == 0);
+    let mut parted = BTreeSet::new();
+    for (a, b) in (1..=n).flat_map(|a| (a + 1..=n).map(move |b| (a, b))) {
+        let between = if some { below(5) == 0 } else { halves[usize::from(a)] != halves[usize::from(b)] };
+        let honest = !colluders.contains(&NodeId(a)) && !colluders.contains(&NodeId(b));
+        if first == Scheme::Halves && honest && between {
+            parted.insert((NodeId(a), NodeId(b)));
+        }
+    }
     let loss = [0, 0, 0, 4, 15][below(5)];
     let more = below(3);
     let mut schemes = vec![first];

@@ -202,7 +202,7 @@ fn check_slot(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
             "the roster changed inside the slot",
         );
     }
-    let least = least_ms(lock);
+    let least = if ablated!("a03-spacing") { 0 } else { least_ms(lock) };
     Fault::unless(asked.now.since_ms(frozen.at) >= least, Check::A03, "too soon after the last freeze")
 }
 

@@ -16,6 +16,7 @@ use samensom_protocol::rounds::offer::Facts;
 use samensom_protocol::rounds::start_hash;
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -250,10 +251,10 @@ impl Session<'_, '_> {
             }
             Message::Start(start) => {
                 let Ok(body) = decode::<StartBody>(&start.body.body) else { return };
-                if !office.starts.contains_key(&body.sid) {
+                if let Entry::Vacant(new) = office.starts.entry(body.sid) {
                     let hash = start_hash(&body.sid, &body.cohort);
                     let cohort: Vec<NodeId> = body.cohort.iter().map(|dealt| dealt.node).collect();
-                    office.starts.insert(body.sid, hash);
+                    new.insert(hash);
                     world.observer.started(hash, cohort.clone());
                     world.referee.starts.insert(hash, cohort);
                 }

@@ -6,6 +6,7 @@
 use samensom_protocol::codec::decode;
 use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
 use samensom_protocol::message::{Confirm, Message, Ready, ReportBody, VoidBody};
+use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A claim or a step of its proof that does not hold.
@@ -15,6 +16,8 @@ pub enum Breach {
     TwoSets(NodeId),
     /// A24: a node confirmed an attempt and promised never to.
     BothWays(NodeId),
+    /// C2: a node froze the extracts of two slots nearer to each other than slots may be.
+    TooSoon(NodeId),
     /// C3: two sets of survivors of one slot can both be certified.
     TwoCertificates(u64),
     /// C3: a node follows two STARTs of one attempt.
@@ -47,6 +50,7 @@ pub struct Referee {
     pub freezes: BTreeMap<FreezeHash, Frozen>,
     slots: BTreeMap<(NodeId, AttemptId), u64>,
     open: BTreeMap<NodeId, AttemptId>,
+    frozen: BTreeMap<NodeId, Time>,
     followed: BTreeMap<(NodeId, AttemptId), BTreeSet<StartHash>>,
     reported: BTreeSet<(NodeId, GoHash)>,
     confirmed: BTreeMap<(NodeId, u64), BTreeMap<FreezeHash, AttemptId>>,
@@ -116,6 +120,14 @@ impl Referee {
     /// A quorum's VOIDs undid an attempt at a node: what it confirmed there binds it no more.
     pub fn returned(&mut self, node: NodeId, sid: AttemptId) {
         self.returned.insert((node, sid));
+    }
+
+    /// A node froze its extract.
+    pub fn froze(&mut self, node: NodeId, at: Time, least_ms: u64) {
+        let before = self.frozen.insert(node, at);
+        if before.is_some_and(|before| at.since_ms(before) < least_ms) {
+            self.breaches.insert(Breach::TooSoon(node));
+        }
     }
 
     fn confirm(&mut self, node: NodeId, slot: u64, confirm: &Confirm) {

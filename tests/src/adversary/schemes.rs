@@ -434,9 +434,17 @@ fn voids(scene: &mut Scene) -> Option<()> {
     let survivors = scene.quorum_of(&scene.reported((t, s, g)));
     // From nobody who confirms to everybody; from nobody who sees the certificate to everybody.
     let percent = [0, 30, 60, 100, 100][scene.below(5)];
-    let confirming = scene.each(&survivors, percent);
+    let mut confirming = scene.each(&survivors, percent);
+    let mut seeing = scene.each(&survivors, 50);
+    let targeted = scene.chance(50);
+    if targeted {
+        // Everybody confirms; just enough see the certificate, so that the others may be asked again.
+        confirming = survivors.clone();
+        let lent = survivors.difference(&scene.honest).count();
+        let honest: Set = survivors.intersection(&scene.honest).copied().collect();
+        seeing = scene.some(&honest, usize::from(scene.thresholds.shares).saturating_sub(lent));
+    }
     let f = scene.freeze((t, s, g), &survivors, &confirming)?;
-    let seeing = scene.each(&survivors, 50);
     scene.close((t, f), false, &seeing);
     let asked = if scene.chance(80) { everyone.clone() } else { scene.each(&everyone, 60) };
     scene.ask_voids(t, &asked);
@@ -459,7 +467,7 @@ fn voids(scene: &mut Scene) -> Option<()> {
     if ask.bound.is_none() || scene.chance(60) {
         let unseen: Set =
             everyone.difference(&seeing.intersection(&scene.honest).copied().collect()).copied().collect();
-        let from = if scene.chance(50) { unseen } else { everyone };
+        let from = if targeted || scene.chance(50) { unseen } else { everyone };
         ask.bound = None;
         ask.invited = scene.quorum_of(&from);
     }
@@ -504,6 +512,9 @@ fn any_step(scene: &mut Scene) -> Option<()> {
     let all = scene.deposited(t);
     let to = if scene.chance(70) { scene.everyone.clone() } else { scene.each(&all, 60) };
     let (starts, freezes) = (scene.hand.tries[t].starts.len(), scene.hand.tries[t].freezes.len());
+    if scene.chance(5) {
+        scene.offer(t, &to);
+    }
     let s = scene.below(starts);
     let gos = scene.hand.tries[t].starts.get(s).map_or(0, |start| start.gos.len());
     let g = scene.below(gos);

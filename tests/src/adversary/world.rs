@@ -17,7 +17,7 @@ use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Message, Round};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
-use samensom_protocol::rounds::offer::slot_at;
+use samensom_protocol::rounds::offer::{least_ms, slot_at};
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -240,8 +240,10 @@ impl World {
     }
 
     fn persist(&mut self, node: NodeId, record: Record) {
-        if let Record::Returned { sid, .. } = &record {
-            self.referee.returned(node, *sid);
+        match &record {
+            Record::Returned { sid, .. } => self.referee.returned(node, *sid),
+            Record::Frozen { at, .. } => self.referee.froze(node, *at, least_ms(&self.town.lock)),
+            _ => {}
         }
         self.hospitals.entry(node).and_modify(|hospital| hospital.ledger.push(record));
     }
