@@ -43,7 +43,13 @@ impl Coordinator {
                     last = entered.1;
                     entered.0
                 }
-                Record::Received { node, bytes, .. } => frame(stage, &setup, *node, bytes).0,
+                Record::Received { node, bytes, .. } => {
+                    // Over a new link a node begins its report anew: the spool holds the last one's blocks.
+                    if let Stage::Contributing(open) = &mut stage {
+                        open.uploads.remove(node);
+                    }
+                    frame(stage, &setup, *node, bytes).0
+                }
                 _ => stage,
             };
         }
