@@ -84,7 +84,9 @@ fn enter(
                 Facts::new(&offer.header.body, Arc::clone(&setup.roster), Arc::clone(&setup.warrant))?;
             setup.invited = facts.header.invited.to_vec();
             setup.bound = facts.header.bound.clone();
-            setup.earlier = None;
+            if setup.bound.is_some() {
+                setup.earlier = None;
+            }
             Ok(stages::enter_deposit(facts, bytes.to_vec(), at))
         }
         (Message::Start(start), Stage::Depositing(stage)) => {
