@@ -380,7 +380,7 @@ fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> 
     outputs.push(Output::Publish { sid, survivors: nodes.clone(), to: nodes.clone() });
     let mut requests = open.requests;
     requests.push(bytes);
-    let done = Done { sid, survivors: nodes.clone(), requests };
+    let done = Done { sid, survivors: nodes.clone(), requests, alarmed: BTreeSet::new() };
     let attempt = open.facts.header.attempt;
     let sum = Sum { sid, attempt, survivors: nodes, dropped: dropouts, lanes, outcome, bound };
     outputs.push(Output::Notify(Event::Finished(Box::new(sum))));

@@ -57,6 +57,8 @@ pub(crate) struct Done {
     pub sid: AttemptId,
     pub survivors: Vec<NodeId>,
     pub requests: Vec<Vec<u8>>,
+    /// Who said that the result is wrong; once is enough.
+    pub alarmed: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
@@ -498,7 +500,7 @@ pub(crate) fn on_reveal_b(mut stage: Box<Revealing>, from: NodeId, reveal: &Reve
 }
 
 pub(crate) fn on_alarm(
-    done: Box<Done>,
+    mut done: Box<Done>,
     setup: &Setup,
     from: NodeId,
     (alarm, bytes): (&Sealed<128>, &[u8]),
@@ -507,6 +509,7 @@ pub(crate) fn on_alarm(
     let key = setup.roster.member(from).map(|member| &member.key);
     let body: Option<AlarmBody> = key.and_then(|key| alarm.open(key, Signed::Alarm));
     match body.filter(|body| body.sid == sid) {
+        Some(_) if !done.alarmed.insert(from) => (Stage::Done(done), Vec::new()),
         Some(body) => {
             let alarmed = Event::Alarmed { node: from, sid: body.sid };
             let kept = Record::Received { sid, node: from, round: Round::Result, bytes: kept(bytes) };
