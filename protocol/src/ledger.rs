@@ -117,7 +117,7 @@ impl LedgerView {
                 self.advance(lock, extract, *pass, PassState::Known(Box::new(bound.clone())));
             }
             Record::Voided { sid } => {
-                self.voided.insert(*sid, self.seq);
+                self.voided.insert(*sid, self.spent.last().copied().unwrap_or(0));
                 self.voids = self.voids.saturating_add(1);
             }
             Record::Returned { lock, extract, pass, sid } => self.undo(lock, extract, *pass, sid),
@@ -194,7 +194,7 @@ impl LedgerView {
     pub fn confirmed(&self, sid: &AttemptId) -> bool {
         self.confirmed.contains(sid)
     }
-    /// Number of the record in which this node promised never to confirm the attempt.
+    /// Number of the last SPENT when this node promised never to confirm the attempt; none if it did not.
     #[must_use]
     pub fn voided(&self, sid: &AttemptId) -> Option<u64> {
         self.voided.get(sid).copied()

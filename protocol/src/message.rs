@@ -491,7 +491,8 @@ pub struct VoidAsk {
 pub struct VoidBody {
     /// The attempt.
     pub sid: AttemptId,
-    /// The node's ledger once the promise is in it; a ledger that was rolled back is behind its peers' word.
+    /// The last SPENT in the node's ledger; in one that was rolled back it is behind its peers' word, and no
+    /// promise brings it forward.
     pub ledger_seq: u64,
 }
 

@@ -24,13 +24,10 @@ pub(crate) fn on_void_ask(context: &mut Context, stage: Stage, ask: &Sealed<128>
         return Step::Next(stage, std::iter::once(reject).chain(send).collect());
     }
     let mut outputs = Vec::new();
-    let ledger_seq = match context.view.voided(&sid) {
-        Some(seq) => seq,
-        None => {
-            outputs.push(context.persist(Record::Voided { sid }));
-            context.view.seq()
-        }
-    };
+    if context.view.voided(&sid).is_none() {
+        outputs.push(context.persist(Record::Voided { sid }));
+    }
+    let ledger_seq = context.view.voided(&sid).unwrap_or(0);
     let signed = void::void(sid, ledger_seq, &context.identity).map(Message::Void);
     match signed.and_then(|void| void.to_frame()) {
         Ok(bytes) => outputs.push(Output::Send { to: Peer::Coordinator, bytes }),

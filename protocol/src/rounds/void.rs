@@ -43,7 +43,7 @@ pub fn may_void(sid: &AttemptId, view: &LedgerView) -> Result<(), Fault> {
     )
 }
 
-/// VOID, signed; the promise is record `ledger_seq`.
+/// VOID, signed; `ledger_seq` is the number of the ledger's last SPENT when it promised.
 ///
 /// # Errors
 /// Never for values of ours.
@@ -78,7 +78,7 @@ pub fn check(voids: &Voids, view: &LedgerView, known: &[Arc<Roster>]) -> Result<
     let roster = known.iter().find(|roster| roster.hash() == attempt.roster).ok_or_else(unknown)?;
     let quorum = Thresholds::of(roster).map_or(u16::MAX, |thresholds| thresholds.quorum);
     a24(is_void(voids, roster, quorum), "VOIDS lack q distinct valid signatures of members")?;
-    let ahead = |one: &&VoidOf| attempt.seen.get(&one.node).is_none_or(|seen| one.ledger_seq > *seen);
+    let ahead = |one: &&VoidOf| attempt.seen.get(&one.node).is_none_or(|seen| one.ledger_seq >= *seen);
     let fresh = voids.voids.iter().filter(ahead).count();
     a24(fresh >= usize::from(quorum) || ablated!("a24-quorum"), "a VOID is of a ledger that was rolled back")
 }
