@@ -136,9 +136,11 @@ impl Voiding {
     pub fn first(&self) -> Option<AttemptId> {
         self.attempts.keys().next().copied()
     }
-    /// A node that is there again is asked for every attempt that it has not voided.
+    /// A node that is there again is asked for every attempt of its rosters that it has not voided.
     pub fn again(&mut self, node: NodeId) -> Vec<AttemptId> {
-        let missing = |(_, voids): &&(Unsettled, BTreeMap<NodeId, VoidOf>)| !voids.contains_key(&node);
+        let missing = |(attempt, voids): &&(Unsettled, BTreeMap<NodeId, VoidOf>)| {
+            attempt.roster.member(node).is_some() && !voids.contains_key(&node)
+        };
         let sids: Vec<_> = self.attempts.values().filter(missing).map(|(one, _)| one.sid).collect();
         self.waiting.extend(sids.iter().map(|sid| (node, *sid)));
         sids
