@@ -109,8 +109,10 @@ impl Store {
             )
             .optional()?;
         let Some((session, warrant)) = session else { return Ok(None) };
+        // A session that was run again has attempts of the run before, which ended.
         let last = format!(
-            "/* interrupted */ SELECT {COLUMNS} FROM attempt WHERE session = ?1 ORDER BY rowid DESC LIMIT 1"
+            "/* interrupted */ SELECT {COLUMNS} FROM attempt WHERE session = ?1 AND opened_at >=
+             (SELECT started_at FROM session WHERE session = ?1) ORDER BY rowid DESC LIMIT 1"
         );
         let attempt = db.query_row(&last, [session.0], read).optional()?;
         Ok(Some(Interrupted { session, warrant, attempt }))

@@ -292,6 +292,26 @@ fn an_attempts_state_follows_its_records() {
     assert!(store.interrupted().unwrap().is_none());
 }
 
+/// Killed before its second run made an offer, a session has nothing to go on with.
+#[test]
+fn repro_an_attempt_of_an_earlier_run_is_not_gone_on_with() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, 0);
+    let warrant = SignedWarrant { body: Blob::new(vec![1]).unwrap(), approvals: List::default() };
+    let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
+    let (session, sid) = (SessionId([1; 32]), AttemptId([1; 32]));
+    store.start_session(&session, &hash, 3, Time(10)).unwrap();
+    let (lock, roster) = ("goods".to_owned(), RosterHash([1; 32]));
+    let attempt = Attempt { sid, session, lock, slot: 3, roster, opened_at: Time(11) };
+    store.keep(&Batch { attempts: vec![attempt.clone()], ..Batch::default() }).unwrap();
+    assert_eq!(store.interrupted().unwrap().unwrap().attempt, Some(attempt));
+    let failure =
+        Failure { code: FailureCode::TooFew, round: Round::Confirm, needed: 3, present: 2, culprits: vec![] };
+    store.end_session(&session, Some(&failure)).unwrap();
+    store.start_session(&session, &hash, 3, Time(20)).unwrap();
+    assert_eq!(store.interrupted().unwrap().unwrap().attempt, None);
+}
+
 #[test]
 fn bounds_come_latest_first_and_the_first_of_a_slot_stays() {
     let folder = TempDir::new().unwrap();
