@@ -147,19 +147,25 @@ async fn again(
     if late && !records.iter().any(has_result) {
         return Ok(None);
     }
+    let (lock, slot) = (attempt.lock.clone(), attempt.slot);
+    // What those who are invited must be told besides the offer.
+    let (bounds, voided) = store
+        .run(move |store| Ok((store.bounds(&lock)?, store.voided(&lock, slot.saturating_sub(1))?)))
+        .await?;
+    let earlier = bounds.into_iter().find(|(other, pass, _)| *other < slot && *pass == Pass::Value);
     let setup = Setup {
         identity: Arc::clone(identity),
         roster,
         warrant: Arc::new(warrant),
         signed,
         lock: Text::new(&attempt.lock).map_err(|why| Error::machine(why.to_string()))?,
-        slot: attempt.slot,
+        slot,
         invited: Vec::new(),
         bound: None,
-        earlier: None,
+        earlier: earlier.map(|(_, _, bound)| bound),
         history: BTreeMap::new(),
         unsettled: Vec::new(),
-        voided: Vec::new(),
+        voided,
     };
     let resumed = store
         .run(move |store| {
@@ -219,7 +225,17 @@ fn enough(invited: &mut Vec<Invited>, bound: Option<&Bound>, quorum: u16) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use samensom_protocol::codec::{List, Text};
+    use crate::ops::tests::QUERY;
+    use crate::store::{Attempt, Batch, tests};
+    use samensom_protocol::codec::{Blob, List, encode};
+    use samensom_protocol::ids::{AnnounceHash, AttemptId};
+    use samensom_protocol::io::Input;
+    use samensom_protocol::message::Voids;
+    use samensom_protocol::query::Query;
+    use samensom_protocol::roster::{Approver, RosterBody, RosterSignature};
+    use samensom_protocol::time::Time;
+    use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, WarrantBody};
+    use tempfile::TempDir;
 
     #[test]
     fn a_session_must_fit_into_its_slot() {
@@ -235,5 +251,95 @@ mod tests {
         let mut three: Vec<Invited> = (1..4).map(one).collect();
         assert!(enough(&mut three, None, 3).is_ok());
         assert!(enough(&mut three, None, 4).is_err());
+    }
+
+    /// Hospitals 1 to 5 and the approvers of the stock rule.
+    fn five(folder: &TempDir) -> (Arc<Store>, WarrantHash) {
+        let store = tests::store(folder, 5);
+        let approver = Approver {
+            key: tests::identity(800).public(),
+            person: Text::new("a").unwrap(),
+            role: Text::new("pharmacist").unwrap(),
+            organisation: Text::new("h1").unwrap(),
+        };
+        let body = RosterBody {
+            approvers: List::new(vec![approver]).unwrap(),
+            ..tests::next_body(&store.head_roster(), 5)
+        };
+        let proposal = store.propose_roster(&body).unwrap();
+        for signer in [900, 901] {
+            let signature = RosterSignature::new(&tests::identity(signer), &proposal.roster.body);
+            store.sign_roster(proposal.hash, &signature).unwrap();
+        }
+        let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
+        let body = WarrantBody {
+            query: Blob::new(query.canonical().unwrap()).unwrap(),
+            roster: store.head_roster().hash(),
+            profile: PROFILE_V0,
+            floor_hospitals: 5,
+            valid_from: Time(0),
+            valid_until: Time(u64::MAX),
+            sessions: 9,
+        };
+        let raw = encode(&body).unwrap();
+        let approvals = List::new(vec![Approval::new(&tests::identity(800), &raw)]).unwrap();
+        let signed = SignedWarrant { body: Blob::new(raw).unwrap(), approvals };
+        let hash = store.put_warrant(&signed, "q", "Titel", Time(5)).unwrap();
+        for approval in signed.approvals.iter() {
+            store.put_approval(&hash, approval, Time(6)).unwrap();
+        }
+        (Arc::new(store), hash)
+    }
+
+    /// Killed between the record of VOIDS and their last copy, it tells those who come back.
+    #[tokio::test]
+    async fn repro_voids_are_told_again_after_a_restart() {
+        let folder = TempDir::new().unwrap();
+        let (store, hash) = five(&folder);
+        let (identity, at) = (Arc::new(tests::identity(700)), now());
+        let roster = store.head_roster();
+        let signed = store.warrant(&hash.to_hex()).unwrap();
+        let warrant = Arc::new(signed.verify(&roster, at).unwrap());
+        let lock = roster.lock_of("use").unwrap().clone();
+        let slot = slot_at(&lock, at);
+        let session = session_id(&hash, slot, Pass::Value);
+        store.start_session(&session, &hash, slot, at).unwrap();
+        let invited = |i| Invited { node: NodeId(i), announce: AnnounceHash([0; 32]) };
+        let setup = Setup {
+            identity: Arc::clone(&identity),
+            roster: Arc::clone(&roster),
+            warrant,
+            signed,
+            lock: lock.name.clone(),
+            slot,
+            invited: (1..=5).map(invited).collect(),
+            bound: None,
+            earlier: None,
+            history: BTreeMap::new(),
+            unsettled: Vec::new(),
+            voided: Vec::new(),
+        };
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let (_, outputs) = Coordinator::new(setup).step(Input::Start(at), &mut rng);
+        let records: Vec<Record> = outputs
+            .into_iter()
+            .filter_map(|output| if let Output::Persist(record) = output { Some(record) } else { None })
+            .collect();
+        let [Record::Sent { sid, .. }] = records.as_slice() else { panic!("{records:?}") };
+        let lost = AttemptId([9; 32]);
+        let of = |sid| {
+            let lock = lock.name.to_string();
+            Attempt { sid, session, lock, slot, roster: roster.hash(), opened_at: at }
+        };
+        let voids = Message::Voids(Voids { sid: lost, voids: List::default() }).to_frame().unwrap();
+        let bytes = Blob::new(voids.clone()).unwrap();
+        let void = (lost, Record::Sent { sid: lost, round: Round::Void, at, bytes });
+        let records = [vec![void], vec![(*sid, records[0].clone())]].concat();
+        store.keep(&Batch { attempts: vec![of(lost), of(*sid)], records, blocks: vec![] }).unwrap();
+
+        let (core, _, _) = interrupted(&store, &identity).await.unwrap().unwrap();
+        let (_, outputs) = core.step(Input::Linked { node: NodeId(1), at }, &mut rng);
+        let told = |output: &Output| matches!(output, Output::Send { bytes, .. } if *bytes == voids);
+        assert!(outputs.first().is_some_and(told), "VOIDS, then the offer: {outputs:?}");
     }
 }
