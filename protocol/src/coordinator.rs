@@ -207,6 +207,7 @@ impl Coordinator {
             };
             match closed {
                 Close::Void(voids, opening) => {
+                    self.setup.voided.retain(|old| voids.iter().all(|new| new.sid != old.sid));
                     self.setup.voided.extend(voids);
                     outputs.extend(opening);
                     self.offer(None, outputs, at, rng);

@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub forge: Option<Forge>,
     /// Frames that a liar sends of its own accord.
     pub injected: RefCell<Vec<(NodeId, Vec<u8>)>>,
+    /// Nodes that take a new link.
+    pub relinked: RefCell<Vec<NodeId>>,
     /// The coordinator is killed after so many records, once, and resumes from its store.
     pub crash_after: Option<usize>,
     /// What each node was sent.
@@ -111,6 +113,7 @@ impl World {
             lost_after_ms: None,
             forge: None,
             injected: RefCell::default(),
+            relinked: RefCell::default(),
             crash_after: None,
             told: Vec::new(),
             parted: pairs.to_vec(),
@@ -214,18 +217,22 @@ impl World {
         }
     }
 
-    /// Attempts whose GO was sent and that have neither certificate nor VOIDs.
+    /// Attempts whose GO was sent and that have no certificate, with their VOIDs.
     fn unsettled(&self) -> Vec<Unsettled> {
         let gone = self.written.iter().filter_map(|record| match record {
             Record::Sent { sid, round: Round::Contribute, .. } => Some(*sid),
             _ => None,
         });
-        let settled = |sid: &AttemptId| {
+        let certified = |sid: &AttemptId| {
             let bound = |record: &Record| matches!(record, Record::Bound { bound, .. } if bound.sid == *sid);
-            self.voided.iter().any(|voids| voids.sid == *sid) || self.written.iter().any(bound)
+            self.written.iter().any(bound)
         };
-        let of = |sid| Unsettled { sid, roster: Arc::clone(&self.roster), required: true };
-        gone.filter(|sid| !settled(sid)).map(of).collect()
+        let of = |sid| {
+            let given = self.voided.iter().find(|voids| voids.sid == sid);
+            let voids = given.map(|voids| voids.voids.to_vec()).unwrap_or_default();
+            Unsettled { sid, roster: Arc::clone(&self.roster), required: true, voids }
+        };
+        gone.filter(|sid| !certified(sid)).map(of).collect()
     }
 
     /// Runs one session; `silence` says which nodes vanish before which of their frames.

@@ -60,11 +60,12 @@ pub(super) async fn setup(
     enough(&mut invited, bound.as_ref(), quorum)?;
 
     let name = lock.name.to_string();
-    let lost = store.run(move |store| store.unsettled(&name)).await?;
+    let lost = store.run(move |store| store.unsettled(&name, slot)).await?;
     let rosters = rosters(store).await?;
-    let unsettled = lost.iter().filter_map(|attempt| {
+    let unsettled = lost.into_iter().filter_map(|(attempt, voids)| {
         let roster = rosters.iter().find(|roster| roster.hash() == attempt.roster)?;
-        Some(Unsettled { sid: attempt.sid, roster: Arc::clone(roster), required: attempt.slot == slot })
+        let (sid, required) = (attempt.sid, attempt.slot == slot);
+        Some(Unsettled { sid, roster: Arc::clone(roster), required, voids })
     });
     let unsettled = unsettled.collect();
     let name = lock.name.to_string();

@@ -6,7 +6,7 @@ use crate::error::Error;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use samensom_protocol::ids::{AttemptId, NodeId, RosterHash, SessionId, WarrantHash};
 use samensom_protocol::io::Record;
-use samensom_protocol::message::{Message, Round, Voids};
+use samensom_protocol::message::{Message, Round, VoidOf, Voids};
 use samensom_protocol::time::Time;
 
 /// Most attempts of a lock that a session voids, or tells of, at once.
@@ -118,12 +118,19 @@ impl Store {
         Ok(Some(Interrupted { session, warrant, attempt }))
     }
 
-    /// Attempts of a lock that left reports behind and have neither certificate nor VOIDs, the newest first.
+    /// Attempts of a lock that left reports behind and have no certificate, the newest first: those without
+    /// VOIDs, and those of this slot with them, since not every VOID need count at every node.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn unsettled(&self, lock: &str) -> Result<Vec<Attempt>, Error> {
-        self.attempts("unsettled", lock, "gone", 0)
+    pub fn unsettled(&self, lock: &str, slot: u64) -> Result<Vec<(Attempt, Vec<VoidOf>)>, Error> {
+        let mut unsettled = Vec::new();
+        let void = self.attempts("unsettled", lock, "void", slot)?;
+        for attempt in void.into_iter().chain(self.attempts("unsettled", lock, "gone", 0)?) {
+            let given = self.records(&attempt.sid)?.iter().rev().find_map(voids);
+            unsettled.push((attempt, given.map(|given| given.voids.into_vec()).unwrap_or_default()));
+        }
+        Ok(unsettled)
     }
 
     /// VOIDs of a lock's attempts since a slot, the newest first.
@@ -133,7 +140,7 @@ impl Store {
     pub fn voided(&self, lock: &str, since: u64) -> Result<Vec<Voids>, Error> {
         let mut voided = Vec::new();
         for attempt in self.attempts("voided", lock, "void", since)? {
-            voided.extend(self.records(&attempt.sid)?.iter().find_map(voids));
+            voided.extend(self.records(&attempt.sid)?.iter().rev().find_map(voids));
         }
         Ok(voided)
     }

@@ -92,6 +92,8 @@ pub struct Unsettled {
     pub roster: Arc<Roster>,
     /// True if it is of the slot at hand, which stays closed until the attempt is void.
     pub required: bool,
+    /// VOIDs that were collected before; not all of them need count at a node.
+    pub voids: Vec<VoidOf>,
 }
 
 /// The coordinator's collection of VOIDs.
@@ -105,9 +107,13 @@ impl Voiding {
     /// Waits for a VOID of each of these nodes for each attempt.
     #[must_use]
     pub fn new(unsettled: &[Unsettled], nodes: &[NodeId]) -> Self {
-        let attempts = unsettled.iter().map(|one| (one.sid, (one.clone(), BTreeMap::new()))).collect();
-        let pair = |one: &Unsettled| nodes.iter().map(move |node| (*node, one.sid)).collect::<Vec<_>>();
-        Voiding { attempts, waiting: unsettled.iter().flat_map(pair).collect() }
+        let given = |one: &Unsettled| one.voids.iter().map(|void| (void.node, *void)).collect();
+        let attempts = unsettled.iter().map(|one| (one.sid, (one.clone(), given(one)))).collect();
+        let mut voiding = Voiding { attempts, waiting: BTreeSet::new() };
+        for node in nodes {
+            voiding.again(*node);
+        }
+        voiding
     }
 
     /// Takes one node's VOID.
@@ -151,7 +157,8 @@ impl Voiding {
         self.waiting.is_empty()
     }
 
-    /// VOIDS of every attempt that q voided; `Err(needed, present)` for the first required one that has fewer.
+    /// VOIDS of every attempt that q voided, if some of them are new; `Err(needed, present)` for the first
+    /// required one that has fewer.
     ///
     /// # Errors
     /// When an attempt of this slot is not void.
@@ -159,11 +166,11 @@ impl Voiding {
         let mut settled = Vec::new();
         for (sid, (attempt, voids)) in self.attempts {
             let quorum = Thresholds::of(&attempt.roster).map_or(u16::MAX, |thresholds| thresholds.quorum);
-            let present = voids.len();
+            let (present, grown) = (voids.len(), voids.len() > attempt.voids.len());
             let list = List::new(voids.into_values().collect()).unwrap_or_default();
             let voids = Voids { sid, voids: list };
             if is_void(&voids, &attempt.roster, quorum) {
-                settled.push(voids);
+                settled.extend(grown.then_some(voids));
             } else if attempt.required {
                 return Err((quorum, present));
             }

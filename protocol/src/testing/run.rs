@@ -51,6 +51,9 @@ impl<'a, 'b> Run<'a, 'b> {
             for (id, bytes) in self.world.injected.take() {
                 self.inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at: self.world.now });
             }
+            for node in self.world.relinked.take() {
+                self.inputs.push_back(Input::Linked { node, at: self.world.now });
+            }
             if let Some(input) = self.inputs.pop_front() {
                 self.coordinate(input);
                 continue;
@@ -158,6 +161,7 @@ impl<'a, 'b> Run<'a, 'b> {
                 if let Record::Sent { round: Round::Void, bytes, .. } = &record
                     && let Message::Voids(voids) = Message::from_frame(bytes).unwrap()
                 {
+                    self.world.voided.retain(|old| old.sid != voids.sid);
                     self.world.voided.push(voids);
                 }
                 self.world.written.push(record);
