@@ -19,6 +19,7 @@ mod dealers;
 mod liars;
 mod offers;
 mod results;
+mod voids;
 
 /// The honest node under attack.
 const VICTIM: u16 = 1;
