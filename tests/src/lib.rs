@@ -7,3 +7,4 @@ pub mod harness;
 pub mod leak;
 pub mod needles;
 pub mod relay;
+pub mod sim;

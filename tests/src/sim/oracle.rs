@@ -1,0 +1,455 @@
+//! The claims: what must never be seen, whatever goes wrong, and what each frame and record rests on.
+//!
+//! Owns the memory of a run that no machine has: who gave which figures to which attempt, who said what.
+//! It reads frames, records and results alone, never a machine's state, and shares no check with the core
+//! where it can compute the answer itself.
+
+use super::run::{Run, Violation};
+use samensom_protocol::codec::encode;
+use samensom_protocol::crypto::keys::{Signed, verify};
+use samensom_protocol::error::{Check, Fault};
+use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash};
+use samensom_protocol::io::{Failure, FailureCode, Record, Sum};
+use samensom_protocol::message::{
+    Bound, Confirm, FreezeBody, GoBody, Header, Message, Report, ReportBody, Reveal, Round, StartBody,
+};
+use samensom_protocol::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Of = (AttemptId, NodeId);
+
+/// What was seen in a run.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// GO hashes by attempt.
+    pub goes: BTreeMap<AttemptId, [u8; 32]>,
+    /// START hashes by attempt.
+    pub starts: BTreeMap<AttemptId, [u8; 32]>,
+    /// Lies told so far.
+    pub lies: u32,
+    headers: BTreeMap<AttemptId, Header>,
+    cohorts: BTreeMap<AttemptId, Vec<NodeId>>,
+    figures: BTreeMap<Of, (Vec<i64>, ExtractHash)>,
+    extracts: BTreeMap<(NodeId, u64), ExtractHash>,
+    reports: BTreeMap<(AttemptId, NodeId, u32), Vec<u8>>,
+    confirmed: BTreeMap<Of, FreezeHash>,
+    given: BTreeMap<(AttemptId, NodeId, NodeId), bool>,
+    sets: BTreeMap<u64, Vec<NodeId>>,
+    kept: BTreeMap<(NodeId, ExtractHash), Vec<NodeId>>,
+    results: BTreeMap<AttemptId, ResultHash>,
+    verified: BTreeMap<Of, ResultHash>,
+    genuine: BTreeSet<[u8; 32]>,
+    seen: BTreeMap<Of, BTreeMap<NodeId, u64>>,
+    said: BTreeMap<NodeId, Vec<(Said, AttemptId)>>,
+    sent: BTreeSet<(NodeId, u64)>,
+}
+
+/// What a frame of a node promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Spent,
+    Confirmed,
+    Certified,
+    Released,
+}
+
+impl Oracle {
+    /// A node answers an attempt's question with these figures, which are those frozen for its slot.
+    pub fn expect(&mut self, sid: AttemptId, node: NodeId, figures: Vec<i64>, extract: ExtractHash) {
+        self.figures.insert((sid, node), (figures, extract));
+    }
+}
+
+impl Run {
+    fn hold(&mut self, held: bool, claim: &'static str, what: impl FnOnce() -> String) {
+        if !held && self.violation.is_none() {
+            self.violation = Some(Violation { claim, what: what() });
+        }
+    }
+
+    /// The coordinator's own records: what its attempts were.
+    pub fn note_record(&mut self, record: &Record) {
+        let Record::Sent { sid, round, bytes } = record else { return };
+        let key = self.world.coordinator.public();
+        let oracle = &mut self.oracle;
+        match (round, Message::from_frame(bytes)) {
+            (Round::Deposit, Ok(Message::Offer(offer))) => {
+                if let Some(header) = offer.header.open(&key, Signed::Header) {
+                    oracle.headers.insert(*sid, header);
+                }
+            }
+            (Round::Ready, Ok(Message::Start(start))) => {
+                if let Some(body) = start.body.open::<StartBody>(&key, Signed::Start) {
+                    let hash = samensom_protocol::rounds::start_hash(sid, &body.cohort);
+                    oracle.starts.insert(*sid, hash.0);
+                    oracle.cohorts.insert(*sid, body.cohort.iter().map(|one| one.node).collect());
+                }
+            }
+            (Round::Contribute, Ok(Message::Go(go))) => {
+                if let Some(body) = go.body.open::<GoBody>(&key, Signed::Go) {
+                    oracle.goes.insert(*sid, body.go.0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A frame of the coordinator: its own record is durable.
+    pub fn check_centre_send(&mut self, c: usize, bytes: &[u8]) {
+        let Ok(message) = Message::from_frame(bytes) else { return };
+        let key = self.world.coordinator.public();
+        let freeze = |sealed: &samensom_protocol::message::Sealed<128>, what| {
+            sealed.open::<FreezeBody>(&key, what).map(|body| body.sid)
+        };
+        let of = match &message {
+            Message::Offer(offer) => {
+                Some((samensom_protocol::rounds::offer::attempt_id(&offer.header.body), Round::Deposit))
+            }
+            Message::Start(start) => {
+                start.body.open::<StartBody>(&key, Signed::Start).map(|body| (body.sid, Round::Ready))
+            }
+            Message::Go(go) => go.body.open::<GoBody>(&key, Signed::Go).map(|body| (body.sid, Round::Contribute)),
+            Message::Freeze(one) => freeze(&one.body, Signed::Freeze).map(|sid| (sid, Round::Confirm)),
+            Message::Certificate(one) => {
+                freeze(&one.body, Signed::Certificate).map(|sid| (sid, Round::Reveal))
+            }
+            Message::AskB(one) => freeze(one, Signed::AskB).map(|sid| (sid, Round::Result)),
+            _ => return,
+        };
+        let Some((sid, round)) = of else { return };
+        let records = self.centres[c].store.records.get(&sid);
+        let there = records.is_some_and(|records| {
+            records.iter().any(|record| matches!(record, Record::Sent { round: r, .. } if *r == round))
+        });
+        self.hold(there, "the coordinator's message is durable before it leaves", || {
+            format!("{round:?} left, its record was not durable")
+        });
+    }
+
+    /// A node's record, before it is written.
+    pub fn check_record(&mut self, i: usize, record: &Record) {
+        let (id, rolled) = (self.hospitals[i].id, self.hospitals[i].rolled_back);
+        match record {
+            Record::Frozen { slot, extract, .. } => {
+                let before = self.hospitals[i].disk.records.iter().rev().find_map(|record| match record {
+                    Record::Frozen { slot, .. } => Some(*slot),
+                    _ => None,
+                });
+                let own = self.world.slot_at(self.hospitals[i].clock(self.now));
+                let held = *slot == own && before.is_none_or(|before| before < *slot);
+                self.hold(held, "a node freezes in the slot of its own clock, later ones only", || {
+                    format!("{id} freezes for slot {slot} after {before:?}, its clock says {own}")
+                });
+                if !rolled {
+                    let first = *self.oracle.extracts.entry((id, *slot)).or_insert(*extract);
+                    self.hold(first == *extract, "one extract in a slot", || format!("{id} froze another"));
+                }
+            }
+            Record::Spent { slot, extract, sid, .. } => self.check_spent(i, *sid, *slot, extract),
+            Record::Certified { bound, extract, .. } => {
+                self.check_bound(bound);
+                if !rolled {
+                    self.check_kept(id, *extract, bound);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A node that contributed to a sum over this extract does so again only over the same survivors.
+    fn check_spent(&mut self, i: usize, sid: AttemptId, slot: u64, extract: &ExtractHash) {
+        let hospital = &self.hospitals[i];
+        let id = hospital.id;
+        let Some((_, true_extract)) = self.oracle.figures.get(&(sid, id)).cloned() else { return };
+        let frozen = self.oracle.extracts.get(&(id, slot)).copied();
+        let header = self.oracle.headers.get(&sid).cloned();
+        let mut state: Option<Option<Vec<NodeId>>> = None;
+        for record in &hospital.disk.records {
+            match record {
+                Record::Spent { extract: e, .. } if e == extract && !matches!(state, Some(Some(_))) => {
+                    state = Some(None);
+                }
+                Record::Certified { extract: e, bound, .. } if e == extract => {
+                    state = Some(Some(bound.survivors.to_vec()));
+                }
+                _ => {}
+            }
+        }
+        let bound = header.and_then(|header| header.bound).map(|bound| bound.survivors.to_vec());
+        let rolled = hospital.rolled_back;
+        let held = match &state {
+            None => true,
+            Some(None) => false,
+            Some(known) => *known == bound,
+        };
+        self.hold(held || rolled, "a spent extract is answered for its own survivors only", || {
+            format!("{id} spends it again, knew {state:?}, the header is bound to {bound:?}")
+        });
+        self.hold(true_extract == *extract, "the extract's hash is that of its rows", || {
+            format!("{id} spends another extract than was frozen for the slot")
+        });
+        self.hold(rolled || frozen.is_none_or(|frozen| frozen == *extract), "one extract in a slot", || {
+            format!("{id} spends another than it froze")
+        });
+    }
+
+    /// A certificate is genuine, and its slot has no other survivors.
+    fn check_bound(&mut self, bound: &Bound) {
+        let quorum = usize::from(self.world.warrants[0].1.params().thresholds.quorum);
+        let slot = self.oracle.headers.get(&bound.sid).map(|header| header.slot);
+        if self.plan.liar && self.oracle.genuine.insert(certificate_key(bound)) {
+            let raw = encode(&FreezeBody { sid: bound.sid, freeze: bound.freeze }).unwrap_or_default();
+            let mut signers = BTreeSet::new();
+            for one in bound.certificate.iter() {
+                let member = self.world.roster.member(one.node).filter(|_| bound.survivors.contains(&one.node));
+                if member.is_some_and(|member| verify(&member.key, Signed::Confirm, &raw, &one.signature)) {
+                    signers.insert(one.node);
+                }
+            }
+            let found = signers.len();
+            self.hold(found >= quorum, "what a node takes for a certificate is signed by q", || {
+                format!("{found} of {quorum}")
+            });
+        }
+        let many = bound.survivors.len();
+        self.hold(many >= quorum, "q survivors at least", || format!("{many} of {quorum}"));
+        let Some(slot) = slot else { return };
+        self.check_set(slot, &bound.survivors);
+    }
+
+    fn check_set(&mut self, slot: u64, survivors: &[NodeId]) {
+        let first = self.oracle.sets.entry(slot).or_insert_with(|| survivors.to_vec()).clone();
+        self.hold(first == survivors, "one survivor set in a slot", || {
+            format!("slot {slot}: {first:?} and {survivors:?}")
+        });
+    }
+
+    fn check_kept(&mut self, node: NodeId, extract: ExtractHash, bound: &Bound) {
+        let survivors = bound.survivors.to_vec();
+        let first = self.oracle.kept.entry((node, extract)).or_insert_with(|| survivors.clone()).clone();
+        self.hold(first == survivors, "an extract that stays the same keeps its survivors", || {
+            format!("{node}: {first:?} and {survivors:?}")
+        });
+    }
+
+    /// A sum: exactly the figures of those it names, each once.
+    pub fn check_sum(&mut self, _c: usize, sum: &Sum) {
+        self.tally.count("session finished");
+        let Some(header) = self.oracle.headers.get(&sum.sid).cloned() else {
+            return self.hold(false, "a sum belongs to an offer", || "no header".to_owned());
+        };
+        self.sums.push((self.now, sum.survivors.clone()));
+        let layout = self.world.warrants[0].1.query().layout();
+        let mut clear = vec![0i128; sum.lanes.len()];
+        let mut strangers = Vec::new();
+        for node in &sum.survivors {
+            match self.oracle.figures.get(&(sum.sid, *node)) {
+                Some((figures, _)) => {
+                    for (cell, figure) in clear.iter_mut().zip(figures) {
+                        *cell += i128::from(*figure);
+                    }
+                }
+                None => strangers.push(*node),
+            }
+        }
+        self.hold(strangers.is_empty(), "a survivor contributed", || format!("{strangers:?} did not"));
+        let many = u16::try_from(sum.survivors.len()).unwrap_or(0);
+        let opened: Vec<i128> = (0u32..)
+            .zip(&sum.lanes)
+            .map(|(cell, lane)| samensom_protocol::ring::total(*lane, many, layout.bounds(cell).0))
+            .collect();
+        self.hold(opened == clear, "the sum is that of its survivors, each once", || {
+            format!("opened {opened:x?}, their figures give {clear:x?}: a hospital's digit is its own")
+        });
+        self.check_bound(&sum.bound);
+        self.check_set(header.slot, &sum.survivors);
+        for node in sum.survivors.clone() {
+            let extract = self.oracle.figures.get(&(sum.sid, node)).map(|(_, extract)| *extract);
+            let rolled = self.hospitals[usize::from(node.0) - 1].rolled_back;
+            if let Some(extract) = extract.filter(|_| !rolled) {
+                self.check_kept(node, extract, &sum.bound);
+            }
+        }
+        let body = sum.outcome.body.open::<samensom_protocol::message::ResultBody>(
+            &self.world.coordinator.public(),
+            Signed::Result,
+        );
+        if let Some(body) = body {
+            self.oracle.results.insert(sum.sid, body.result);
+            let others: Vec<ResultHash> =
+                self.oracle.verified.iter().filter(|((sid, _), _)| *sid == sum.sid).map(|(_, r)| *r).collect();
+            self.hold(others.iter().all(|other| *other == body.result), "one result", || "two".to_owned());
+        }
+    }
+
+    /// A failure has a name; honest machines prove nothing against each other.
+    pub fn check_failure(&mut self, failure: &Failure) {
+        let honest = !self.plan.liar && failure.code != FailureCode::TooFew;
+        self.hold(!honest, "a session of honest parties fails for too few alone", || format!("{failure:?}"));
+    }
+
+    /// A node verified a result: it is the one that was opened.
+    pub fn check_verified(&mut self, i: usize, sid: AttemptId, result: ResultHash) {
+        self.tally.count("node verified");
+        let id = self.hospitals[i].id;
+        self.oracle.verified.insert((sid, id), result);
+        let opened = self.oracle.results.get(&sid).copied();
+        self.hold(opened.is_none_or(|opened| opened == result), "what a node verified was opened", || {
+            format!("{id} verified another result")
+        });
+        let alike = self.oracle.verified.iter().all(|((s, _), r)| *s != sid || *r == result);
+        self.hold(alike, "all nodes verify one result", || format!("{id} verified another than others did"));
+    }
+
+    /// A node ended its part: with an honest coordinator only for reasons that crashes and delays explain.
+    pub fn check_ended(&mut self, i: usize, _sid: AttemptId, fault: Option<&Fault>) {
+        let Some(fault) = fault else {
+            return self.tally.count("node ended: deadline or refusal");
+        };
+        self.tally.count(format!("node ended: {}", fault.check));
+        let explained = match fault.check {
+            Check::A03 => !OWN_FAULTS.contains(&fault.what),
+            Check::A06 | Check::A15 => true,
+            Check::A10 => self.hospitals[i].rolled_back,
+            Check::A18 => fault.what == "a report's block is out of order",
+            _ => false,
+        };
+        let honest = !self.plan.liar && !explained;
+        let id = self.hospitals[i].id;
+        self.hold(!honest, "no check fails against an honest coordinator", || format!("{id}: {fault}"));
+    }
+
+    /// A node's frame: nothing it says rests on a record that a crash can lose, and it never says two things.
+    pub fn check_node_send(&mut self, i: usize, bytes: &[u8]) {
+        let Ok(message) = Message::from_frame(bytes) else {
+            return self.hold(false, "a node's frame is a message", || "it is not".to_owned());
+        };
+        let id = self.hospitals[i].id;
+        match message {
+            Message::Deposit(deposit) => {
+                let seen = deposit.sections.iter().map(|section| (section.holder, section.seen_seq)).collect();
+                self.oracle.seen.insert((deposit.head.sid, id), seen);
+                self.check_late(i, deposit.head.sid, bytes);
+            }
+            Message::Report(report) => self.check_report(i, &report, bytes),
+            Message::ReportBlock(block) => {
+                self.check_report_bytes(i, block.sid, block.index + 1, bytes);
+                self.promise(i, Said::Spent, block.sid);
+            }
+            Message::Confirm(sealed) => {
+                let key = self.world.identities[i].public();
+                if let Some(body) = sealed.open::<Confirm>(&key, Signed::Confirm) {
+                    let first = *self.oracle.confirmed.entry((body.sid, id)).or_insert(body.freeze);
+                    self.hold(first == body.freeze, "one CONFIRM for an attempt", || format!("{id} signs two"));
+                    self.promise(i, Said::Confirmed, body.sid);
+                    self.check_late(i, body.sid, bytes);
+                }
+            }
+            Message::RevealR(reveal) => self.check_reveal(i, &reveal, false, bytes),
+            Message::RevealB(reveal) => self.check_reveal(i, &reveal, true, bytes),
+            _ => {}
+        }
+    }
+
+    fn check_report(&mut self, i: usize, report: &Report, bytes: &[u8]) {
+        let (id, key) = (self.hospitals[i].id, self.world.identities[i].public());
+        let Some(head) = report.body.open::<ReportBody>(&key, Signed::Report) else { return };
+        self.tally.count("report sent");
+        self.check_report_bytes(i, head.sid, 0, bytes);
+        self.promise(i, Said::Spent, head.sid);
+        self.check_late(i, head.sid, bytes);
+        let at = usize::try_from(head.ledger_seq).unwrap_or(0).checked_sub(1);
+        let records = self.hospitals[i].durable();
+        let named = at.and_then(|at| records.get(at));
+        let own = matches!(named, Some(Record::Spent { sid, .. }) if *sid == head.sid);
+        let spent: BTreeSet<u64> =
+            (1..).zip(records).filter(|(_, r)| matches!(r, Record::Spent { .. })).map(|(seq, _)| seq).collect();
+        self.hold(own, "a report names its own SPENT", || format!("{id}: {}", head.ledger_seq));
+        let x = usize::from(self.world.warrants[0].1.params().thresholds.x);
+        let cohort = self.oracle.cohorts.get(&head.sid).cloned().unwrap_or_default();
+        let remember = |dealer: &&NodeId| {
+            let seen = self.oracle.seen.get(&(head.sid, **dealer)).and_then(|seen| seen.get(&id)).copied();
+            seen.is_some_and(|seen| seen > 0 && !spent.contains(&seen))
+        };
+        let behind = cohort.iter().filter(remember).count();
+        self.hold(behind <= x, "a ledger that more than X remember otherwise contributes nothing", || {
+            format!("{behind} remember another ledger of {id}")
+        });
+    }
+
+    fn check_report_bytes(&mut self, i: usize, sid: AttemptId, part: u32, bytes: &[u8]) {
+        let id = self.hospitals[i].id;
+        let first = self.oracle.reports.entry((sid, id, part)).or_insert_with(|| bytes.to_vec());
+        let same = first == bytes;
+        self.hold(same, "one report for an attempt", || format!("{id} sends two"));
+    }
+
+    fn check_reveal(&mut self, i: usize, reveal: &Reveal, b: bool, bytes: &[u8]) {
+        let id = self.hospitals[i].id;
+        let mut both = None;
+        for share in reveal.shares.iter() {
+            let first = *self.oracle.given.entry((reveal.sid, id, share.dealer)).or_insert(b);
+            if first != b {
+                both = Some(share.dealer);
+            }
+        }
+        self.hold(both.is_none(), "never both secrets of one dealer", || format!("{id} gives both of {both:?}"));
+        self.promise(i, if b { Said::Released } else { Said::Certified }, reveal.sid);
+        self.check_late(i, reveal.sid, bytes);
+    }
+
+    /// An answer leaves before its round's deadline, unless it is the repeat of one.
+    fn check_late(&mut self, i: usize, sid: AttemptId, bytes: &[u8]) {
+        let id = self.hospitals[i].id;
+        let word = bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let first = self.oracle.sent.insert((id, word));
+        let deadline = self.hospitals[i].deadline(sid);
+        let clock: Time = self.hospitals[i].clock(self.now);
+        let held = !first || deadline.is_none_or(|deadline| clock <= deadline);
+        self.hold(held, "no answer after the deadline", || format!("{id} answers late"));
+    }
+
+    /// A frame that rests on a record.
+    fn promise(&mut self, i: usize, said: Said, sid: AttemptId) {
+        let id = self.hospitals[i].id;
+        let held = self.hospitals[i].durable().iter().any(|record| rests(record, said, sid));
+        self.oracle.said.entry(id).or_default().push((said, sid));
+        self.hold(held, "what a frame rests on is durable before it leaves", || format!("{id}: {said:?}"));
+    }
+
+    /// A node comes back: its ledger holds all that it ever said.
+    pub fn check_reloaded(&mut self, i: usize) {
+        let hospital = &self.hospitals[i];
+        let said = self.oracle.said.get(&hospital.id);
+        let records = &hospital.disk.records;
+        let missing = said.into_iter().flatten().find(|(said, sid)| {
+            !records.iter().any(|record| rests(record, *said, *sid))
+        });
+        let (missing, rolled, id) = (missing.map(|(said, _)| *said), hospital.rolled_back, hospital.id);
+        self.hold(missing.is_none() || rolled, "a restarted node knows what it said", || {
+            format!("{id} has forgotten {missing:?}")
+        });
+    }
+}
+
+/// Reasons of check A03 that only a driver of our own gives.
+const OWN_FAULTS: [&str; 4] = [
+    "the extract changed inside the slot",
+    "the figures are not those of this query",
+    "the roster changed inside the slot",
+    "the slot is before one that was used",
+];
+
+fn rests(record: &Record, said: Said, sid: AttemptId) -> bool {
+    match (record, said) {
+        (Record::Spent { sid: own, .. }, Said::Spent)
+        | (Record::Confirmed { sid: own, .. }, Said::Confirmed)
+        | (Record::Released { sid: own }, Said::Released) => *own == sid,
+        (Record::Certified { bound, .. }, Said::Certified) => bound.sid == sid,
+        _ => false,
+    }
+}
+
+fn certificate_key(bound: &Bound) -> [u8; 32] {
+    samensom_protocol::rounds::certificate_hash(&bound.freeze, &bound.certificate)
+}
