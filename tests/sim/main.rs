@@ -1,30 +1,35 @@
 //! The seeded simulator: claims over many seeds.
 
-use samensom_tests::sim;
-use samensom_tests::sim::plan::Size;
+use samensom_tests::sim::campaign;
+use samensom_tests::sim::plan::{Plan, Size};
+use samensom_tests::sim::shrink;
 
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn size() -> Size {
+    if number("SAMENSOM_SIM_SIZE") == Some(69) { Size::Large } else { Size::Small }
+}
+
+/// Tells one seed: `SAMENSOM_SIM_SEED`, and `SAMENSOM_SIM_SIZE=69` for the large ones.
 #[test]
-fn first() {
-    let mut all = sim::tally::Tally::default();
-    let begun = std::time::Instant::now();
-    for seed in 0..200 {
-        let outcome = sim::run(seed, Size::Small);
-        if let Some(violation) = outcome.violation {
-            println!("seed {seed}: {violation:?}");
-        }
-        all.add(outcome.tally);
+fn replay() {
+    let Some(seed) = number("SAMENSOM_SIM_SEED") else { return };
+    if number("SAMENSOM_SIM_WHOLE").is_some() {
+        return println!("{}", samensom_tests::sim::tell(seed, size()).story.join("\n"));
     }
-    println!("{:?}", begun.elapsed());
-    for (what, count) in all.iter() {
-        println!("{count:>8} {what}");
-    }
+    println!("{}", shrink::story(&Plan::of(seed, size()), None));
+    let (violation, _, _) = campaign::one(seed, size(), None);
+    assert_eq!(violation, None);
 }
 
 #[test]
-fn replay() {
-    let seed = std::env::var("SAMENSOM_SIM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let outcome = sim::tell(seed, Size::Small);
-    for line in outcome.story {
-        println!("{line}");
-    }
+#[ignore = "as long as one likes: SAMENSOM_SIM_SEEDS"]
+fn long() {
+    let first = number("SAMENSOM_SIM_SEED").unwrap_or(0);
+    let seeds = number("SAMENSOM_SIM_SEEDS").unwrap_or(1_000_000);
+    let ran = campaign::run(first..first + seeds, size(), 5);
+    println!("{}", ran.report(size()));
+    assert!(ran.failures.is_empty());
 }

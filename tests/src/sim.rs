@@ -4,6 +4,7 @@
 //! seed can be told again and shortened. The simulator plays the drivers and owes the core what they do.
 
 pub mod bugs;
+pub mod campaign;
 mod centre;
 mod forge;
 mod hospital;
@@ -11,6 +12,7 @@ mod net;
 mod oracle;
 pub mod plan;
 mod run;
+pub mod shrink;
 pub mod tally;
 pub mod world;
 

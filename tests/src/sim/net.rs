@@ -9,6 +9,7 @@ use super::run::{Event, Run};
 use super::world::mix;
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::io::Input;
+use samensom_protocol::message::is_channel;
 use std::rc::Rc;
 
 impl Run {
@@ -159,7 +160,9 @@ impl Run {
                         counted = Some(if *lose { "fault: frame lost in a cut" } else { "fault: frame held by a cut" });
                     }
                 }
-                Act::Replay { node, nth: which, .. } if !up && (*node, *which) == (id, nth) => kept.push(index),
+                Act::Replay { node, nth: which, .. } if !up && (*node, *which) == (id, nth) && !is_channel(bytes) => {
+                    kept.push(index);
+                }
                 _ => {}
             }
         }

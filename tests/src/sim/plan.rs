@@ -3,7 +3,7 @@
 //! The list is explicit, so that a failing seed can be told again with parts of it left out. Owns the
 //! ranges from which faults are drawn. It must not know how a fault is carried out.
 
-use super::world::{SLOT_MS, World, mix};
+use super::world::{SLOT_MS, mix};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -123,7 +123,9 @@ impl Plan {
     pub fn of(seed: u64, size: Size) -> Plan {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(mix(&[seed, 0x91a7])));
         let n = match size {
-            Size::Small => 3 + u16::try_from(dice.below(7)).unwrap_or(0),
+            // Sessions cost the square of n.
+            Size::Small => [3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 7, 7, 8, 9]
+                [usize::try_from(dice.below(19)).unwrap_or(0)],
             Size::Large => 69,
         };
         let mut plan = Plan {
@@ -149,7 +151,7 @@ impl Plan {
     /// The sessions: one to three slots, one or two sessions in each. Gives back when they begin.
     fn script(&mut self, dice: &mut Dice, size: Size) -> Vec<u64> {
         let mut starts = Vec::new();
-        let slots = if size == Size::Large { 1 } else { dice.between(1, 3) };
+        let slots = if size == Size::Large { 1 } else { [1, 1, 1, 2, 2, 2, 3][usize::try_from(dice.below(7)).unwrap_or(0)] };
         for slot in 0..slots {
             let mut at = slot * SLOT_MS + dice.between(61_000, 200_000);
             for _ in 0..dice.between(1, 2) {

@@ -22,7 +22,6 @@ use std::rc::Rc;
 const MOST_STEPS: u64 = 400_000;
 
 /// What happens at a moment.
-#[expect(missing_docs, reason = "named by the variants' own text")]
 pub enum Event {
     /// A frame reaches a node; one that outlived its link is given all the same if it is a ghost.
     ToNode { i: usize, link: u32, ghost: bool, bytes: Rc<Vec<u8>> },
@@ -474,11 +473,13 @@ impl Run {
             self.hospitals[i].slow = (0, 0);
             self.hospitals[i].away = false;
             self.start_node(i);
+            // Frames that were lost are noticed as a dead link.
+            self.cut_link(i, 10);
         }
         let next = |slots: u64| (self.now / SLOT_MS + slots) * SLOT_MS + 300_000;
         let (first, unchanged) = (next(1), next(2));
         self.at(first, Event::Must(0));
-        let dice = mix(&[self.plan.seed, 0xa11]) % 4;
+        let dice = mix(&[self.plan.seed, 0xa11]) % 6;
         if self.plan.n < 69 && dice == 0 {
             self.at(first + 100_000, Event::Must(1));
         }
