@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub const LIFETIME_MS: u64 = 24 * 3_600_000;
 /// It is renewed between sessions when it is older than this.
 pub const RENEW_AFTER_MS: u64 = 20 * 3_600_000;
+/// How far two clocks may be apart: each may be off by a minute, to either side.
+const APART_MS: u64 = 120_000;
 
 /// Hash by which headers and ciphertexts name an incarnation.
 #[must_use]
@@ -37,7 +39,7 @@ fn read(announce: &Sealed<2048>, roster: &Roster, now: Time) -> Result<Announce,
     let signed = announce.open::<Announce>(&member.key, Signed::Announce).is_some();
     Fault::unless(signed, Check::A01, "an announce without its member's signature")?;
     Fault::unless(body.roster == roster.hash(), Check::A01, "an announce under another roster")?;
-    let alive = body.not_after > now && body.not_after.since_ms(now) <= LIFETIME_MS.saturating_add(60_000);
+    let alive = body.not_after > now && body.not_after.since_ms(now) <= LIFETIME_MS.saturating_add(APART_MS);
     Fault::unless(alive, Check::A01, "an announce that is over, or lives too long")?;
     Ok(body)
 }

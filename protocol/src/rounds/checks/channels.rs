@@ -143,3 +143,19 @@ fn a01_the_coordinator_takes_an_announce_only_from_its_node() {
     assert_eq!(switchboard.announced(NodeId(2)), None);
     assert!(switchboard.relay(NodeId(1), hello, &two.roster, NOW).is_ok());
 }
+
+/// Two clocks, each within a minute of the true time, were up to two minutes apart: the slower one refused
+/// the other's announce until the process was restarted.
+#[test]
+fn repro_a01_announces_of_clocks_that_are_both_within_tolerance() {
+    let mut two = two();
+    let identity_of_b = identity(2);
+    let mut late = |ms: u64| {
+        let born = NOW.plus_ms(ms);
+        let channels = Channels::new(NodeId(2), &identity_of_b, &two.roster, born, &mut two.rng).unwrap();
+        announce_of(&channels)
+    };
+    let (within, beyond) = (late(120_000), late(120_001));
+    assert_eq!(check(two.give(&within)), None);
+    assert_eq!(check(two.give(&beyond)), Some(Check::A01));
+}
