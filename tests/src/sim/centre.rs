@@ -12,11 +12,15 @@ use rand_chacha::rand_core::SeedableRng;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AnnounceHash, AttemptId, NodeId};
 use samensom_protocol::io::{Event as Told, Input, Output, Peer, Record};
-use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round};
+use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round, Voids};
 use samensom_protocol::rounds::channel::{Switchboard, announce_hash};
+use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// An ended session still hears alarms for so long.
+const ALARMS_MS: u64 = 120_000;
 
 /// What a crash of the coordinator leaves.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +31,10 @@ pub struct Store {
     pub records: BTreeMap<AttemptId, Vec<Record>>,
     /// Spooled blocks.
     pub spool: BTreeMap<(AttemptId, NodeId, u32), Vec<u8>>,
+    /// Attempts, in the order of their offers, and the slot of each.
+    pub attempts: Vec<(AttemptId, u64)>,
+    /// The session that is not over, and how many attempts there were before it.
+    pub session: Option<(Open, usize)>,
 }
 
 /// The session that is open.
@@ -46,16 +54,18 @@ pub struct Open {
     pub earlier: Option<Bound>,
     /// All inputs so far, to make a copy.
     pub log: Vec<Logged>,
+    /// It was built again from its records.
+    pub resumed: bool,
 }
 
 /// An input that can be given again.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "fields of Input")]
 pub enum Logged {
     Start(Time),
     Frame { from: Peer, bytes: Vec<u8>, at: Time },
     Recalled { node: NodeId, block: u32, bytes: Vec<u8>, at: Time },
     Lost { node: NodeId, at: Time },
+    Linked { node: NodeId, at: Time },
     Deadline { sid: AttemptId, round: Round, at: Time },
 }
 
@@ -70,6 +80,7 @@ impl Logged {
                 Logged::Recalled { node: *node, block: *block, bytes: bytes.clone(), at: *at }
             }
             Input::Lost { node, at } => Logged::Lost { node: *node, at: *at },
+            Input::Linked { node, at } => Logged::Linked { node: *node, at: *at },
             Input::Deadline { sid, round, at } => Logged::Deadline { sid: *sid, round: *round, at: *at },
             _ => return None,
         })
@@ -81,6 +92,7 @@ impl Logged {
             Logged::Frame { from, bytes, at } => Input::Frame { from, bytes, at },
             Logged::Recalled { node, block, bytes, at } => Input::Recalled { node, block, bytes, at },
             Logged::Lost { node, at } => Input::Lost { node, at },
+            Logged::Linked { node, at } => Input::Linked { node, at },
             Logged::Deadline { sid, round, at } => Input::Deadline { sid, round, at },
         }
     }
@@ -108,6 +120,8 @@ pub struct Centre {
     /// Outputs carried out so far.
     pub outputs: u32,
     timer: Option<(AttemptId, Round, Time)>,
+    /// When the session was over; its machine still hears alarms for a while.
+    over_at: Option<u64>,
     records: Vec<Record>,
     blocks: BTreeMap<(NodeId, u32), Vec<u8>>,
     rng: Option<ChaCha8Rng>,
@@ -164,27 +178,54 @@ impl Run {
         }
         self.sessions += 1;
         let number = self.sessions;
-        let open = Open { number, slot, warrant, invited, bound, earlier, log: Vec::new() };
+        let open = Open { number, slot, warrant, invited, bound, earlier, log: Vec::new(), resumed: false };
         self.tell(|run| {
             let who: Vec<u16> = open.invited.iter().map(|one| one.node.0).collect();
             let bound = open.bound.is_some();
             format!("{} begins session {number} in slot {slot} with {who:?}, bound: {bound}", run.centre_name(c))
         });
         self.tally.count("session begun");
-        let core = Coordinator::new(self.setup(&open));
+        let core = Coordinator::new(self.setup(c, &open));
         let centre = &mut self.centres[c];
+        centre.store.session = Some((open.clone(), centre.store.attempts.len()));
         centre.rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), 0xc0])));
         centre.core = Some(core);
+        centre.over_at = None;
         centre.open = Some(open);
-        let most = u64::from(self.world.n) + 2;
+        let limit = self.centres[c].open.as_ref().map_or(0, |open| self.longest(open));
         let process = self.centres[c].process;
-        self.at(self.now + most * total, Event::SessionLimit { c, process, number });
+        self.at(self.now + limit, Event::SessionLimit { c, process, number });
         let at = self.clock();
         self.centre_take(c, Input::Start(at));
         true
     }
 
-    fn setup(&self, open: &Open) -> Setup {
+    /// VOIDs that were collected, and attempts that have neither those nor a certificate.
+    fn voids(&self, c: usize, slot: u64) -> (Vec<Voids>, Vec<Unsettled>) {
+        let store = &self.centres[c].store;
+        let (mut voided, mut unsettled) = (Vec::new(), Vec::new());
+        for (sid, of) in &store.attempts {
+            let (mut gone, mut certified, mut voids) = (false, false, None);
+            for record in store.records.get(sid).into_iter().flatten() {
+                match record {
+                    Record::Sent { round: Round::Contribute, .. } => gone = true,
+                    Record::Bound { .. } => certified = true,
+                    Record::Sent { round: Round::Void, bytes, .. } => voids = Message::from_frame(bytes).ok(),
+                    _ => {}
+                }
+            }
+            if let Some(Message::Voids(voids)) = voids {
+                voided.push(voids);
+            } else if gone && !certified {
+                let roster = Arc::clone(&self.world.roster);
+                unsettled.push(Unsettled { sid: *sid, roster, required: *of == slot });
+            }
+        }
+        (voided, unsettled)
+    }
+
+    fn setup(&self, c: usize, open: &Open) -> Setup {
+        let (voided, unsettled) = self.voids(c, open.slot);
         let (signed, warrant) = &self.world.warrants[open.warrant];
         Setup {
             identity: Arc::clone(&self.world.coordinator),
@@ -197,11 +238,16 @@ impl Run {
             bound: open.bound.clone(),
             earlier: open.earlier.clone(),
             history: BTreeMap::new(),
+            unsettled,
+            voided,
         }
     }
 
     /// Gives the core an input and carries out what comes of it.
     pub fn centre_take(&mut self, c: usize, input: Input) {
+        if self.centres[c].over_at.is_some_and(|at| self.now > at + ALARMS_MS) {
+            self.centres[c].core = None;
+        }
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let liar = self.plan.liar;
@@ -224,6 +270,16 @@ impl Run {
                 }
             }
         }
+        self.carry_out(c, Vec::new());
+    }
+
+    /// Outputs, then everything is durable.
+    fn carry_out(&mut self, c: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            if self.centre_output(c, output).is_err() {
+                return self.stop_centre(c);
+            }
+        }
         if self.flush(c).is_err() {
             return self.stop_centre(c);
         }
@@ -231,7 +287,53 @@ impl Run {
         if centre.core.as_ref().is_some_and(Coordinator::is_over) {
             centre.open = None;
             centre.timer = None;
+            centre.store.session = None;
+            centre.over_at.get_or_insert(self.now);
         }
+    }
+
+    /// After a restart: the session that was open goes on from its records.
+    fn resume(&mut self, c: usize) {
+        let Some((mut open, before)) = self.centres[c].store.session.clone() else { return };
+        let (number, at) = (open.number, self.clock());
+        let sid = self.centres[c].store.attempts.get(before..).and_then(<[_]>::last).map(|(sid, _)| *sid);
+        let setup = self.setup(c, &open);
+        self.centres[c].rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
+        open.resumed = true;
+        open.log.clear();
+        self.centres[c].open = Some(open.clone());
+        let limit = self.now + self.longest(&open);
+        let process = self.centres[c].process;
+        self.at(limit, Event::SessionLimit { c, process, number });
+        let Some(sid) = sid else {
+            self.tally.count("session begun again");
+            self.centres[c].core = Some(Coordinator::new(setup));
+            return self.centre_take(c, Input::Start(at));
+        };
+        self.tally.count("session resumed");
+        let store = self.centres[c].store.clone();
+        let records = store.records.get(&sid).cloned().unwrap_or_default();
+        let mut blocks =
+            |node| store.spool.range((sid, node, 0)..=(sid, node, u32::MAX)).map(|(_, b)| b.clone()).collect();
+        let mut rng = self.centres[c].rng.take().unwrap_or_else(|| ChaCha8Rng::seed_from_u64(0));
+        let resumed = Coordinator::resume(setup, &records, &mut blocks, at, &mut rng);
+        self.centres[c].rng = Some(rng);
+        self.tell(|run| format!("{} resumes session {number} from {} records", run.centre_name(c), records.len()));
+        match resumed {
+            Ok((core, outputs)) => {
+                self.centres[c].core = Some(core);
+                self.carry_out(c, outputs);
+            }
+            Err(fault) => {
+                let what = format!("session {number}: {fault}");
+                self.violation = Some(Violation { claim: "a session goes on from its records", what });
+            }
+        }
+    }
+
+    fn longest(&self, open: &Open) -> u64 {
+        let total = self.world.warrants[open.warrant].1.params().deadlines.total_ms();
+        (u64::from(self.world.n) + 3) * total
     }
 
     fn centre_output(&mut self, c: usize, output: Output) -> Result<(), Stopped> {
@@ -251,7 +353,7 @@ impl Run {
                 if self.stop_due(c).is_some() {
                     return Err(Stopped);
                 }
-                self.check_centre_send(c, &bytes);
+                self.check_centre_send(c, to, &bytes);
                 self.send_down(c, to, bytes);
             }
             Output::Arm { sid, round, at } => {
@@ -262,9 +364,9 @@ impl Run {
                     self.at(due, Event::CentreTimer { c, process, timer: (sid, round, at) });
                 }
             }
-            Output::Publish { sid, survivors } => {
+            Output::Publish { sid, survivors, to } => {
                 self.flush(c)?;
-                self.publish(c, sid, &survivors);
+                self.publish(c, sid, &survivors, &to);
             }
             Output::Reject { from, fault } => {
                 self.tally.count(format!("coordinator rejects {}", fault.check));
@@ -328,6 +430,9 @@ impl Run {
                 centre.store.bounds.insert(*slot, bound.clone());
             }
             let own = sid_of(&record).unwrap_or(sid);
+            if let (Record::Sent { round: Round::Deposit, .. }, Some(open)) = (&record, &centre.open) {
+                centre.store.attempts.push((own, open.slot));
+            }
             centre.store.records.entry(own).or_default().push(record);
         }
         if stop.is_some() && written > 0 { Err(Stopped) } else { Ok(()) }
@@ -350,7 +455,7 @@ impl Run {
         inputs
     }
 
-    fn publish(&mut self, c: usize, sid: AttemptId, survivors: &[NodeId]) {
+    fn publish(&mut self, c: usize, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
         let mut frames = Vec::new();
         for of in survivors {
             for ((_, _, index), bytes) in self.centres[c].store.spool.range((sid, *of, 0)..=(sid, *of, u32::MAX)) {
@@ -362,7 +467,7 @@ impl Run {
         if self.bug(Bug::PublishedOutOfOrder) {
             frames.reverse();
         }
-        for to in survivors {
+        for to in to {
             for frame in &frames {
                 self.send_down(c, *to, frame.clone());
             }
@@ -390,9 +495,12 @@ impl Run {
         match message {
             Ok(Message::Announce(announce)) if !self.plan.real_channels => {
                 self.centres[c].announced.insert(node, announce_hash(&announce));
+                let at = self.clock();
+                self.centre_take(c, Input::Linked { node, at });
             }
             Ok(message @ (Message::Announce(_) | Message::Encapsulation(_) | Message::ChannelConfirm(_))) => {
                 let at = self.clock();
+                let hello = matches!(message, Message::Announce(_));
                 let (world, centre) = (std::rc::Rc::clone(&self.world), &mut self.centres[c]);
                 if let Message::Announce(announce) = &message {
                     centre.announced.insert(node, announce_hash(announce));
@@ -402,6 +510,9 @@ impl Run {
                     if let Output::Send { to: Peer::Node(to), bytes } = output {
                         self.send_down(c, to, bytes);
                     }
+                }
+                if hello {
+                    self.centre_take(c, Input::Linked { node, at });
                 }
             }
             _ => {
@@ -446,6 +557,7 @@ impl Run {
             self.centres[0].up = true;
             self.centres[0].process += 1;
             self.tell(|_| "the coordinator starts".to_owned());
+            self.resume(0);
         }
     }
 
@@ -461,9 +573,9 @@ impl Run {
             timer: self.centres[0].timer,
             ..Centre::default()
         };
-        if let Some(open) = open {
+        if let Some(open) = open.filter(|open| !open.resumed) {
             let mut rng = ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(open.number), 0xc0]));
-            let mut core = Coordinator::new(self.setup(&open));
+            let mut core = Coordinator::new(self.setup(0, &open));
             for logged in open.log.clone() {
                 core = core.step(logged.input(), &mut rng).0;
             }
@@ -487,12 +599,6 @@ impl Run {
                 what: format!("session {number} is open beyond all its deadlines"),
             });
         }
-    }
-
-    /// Nodes whose links the coordinator holds and that announced.
-    #[must_use]
-    pub fn there(&self) -> BTreeSet<NodeId> {
-        self.centres[0].announced.keys().copied().collect()
     }
 }
 

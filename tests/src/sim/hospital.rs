@@ -167,7 +167,7 @@ impl Run {
                     Ok(input) => inputs.extend(input),
                     Err(Died) => return self.kill_node(i),
                 }
-                if self.violation.is_some() {
+                if self.violation.is_some() || self.hospitals[i].node.is_none() {
                     return;
                 }
             }

@@ -9,7 +9,7 @@ use super::run::{Event, Run};
 use super::world::mix;
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::io::Input;
-use samensom_protocol::message::is_channel;
+use samensom_protocol::message::{Message, is_channel};
 use std::rc::Rc;
 
 impl Run {
@@ -77,6 +77,10 @@ impl Run {
     /// A frame of a node.
     pub fn send_up(&mut self, i: usize, bytes: Vec<u8>) {
         self.check_node_send(i, &bytes);
+        if self.spoil > 0 && matches!(Message::from_frame(&bytes), Ok(Message::Report(_))) {
+            self.spoil -= 1;
+            return self.kill_node(i);
+        }
         let Some(link) = self.hospitals[i].link else { return };
         let bytes = Rc::new(bytes);
         for (c, hears) in self.audience(i).into_iter().enumerate() {

@@ -12,6 +12,7 @@ use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, ResultH
 use samensom_protocol::io::{Failure, FailureCode, Record, Sum};
 use samensom_protocol::message::{
     Bound, Confirm, FreezeBody, GoBody, Header, Message, Report, ReportBody, Reveal, Round, StartBody,
+    VoidBody,
 };
 use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,9 @@ pub struct Oracle {
     seen: BTreeMap<Of, BTreeMap<NodeId, u64>>,
     said: BTreeMap<NodeId, Vec<(Said, AttemptId)>>,
     sent: BTreeSet<(NodeId, u64)>,
+    certified: BTreeSet<AttemptId>,
+    voided: BTreeSet<AttemptId>,
+    told: BTreeMap<(NodeId, AttemptId, Round), u64>,
 }
 
 /// What a frame of a node promises.
@@ -51,6 +55,7 @@ enum Said {
     Confirmed,
     Certified,
     Released,
+    Voided,
 }
 
 impl Oracle {
@@ -69,7 +74,7 @@ impl Run {
 
     /// The coordinator's own records: what its attempts were.
     pub fn note_record(&mut self, record: &Record) {
-        let Record::Sent { sid, round, bytes } = record else { return };
+        let Record::Sent { sid, round, bytes, .. } = record else { return };
         let key = self.world.coordinator.public();
         let oracle = &mut self.oracle;
         match (round, Message::from_frame(bytes)) {
@@ -90,12 +95,20 @@ impl Run {
                     oracle.goes.insert(*sid, body.go.0);
                 }
             }
+            (Round::Void, Ok(Message::Voids(voids))) => {
+                oracle.voided.insert(*sid);
+                let both = oracle.certified.contains(sid);
+                let (many, q) = (voids.voids.len(), self.world.warrants[0].1.params().thresholds.quorum);
+                self.tally.count("attempt void");
+                self.hold(!both, "an attempt is void or certified, never both", || "it is both".to_owned());
+                self.hold(many >= usize::from(q), "VOIDS are a quorum's", || format!("{many} of {q}"));
+            }
             _ => {}
         }
     }
 
-    /// A frame of the coordinator: its own record is durable.
-    pub fn check_centre_send(&mut self, c: usize, bytes: &[u8]) {
+    /// A frame of the coordinator: its own record is durable, and there is one of each kind.
+    pub fn check_centre_send(&mut self, c: usize, to: NodeId, bytes: &[u8]) {
         let Ok(message) = Message::from_frame(bytes) else { return };
         let key = self.world.coordinator.public();
         let freeze = |sealed: &samensom_protocol::message::Sealed<128>, what| {
@@ -114,6 +127,7 @@ impl Run {
                 freeze(&one.body, Signed::Certificate).map(|sid| (sid, Round::Reveal))
             }
             Message::AskB(one) => freeze(one, Signed::AskB).map(|sid| (sid, Round::Result)),
+            Message::Voids(voids) => Some((voids.sid, Round::Void)),
             _ => return,
         };
         let Some((sid, round)) = of else { return };
@@ -124,6 +138,13 @@ impl Run {
         self.hold(there, "the coordinator's message is durable before it leaves", || {
             format!("{round:?} left, its record was not durable")
         });
+        if c == 0 {
+            let word = word_of(bytes);
+            let first = *self.oracle.told.entry((to, sid, round)).or_insert(word);
+            self.hold(first == word, "the coordinator says one thing of each kind in an attempt", || {
+                format!("{to} is told two things in {round:?}")
+            });
+        }
     }
 
     /// A node's record, before it is written.
@@ -169,6 +190,7 @@ impl Run {
                 Record::Spent { extract: e, .. } if e == extract && !matches!(state, Some(Some(_))) => {
                     state = Some(None);
                 }
+                Record::Returned { extract: e, .. } if e == extract && state == Some(None) => state = None,
                 Record::Certified { extract: e, bound, .. } if e == extract => {
                     state = Some(Some(bound.survivors.to_vec()));
                 }
@@ -211,6 +233,9 @@ impl Run {
                 format!("{found} of {quorum}")
             });
         }
+        self.oracle.certified.insert(bound.sid);
+        let both = self.oracle.voided.contains(&bound.sid);
+        self.hold(!both, "an attempt is void or certified, never both", || "it is both".to_owned());
         let many = bound.survivors.len();
         self.hold(many >= quorum, "q survivors at least", || format!("{many} of {quorum}"));
         let Some(slot) = slot else { return };
@@ -311,7 +336,6 @@ impl Run {
             Check::A03 => !OWN_FAULTS.contains(&fault.what),
             Check::A06 | Check::A15 => true,
             Check::A10 => self.hospitals[i].rolled_back,
-            Check::A18 => fault.what == "a report's block is out of order",
             _ => false,
         };
         let honest = !self.plan.liar && !explained;
@@ -342,7 +366,15 @@ impl Run {
                     let first = *self.oracle.confirmed.entry((body.sid, id)).or_insert(body.freeze);
                     self.hold(first == body.freeze, "one CONFIRM for an attempt", || format!("{id} signs two"));
                     self.promise(i, Said::Confirmed, body.sid);
+                    self.check_void(i, body.sid);
                     self.check_late(i, body.sid, bytes);
+                }
+            }
+            Message::Void(sealed) => {
+                let key = self.world.identities[i].public();
+                if let Some(body) = sealed.open::<VoidBody>(&key, Signed::Void) {
+                    self.promise(i, Said::Voided, body.sid);
+                    self.check_void(i, body.sid);
                 }
             }
             Message::RevealR(reveal) => self.check_reveal(i, &reveal, false, bytes),
@@ -401,12 +433,20 @@ impl Run {
     /// An answer leaves before its round's deadline, unless it is the repeat of one.
     fn check_late(&mut self, i: usize, sid: AttemptId, bytes: &[u8]) {
         let id = self.hospitals[i].id;
-        let word = bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
-        let first = self.oracle.sent.insert((id, word));
+        let first = self.oracle.sent.insert((id, word_of(bytes)));
         let deadline = self.hospitals[i].deadline(sid);
         let clock: Time = self.hospitals[i].clock(self.now);
         let held = !first || deadline.is_none_or(|deadline| clock <= deadline);
         self.hold(held, "no answer after the deadline", || format!("{id} answers late"));
+    }
+
+    /// A node confirms an attempt or voids it, never both.
+    fn check_void(&mut self, i: usize, sid: AttemptId) {
+        let id = self.hospitals[i].id;
+        let said = |what| self.oracle.said.get(&id).is_some_and(|all| all.contains(&(what, sid)));
+        let both = said(Said::Confirmed) && said(Said::Voided);
+        let rolled = self.hospitals[i].rolled_back;
+        self.hold(!both || rolled, "a node confirms or voids, never both", || format!("{id} did both"));
     }
 
     /// A frame that rests on a record.
@@ -444,10 +484,15 @@ fn rests(record: &Record, said: Said, sid: AttemptId) -> bool {
     match (record, said) {
         (Record::Spent { sid: own, .. }, Said::Spent)
         | (Record::Confirmed { sid: own, .. }, Said::Confirmed)
-        | (Record::Released { sid: own }, Said::Released) => *own == sid,
+        | (Record::Released { sid: own }, Said::Released)
+        | (Record::Voided { sid: own }, Said::Voided) => *own == sid,
         (Record::Certified { bound, .. }, Said::Certified) => bound.sid == sid,
         _ => false,
     }
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(*byte) + 1))
 }
 
 fn certificate_key(bound: &Bound) -> [u8; 32] {

@@ -9,7 +9,7 @@ use super::hospital::Hospital;
 use super::oracle::Oracle;
 use super::plan::{Act, Plan};
 use super::tally::Tally;
-use super::world::{EPOCH, SLOT_MS, World, mix};
+use super::world::{SLOT_MS, World, mix};
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::io::Input;
 use samensom_protocol::message::Round;
@@ -118,6 +118,9 @@ pub struct Run {
     hash: u64,
     story: Option<Vec<String>>,
     must: Vec<usize>,
+    /// Nodes that crash before their next report leaves.
+    pub spoil: u16,
+    heal_slot: u64,
 }
 
 /// What came of a run.
@@ -164,6 +167,8 @@ impl Run {
             hash: 0,
             story: tell.then(Vec::new),
             must: Vec::new(),
+            spoil: 0,
+            heal_slot: plan.heal_at / SLOT_MS,
             plan,
             world,
         }
@@ -410,7 +415,7 @@ impl Run {
             Act::Rollback { node, records } if *node == id && !self.fired.contains(&index) => Some((index, *records)),
             _ => None,
         });
-        if let Some((index, records)) = rollback.filter(|_| outputs >= 14) {
+        if let Some((index, records)) = rollback.filter(|_| outputs >= 14 && !self.healed) {
             self.fired.insert(index);
             let disk = &mut self.hospitals[i].disk;
             let left = disk.records.len().saturating_sub(records);
@@ -452,10 +457,9 @@ impl Run {
     #[must_use]
     pub fn rows_now(&self, i: usize) -> u64 {
         let slot = self.now / SLOT_MS;
-        let healing = self.plan.heal_at / SLOT_MS;
         let same = |slot: u64| {
             let id = self.hospitals[i].id.0;
-            self.acts().any(|(_, act)| *act == Act::SameRows { node: id, slot }) || slot == healing + 2
+            self.acts().any(|(_, act)| *act == Act::SameRows { node: id, slot }) || slot == self.heal_slot + 2
         };
         let changes = (1..=slot).filter(|slot| !same(*slot)).count();
         u64::try_from(changes).unwrap_or(0) * 1_000 + self.hospitals[i].new_rows
@@ -476,10 +480,14 @@ impl Run {
             // Frames that were lost are noticed as a dead link.
             self.cut_link(i, 10);
         }
+        self.heal_slot = self.now / SLOT_MS;
         let next = |slots: u64| (self.now / SLOT_MS + slots) * SLOT_MS + 300_000;
         let (first, unchanged) = (next(1), next(2));
-        self.at(first, Event::Must(0));
         let dice = mix(&[self.plan.seed, 0xa11]) % 6;
+        if dice >= 4 {
+            self.at(first - 60_000, Event::Must(3));
+        }
+        self.at(first, Event::Must(0));
         if self.plan.n < 69 && dice == 0 {
             self.at(first + 100_000, Event::Must(1));
         }
@@ -491,6 +499,15 @@ impl Run {
     /// A session that must succeed: the first in a new slot over new rows, a second one in the same slot,
     /// one in the next slot over the same rows.
     fn must(&mut self, phase: u8) {
+        if phase == 3 {
+            let quorum = self.world.warrants[0].1.params().thresholds.quorum;
+            self.spoil = self.world.n - quorum + 1;
+            self.tell(|_| "a session that is lost past contribution".to_owned());
+            self.tally.count("session spoiled");
+            self.begin(0, 0, 0);
+            return;
+        }
+        self.spoil = 0;
         let before = self.sums.len();
         self.must.push(before);
         self.tell(|_| "a session that must succeed".to_owned());
@@ -523,11 +540,6 @@ impl Run {
         }
     }
 
-    /// The virtual clock of the coordinator.
-    #[must_use]
-    pub fn time(&self) -> Time {
-        EPOCH.plus_ms(self.now)
-    }
 }
 
 fn skew(act: &Act) -> Option<(usize, i64)> {
