@@ -5,7 +5,7 @@
 //! where it can compute the answer itself.
 
 use super::run::{Run, Violation};
-use samensom_protocol::codec::encode;
+use samensom_protocol::codec::{decode, encode};
 use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::error::{Check, Fault};
 use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash};
@@ -75,23 +75,22 @@ impl Run {
     /// The coordinator's own records: what its attempts were.
     pub fn note_record(&mut self, record: &Record) {
         let Record::Sent { sid, round, bytes, .. } = record else { return };
-        let key = self.world.coordinator.public();
         let oracle = &mut self.oracle;
         match (round, Message::from_frame(bytes)) {
             (Round::Deposit, Ok(Message::Offer(offer))) => {
-                if let Some(header) = offer.header.open(&key, Signed::Header) {
+                if let Ok(header) = decode::<Header>(&offer.header.body) {
                     oracle.headers.insert(*sid, header);
                 }
             }
             (Round::Ready, Ok(Message::Start(start))) => {
-                if let Some(body) = start.body.open::<StartBody>(&key, Signed::Start) {
+                if let Ok(body) = decode::<StartBody>(&start.body.body) {
                     let hash = samensom_protocol::rounds::start_hash(sid, &body.cohort);
                     oracle.starts.insert(*sid, hash.0);
                     oracle.cohorts.insert(*sid, body.cohort.iter().map(|one| one.node).collect());
                 }
             }
             (Round::Contribute, Ok(Message::Go(go))) => {
-                if let Some(body) = go.body.open::<GoBody>(&key, Signed::Go) {
+                if let Ok(body) = decode::<GoBody>(&go.body.body) {
                     oracle.goes.insert(*sid, body.go.0);
                 }
             }
@@ -110,23 +109,22 @@ impl Run {
     /// A frame of the coordinator: its own record is durable, and there is one of each kind.
     pub fn check_centre_send(&mut self, c: usize, to: NodeId, bytes: &[u8]) {
         let Ok(message) = Message::from_frame(bytes) else { return };
-        let key = self.world.coordinator.public();
-        let freeze = |sealed: &samensom_protocol::message::Sealed<128>, what| {
-            sealed.open::<FreezeBody>(&key, what).map(|body| body.sid)
+        let freeze = |sealed: &samensom_protocol::message::Sealed<128>| {
+            decode::<FreezeBody>(&sealed.body).ok().map(|body| body.sid)
         };
         let of = match &message {
             Message::Offer(offer) => {
                 Some((samensom_protocol::rounds::offer::attempt_id(&offer.header.body), Round::Deposit))
             }
             Message::Start(start) => {
-                start.body.open::<StartBody>(&key, Signed::Start).map(|body| (body.sid, Round::Ready))
+                decode::<StartBody>(&start.body.body).ok().map(|body| (body.sid, Round::Ready))
             }
-            Message::Go(go) => go.body.open::<GoBody>(&key, Signed::Go).map(|body| (body.sid, Round::Contribute)),
-            Message::Freeze(one) => freeze(&one.body, Signed::Freeze).map(|sid| (sid, Round::Confirm)),
+            Message::Go(go) => decode::<GoBody>(&go.body.body).ok().map(|body| (body.sid, Round::Contribute)),
+            Message::Freeze(one) => freeze(&one.body).map(|sid| (sid, Round::Confirm)),
             Message::Certificate(one) => {
-                freeze(&one.body, Signed::Certificate).map(|sid| (sid, Round::Reveal))
+                freeze(&one.body).map(|sid| (sid, Round::Reveal))
             }
-            Message::AskB(one) => freeze(one, Signed::AskB).map(|sid| (sid, Round::Result)),
+            Message::AskB(one) => freeze(one).map(|sid| (sid, Round::Result)),
             Message::Voids(voids) => Some((voids.sid, Round::Void)),
             _ => return,
         };
@@ -295,10 +293,7 @@ impl Run {
                 self.check_kept(node, extract, &sum.bound);
             }
         }
-        let body = sum.outcome.body.open::<samensom_protocol::message::ResultBody>(
-            &self.world.coordinator.public(),
-            Signed::Result,
-        );
+        let body = decode::<samensom_protocol::message::ResultBody>(&sum.outcome.body.body).ok();
         if let Some(body) = body {
             self.oracle.results.insert(sum.sid, body.result);
             let others: Vec<ResultHash> =
@@ -361,8 +356,7 @@ impl Run {
                 self.promise(i, Said::Spent, block.sid);
             }
             Message::Confirm(sealed) => {
-                let key = self.world.identities[i].public();
-                if let Some(body) = sealed.open::<Confirm>(&key, Signed::Confirm) {
+                if let Ok(body) = decode::<Confirm>(&sealed.body) {
                     let first = *self.oracle.confirmed.entry((body.sid, id)).or_insert(body.freeze);
                     self.hold(first == body.freeze, "one CONFIRM for an attempt", || format!("{id} signs two"));
                     self.promise(i, Said::Confirmed, body.sid);
@@ -371,8 +365,7 @@ impl Run {
                 }
             }
             Message::Void(sealed) => {
-                let key = self.world.identities[i].public();
-                if let Some(body) = sealed.open::<VoidBody>(&key, Signed::Void) {
+                if let Ok(body) = decode::<VoidBody>(&sealed.body) {
                     self.promise(i, Said::Voided, body.sid);
                     self.check_void(i, body.sid);
                 }
@@ -384,8 +377,8 @@ impl Run {
     }
 
     fn check_report(&mut self, i: usize, report: &Report, bytes: &[u8]) {
-        let (id, key) = (self.hospitals[i].id, self.world.identities[i].public());
-        let Some(head) = report.body.open::<ReportBody>(&key, Signed::Report) else { return };
+        let id = self.hospitals[i].id;
+        let Ok(head) = decode::<ReportBody>(&report.body.body) else { return };
         self.tally.count("report sent");
         self.check_report_bytes(i, head.sid, 0, bytes);
         self.promise(i, Said::Spent, head.sid);

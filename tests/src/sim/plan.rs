@@ -124,8 +124,8 @@ impl Plan {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(mix(&[seed, 0x91a7])));
         let n = match size {
             // Sessions cost the square of n.
-            Size::Small => [3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 7, 7, 8, 9]
-                [usize::try_from(dice.below(19)).unwrap_or(0)],
+            Size::Small => [3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 7, 8, 9]
+                [usize::try_from(dice.below(20)).unwrap_or(0)],
             Size::Large => 69,
         };
         let mut plan = Plan {
@@ -151,10 +151,10 @@ impl Plan {
     /// The sessions: one to three slots, one or two sessions in each. Gives back when they begin.
     fn script(&mut self, dice: &mut Dice, size: Size) -> Vec<u64> {
         let mut starts = Vec::new();
-        let slots = if size == Size::Large { 1 } else { [1, 1, 1, 2, 2, 2, 3][usize::try_from(dice.below(7)).unwrap_or(0)] };
+        let slots = if size == Size::Large { 1 } else { [1, 1, 1, 1, 2, 2, 3][usize::try_from(dice.below(7)).unwrap_or(0)] };
         for slot in 0..slots {
             let mut at = slot * SLOT_MS + dice.between(61_000, 200_000);
-            for _ in 0..dice.between(1, 2) {
+            for _ in 0..1 + dice.below(5) / 3 {
                 let warrant = usize::from(dice.in_100(50));
                 self.acts.push(Act::Session { at, warrant });
                 starts.push(at);

@@ -484,7 +484,7 @@ impl Run {
         let next = |slots: u64| (self.now / SLOT_MS + slots) * SLOT_MS + 300_000;
         let (first, unchanged) = (next(1), next(2));
         let dice = mix(&[self.plan.seed, 0xa11]) % 6;
-        if dice >= 4 {
+        if dice == 4 {
             self.at(first - 60_000, Event::Must(3));
         }
         self.at(first, Event::Must(0));
