@@ -215,7 +215,7 @@ impl Run {
                 }
             }
             if let Some(Message::Voids(voids)) = voids {
-                voided.push(voids);
+                voided.extend(Some(voids).filter(|_| of + 1 >= slot));
             } else if gone && !certified {
                 let roster = Arc::clone(&self.world.roster);
                 unsettled.push(Unsettled { sid: *sid, roster, required: *of == slot });
@@ -225,7 +225,8 @@ impl Run {
     }
 
     fn setup(&self, c: usize, open: &Open) -> Setup {
-        let (voided, unsettled) = self.voids(c, open.slot);
+        // A session that goes on has its VOIDs behind it.
+        let (voided, unsettled) = if open.resumed { Default::default() } else { self.voids(c, open.slot) };
         let (signed, warrant) = &self.world.warrants[open.warrant];
         Setup {
             identity: Arc::clone(&self.world.coordinator),
@@ -297,22 +298,29 @@ impl Run {
         let Some((mut open, before)) = self.centres[c].store.session.clone() else { return };
         let (number, at) = (open.number, self.clock());
         let sid = self.centres[c].store.attempts.get(before..).and_then(<[_]>::last).map(|(sid, _)| *sid);
-        let setup = self.setup(c, &open);
-        self.centres[c].rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
         open.resumed = true;
         open.log.clear();
+        let setup = self.setup(c, &open);
+        self.centres[c].rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
+        let records = sid.and_then(|sid| self.centres[c].store.records.get(&sid)).cloned().unwrap_or_default();
+        let total = self.world.warrants[open.warrant].1.params().deadlines.total_ms();
+        let opened = records.iter().find_map(|record| match record {
+            Record::Sent { at, .. } => Some(*at),
+            _ => None,
+        });
+        let late = opened.is_none_or(|opened| at.since_ms(opened) > total) && !records.iter().any(is_result);
+        let Some(sid) = sid.filter(|_| !late) else {
+            self.tally.count("session failed: interrupted");
+            self.tell(|_| format!("session {number} was interrupted and cannot go on"));
+            self.centres[c].store.session = None;
+            return;
+        };
         self.centres[c].open = Some(open.clone());
         let limit = self.now + self.longest(&open);
         let process = self.centres[c].process;
         self.at(limit, Event::SessionLimit { c, process, number });
-        let Some(sid) = sid else {
-            self.tally.count("session begun again");
-            self.centres[c].core = Some(Coordinator::new(setup));
-            return self.centre_take(c, Input::Start(at));
-        };
         self.tally.count("session resumed");
         let store = self.centres[c].store.clone();
-        let records = store.records.get(&sid).cloned().unwrap_or_default();
         let mut blocks =
             |node| store.spool.range((sid, node, 0)..=(sid, node, u32::MAX)).map(|(_, b)| b.clone()).collect();
         let mut rng = self.centres[c].rng.take().unwrap_or_else(|| ChaCha8Rng::seed_from_u64(0));
@@ -495,12 +503,9 @@ impl Run {
         match message {
             Ok(Message::Announce(announce)) if !self.plan.real_channels => {
                 self.centres[c].announced.insert(node, announce_hash(&announce));
-                let at = self.clock();
-                self.centre_take(c, Input::Linked { node, at });
             }
             Ok(message @ (Message::Announce(_) | Message::Encapsulation(_) | Message::ChannelConfirm(_))) => {
                 let at = self.clock();
-                let hello = matches!(message, Message::Announce(_));
                 let (world, centre) = (std::rc::Rc::clone(&self.world), &mut self.centres[c]);
                 if let Message::Announce(announce) = &message {
                     centre.announced.insert(node, announce_hash(announce));
@@ -511,14 +516,19 @@ impl Run {
                         self.send_down(c, to, bytes);
                     }
                 }
-                if hello {
-                    self.centre_take(c, Input::Linked { node, at });
-                }
             }
             _ => {
                 let at = self.clock();
                 self.centre_take(c, Input::Frame { from: Peer::Node(node), bytes: bytes.to_vec(), at });
             }
+        }
+    }
+
+    /// The coordinator has a node's new link.
+    pub fn centre_linked(&mut self, c: usize, i: usize) {
+        let (node, at) = (self.hospitals[i].id, self.clock());
+        if self.centres[c].up {
+            self.centre_take(c, Input::Linked { node, at });
         }
     }
 
@@ -599,6 +609,13 @@ impl Run {
                 what: format!("session {number} is open beyond all its deadlines"),
             });
         }
+    }
+}
+
+fn is_result(record: &Record) -> bool {
+    match record {
+        Record::Sent { bytes, .. } => matches!(Message::from_frame(bytes), Ok(Message::Outcome(_))),
+        _ => false,
     }
 }
 

@@ -43,6 +43,9 @@ impl Run {
             self.centres[c].links.insert(id, link);
         }
         self.arrivals.retain(|(other, _), _| *other != i);
+        for c in 0..self.centres.len() {
+            self.centre_linked(c, i);
+        }
         self.tally.count("link up");
         self.tell(|run| format!("{} is linked", run.name(i)));
         let at = self.hospitals[i].clock(now);
@@ -144,7 +147,11 @@ impl Run {
         let (mut fate, mut counted, mut kept) = (None, None, Vec::new());
         for (index, act) in self.acts() {
             match act {
-                Act::Frame { node, up: way, nth: which, what } if (*node, *way, *which) == (id, up, nth) => {
+                // Channel messages travel in order; an old ANNOUNCE after a new one undoes a pair.
+                Act::Frame { node, up: way, nth: which, what }
+                    if (*node, *way, *which) == (id, up, nth)
+                        && (*what == Mishap::Drop || !is_channel(bytes)) =>
+                {
                     fate = Some(match what {
                         Mishap::Drop => None,
                         Mishap::Delay(ms) => Some((arrival + ms, false, None)),
