@@ -4,6 +4,7 @@
 //! records. A report carries that of its SPENT; peers remember it, and a ledger that has no SPENT there was
 //! rolled back, however many records it has had since (check A10).
 
+use crate::ablation::ablated;
 use crate::codec::Text;
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, RosterHash, SessionId, WarrantHash};
 use crate::io::Record;
@@ -79,7 +80,9 @@ impl LedgerView {
         match record {
             Record::Frozen { lock, slot, extract, roster, at } => {
                 let frozen = Frozen { slot: *slot, extract: *extract, roster: *roster, at: *at };
-                self.frozen.insert(lock.clone(), frozen);
+                if !ablated!("frozen-forgotten") {
+                    self.frozen.insert(lock.clone(), frozen);
+                }
                 self.voids = 0;
             }
             Record::Spent { lock, extract, pass, sid, session, warrant, roster, .. } => {
@@ -95,10 +98,12 @@ impl LedgerView {
                 };
                 self.attempts.insert(*sid, attempt);
                 self.spent.insert(self.seq);
-                self.advance(lock, extract, *pass, PassState::Spent { sid: *sid });
+                if !ablated!("spent-forgotten") {
+                    self.advance(lock, extract, *pass, PassState::Spent { sid: *sid });
+                }
             }
             Record::Confirmed { lock, extract, pass, sid, freeze, survivors, seen } => {
-                for (node, seq) in seen {
+                for (node, seq) in seen.iter().filter(|_| !ablated!("seen-forgotten")) {
                     let highest = self.seen.entry(*node).or_default();
                     *highest = (*highest).max(*seq);
                 }
@@ -132,7 +137,7 @@ impl LedgerView {
     /// A record with survivors keeps them: a later session adds nothing and its failure takes nothing.
     fn advance(&mut self, lock: &Text<32>, extract: &ExtractHash, pass: Pass, state: PassState) {
         let key = (lock.clone(), *extract, pass);
-        if !matches!(self.passes.get(&key), Some(PassState::Known(_))) {
+        if !matches!(self.passes.get(&key), Some(PassState::Known(_))) || ablated!("known-overwritten") {
             self.passes.insert(key, state);
         }
     }

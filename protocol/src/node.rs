@@ -9,6 +9,7 @@ mod secrets_test;
 mod stages;
 mod voiding;
 
+use crate::ablation::ablated;
 use crate::codec::decode;
 use crate::crypto::keys::Identity;
 use crate::crypto::transcript::sha256;
@@ -152,7 +153,7 @@ impl Node {
                 settle(context, step)
             }
             Input::Deadline { sid, round, .. } => {
-                let due = stage.waits_for() == Some((sid, round));
+                let due = stage.waits_for() == Some((sid, round)) && !ablated!("deadline-kept");
                 let step = if due { Step::Abort(sid, None) } else { Step::Next(stage, Vec::new()) };
                 settle(context, step)
             }
@@ -327,7 +328,7 @@ fn channel(
 impl Stage {
     /// True when the awaited message's deadline is over.
     fn is_late(&self, at: Time) -> bool {
-        self.seat().is_some_and(|seat| at > seat.deadline)
+        self.seat().is_some_and(|seat| at > seat.deadline) && !ablated!("late-answer")
     }
     /// The attempt and the round whose closing message is awaited.
     fn waits_for(&self) -> Option<(AttemptId, Round)> {
@@ -339,6 +340,9 @@ impl Stage {
     /// The stored answer to a request that came before, byte for byte.
     fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {
         let answer = self.seat()?.answered.iter().find(|answer| answer.request == *request)?;
+        if ablated!("repeat-refused") {
+            return None;
+        }
         Some(answer.frames.expose().as_slice())
     }
 }

@@ -3,6 +3,7 @@
 //! X most corrupt nodes, k fewest honest contributors, t_s the sharing threshold, q the quorum
 //! (protocol.md 1.2, 1.3); N counts the roster's active members, not those who happen to be there.
 
+use crate::ablation::ablated;
 use crate::ring;
 use crate::roster::{Limits, Roster};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,7 @@ impl Thresholds {
         if !(3..=1024).contains(&n) || quorum.saturating_sub(x) < k || shares > quorum {
             return Err(fault);
         }
+        let shares = shares.saturating_sub(u16::from(ablated!("shares-less")));
         Ok(Thresholds { n, x, k, shares, quorum })
     }
 }

@@ -261,7 +261,9 @@ fn an_attempts_state_follows_its_records() {
         let voids = Message::Voids(Voids { sid: sid(n), voids: List::default() }).to_frame().unwrap();
         (sid(n), Record::Sent { sid: sid(n), round, at: Time(12), bytes: Blob::new(voids).unwrap() })
     };
-    let lost = || -> Vec<AttemptId> { store.unsettled("goods", 3).unwrap().iter().map(|(one, _)| one.sid).collect() };
+    let lost = || -> Vec<AttemptId> {
+        store.unsettled("goods", 3).unwrap().iter().map(|(one, _)| one.sid).collect()
+    };
     let keep = |attempts, records| {
         let blocks = vec![(sid(1), NodeId(1), 0, vec![1])];
         store.keep(&Batch { attempts, records, blocks }).unwrap();

@@ -1,6 +1,7 @@
 //! The coordinator's stages of one attempt, and what each does with an answer.
 
 use super::{Setup, too_few};
+use crate::ablation::ablated;
 use crate::codec::{Bytes, List};
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
@@ -172,6 +173,10 @@ impl Stage {
     /// A node's link is gone: it is not waited for. A checked report still counts.
     pub(crate) fn lost(&mut self, node: NodeId) {
         match self {
+            Stage::Contributing(stage) if ablated!("lost-report") => {
+                stage.checked.remove(&node);
+                stage.counted.remove(&node);
+            }
             Stage::Contributing(stage) if stage.checked.contains_key(&node) => return,
             Stage::Contributing(stage) => {
                 stage.uploads.remove(&node);
@@ -255,6 +260,9 @@ impl Open {
         let (sid, attempt) = (facts.sid, facts.header.attempt);
         let mut outputs = vec![sent(sid, round, at, &bytes)];
         outputs.extend(send);
+        if ablated!("sent-late") {
+            outputs.rotate_left(1);
+        }
         // What a survivor missed since FREEZE it can still make good.
         let mut requests = if matches!(round, Round::Reveal | Round::Result) { requests } else { Vec::new() };
         requests.push(bytes);
@@ -450,6 +458,9 @@ pub(crate) fn on_recalled(stage: Stage, node: NodeId, block: u32, bytes: &[u8]) 
         return (Stage::Contributing(stage), Vec::new());
     };
     stage.adder.add(block, bytes);
+    if ablated!("added-twice") {
+        stage.adder.add(block, bytes);
+    }
     let last = block.saturating_add(1) >= stage.open.facts.params().blocks();
     let mut outputs = Vec::new();
     if last {

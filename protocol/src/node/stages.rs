@@ -367,6 +367,9 @@ pub(crate) fn on_go(
     };
     let contribute_ms = header.deadlines.contribute_ms;
     let mut outputs = vec![context.persist(spent), seat.wait(Round::Contribute, at, contribute_ms)];
+    if ablated!("spent-not-kept") {
+        outputs.retain(|output| !matches!(output, Output::Persist(_)));
+    }
     outputs.extend(seat.answer_frames(request, masked.frames));
     Step::Next(Stage::Gone(Box::new(Gone { seat, go: hash, cohort, report: masked.report })), outputs)
 }
@@ -401,6 +404,9 @@ pub(crate) fn on_freeze(
         seen: survivors.iter().map(|one| (one.node, one.ledger_seq)).collect(),
     };
     let mut outputs = vec![context.persist(record)];
+    if ablated!("confirmed-not-kept") {
+        outputs.clear();
+    }
     outputs.push(seat.wait(Round::Confirm, at, seat.facts.header.deadlines.confirm_ms));
     let signed = Sealed::new(&context.identity, Signed::Confirm, &body).map_err(Fault::from);
     match signed.and_then(|confirm| seat.answer(request, &[Message::Confirm(confirm)])) {

@@ -1,6 +1,7 @@
 //! VOID at a node: the promise never to confirm an attempt, and what a quorum of them undoes (A24).
 
 use super::{Context, Stage, Step};
+use crate::ablation::ablated;
 use crate::error::{Check, Fault};
 use crate::io::{Event, Output, Peer, Record};
 use crate::message::{EndReason, Message, Sealed, Voids};
@@ -25,7 +26,8 @@ pub(crate) fn on_void_ask(context: &mut Context, stage: Stage, ask: &Sealed<128>
     }
     let mut outputs = Vec::new();
     if context.view.voided(&sid).is_none() {
-        outputs.push(context.persist(Record::Voided { sid }));
+        let promise = context.persist(Record::Voided { sid });
+        outputs.extend(Some(promise).filter(|_| !ablated!("void-not-kept")));
     }
     let ledger_seq = context.view.voided(&sid).unwrap_or(0);
     let signed = void::void(sid, ledger_seq, &context.identity).map(Message::Void);

@@ -136,7 +136,7 @@ pub fn check(
         held.insert(dealt.node, one);
     }
     Fault::unless(
-        behind <= facts.params().thresholds.x,
+        behind <= facts.params().thresholds.x || ablated!("echo-off"),
         Check::A10,
         "more than X hospitals remember another state of this ledger: it was rolled back",
     )?;

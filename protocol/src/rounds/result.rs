@@ -8,6 +8,7 @@ use super::offer::Facts;
 use super::ready::{Cohort, mask_seed, self_seed};
 use super::reveal::recover;
 use super::{leaf_of, report_hash, result_hash, total_root};
+use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::crypto::commit::{self, root_from_path};
 use crate::crypto::mask::{Mask, apply};
@@ -53,7 +54,7 @@ pub fn unmask(
         let b = secrets.b.get(survivor).ok_or(missing.clone())?;
         let plus = crate::crypto::mask::Sign::Plus;
         masks.push(Mask::new(self_seed(b, go, *survivor).expose(), plus.flip()));
-        for (dropout, seeds) in &secrets.pairs {
+        for (dropout, seeds) in secrets.pairs.iter().filter(|_| !ablated!("dropouts-masked")) {
             let seed = seeds.get(survivor).ok_or(missing.clone())?;
             masks.push(Mask::new(
                 mask_seed(seed.expose(), go).expose(),

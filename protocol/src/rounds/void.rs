@@ -61,6 +61,7 @@ pub fn is_void(voids: &Voids, roster: &Roster, quorum: u16) -> bool {
             .is_ok_and(|raw| member.is_some_and(|m| verify(&m.key, Signed::Void, &raw, &one.signature)))
     };
     let quorum = if ablated!("a24-quorum") { 1 } else { usize::from(quorum) };
+    let quorum = quorum.saturating_sub(usize::from(ablated!("voids-short")));
     voids.voids.len() >= quorum
         && ascending(voids.voids.iter().map(|one| &one.node))
         && voids.voids.iter().all(signed)

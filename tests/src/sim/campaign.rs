@@ -28,9 +28,8 @@ pub struct Campaign {
 /// Runs one seed; a panic is a violation like any other.
 #[must_use]
 pub fn one(seed: u64, size: Size, bug: Option<Bug>) -> (Option<Violation>, Tally, u64) {
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        Run::new(Plan::of(seed, size), &BTreeSet::new(), bug, false).run()
-    }));
+    let ran =
+        catch_unwind(AssertUnwindSafe(|| Run::new(Plan::of(seed, size), &BTreeSet::new(), bug, false).run()));
     match ran {
         Ok(outcome) => (outcome.violation, outcome.tally, outcome.hash),
         Err(panic) => {

@@ -73,9 +73,7 @@ impl Logged {
     fn of(input: &Input) -> Option<Logged> {
         Some(match input {
             Input::Start(at) => Logged::Start(*at),
-            Input::Frame { from, bytes, at } => {
-                Logged::Frame { from: *from, bytes: bytes.clone(), at: *at }
-            }
+            Input::Frame { from, bytes, at } => Logged::Frame { from: *from, bytes: bytes.clone(), at: *at },
             Input::Recalled { node, block, bytes, at } => {
                 Logged::Recalled { node: *node, block: *block, bytes: bytes.clone(), at: *at }
             }
@@ -162,8 +160,11 @@ impl Run {
         let centre = &self.centres[c];
         let bound = centre.store.bounds.get(&slot).cloned();
         let earlier = centre.store.bounds.range(..slot).next_back().map(|(_, bound)| bound.clone());
-        let mut invited: Vec<Invited> =
-            centre.announced.iter().map(|(node, announce)| Invited { node: *node, announce: *announce }).collect();
+        let mut invited: Vec<Invited> = centre
+            .announced
+            .iter()
+            .map(|(node, announce)| Invited { node: *node, announce: *announce })
+            .collect();
         if let Some(bound) = bound.as_ref().filter(|_| !self.bug(Bug::EveryoneInvited)) {
             invited.retain(|one| bound.survivors.contains(&one.node));
             if invited.len() < bound.survivors.len() {
@@ -182,7 +183,10 @@ impl Run {
         self.tell(|run| {
             let who: Vec<u16> = open.invited.iter().map(|one| one.node.0).collect();
             let bound = open.bound.is_some();
-            format!("{} begins session {number} in slot {slot} with {who:?}, bound: {bound}", run.centre_name(c))
+            format!(
+                "{} begins session {number} in slot {slot} with {who:?}, bound: {bound}",
+                run.centre_name(c)
+            )
         });
         self.tally.count("session begun");
         let core = Coordinator::new(self.setup(c, &open));
@@ -301,8 +305,10 @@ impl Run {
         open.resumed = true;
         open.log.clear();
         let setup = self.setup(c, &open);
-        self.centres[c].rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
-        let records = sid.and_then(|sid| self.centres[c].store.records.get(&sid)).cloned().unwrap_or_default();
+        self.centres[c].rng =
+            Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
+        let records =
+            sid.and_then(|sid| self.centres[c].store.records.get(&sid)).cloned().unwrap_or_default();
         let total = self.world.warrants[open.warrant].1.params().deadlines.total_ms();
         let opened = records.iter().find_map(|record| match record {
             Record::Sent { at, .. } => Some(*at),
@@ -321,12 +327,15 @@ impl Run {
         self.at(limit, Event::SessionLimit { c, process, number });
         self.tally.count("session resumed");
         let store = self.centres[c].store.clone();
-        let mut blocks =
-            |node| store.spool.range((sid, node, 0)..=(sid, node, u32::MAX)).map(|(_, b)| b.clone()).collect();
+        let mut blocks = |node| {
+            store.spool.range((sid, node, 0)..=(sid, node, u32::MAX)).map(|(_, b)| b.clone()).collect()
+        };
         let mut rng = self.centres[c].rng.take().unwrap_or_else(|| ChaCha8Rng::seed_from_u64(0));
         let resumed = Coordinator::resume(setup, &records, &mut blocks, at, &mut rng);
         self.centres[c].rng = Some(rng);
-        self.tell(|run| format!("{} resumes session {number} from {} records", run.centre_name(c), records.len()));
+        self.tell(|run| {
+            format!("{} resumes session {number} from {} records", run.centre_name(c), records.len())
+        });
         match resumed {
             Ok((core, outputs)) => {
                 self.centres[c].core = Some(core);
@@ -466,7 +475,9 @@ impl Run {
     fn publish(&mut self, c: usize, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
         let mut frames = Vec::new();
         for of in survivors {
-            for ((_, _, index), bytes) in self.centres[c].store.spool.range((sid, *of, 0)..=(sid, *of, u32::MAX)) {
+            for ((_, _, index), bytes) in
+                self.centres[c].store.spool.range((sid, *of, 0)..=(sid, *of, u32::MAX))
+            {
                 let bytes = samensom_protocol::codec::Blob::new(bytes.clone()).expect("a spooled block");
                 let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
                 frames.push(Message::OutcomeBlock(block).to_frame().expect("a block's frame"));

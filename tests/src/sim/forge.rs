@@ -14,7 +14,10 @@ use samensom_protocol::rounds;
 pub fn frame(run: &mut Run, c: usize, to: NodeId, bytes: Vec<u8>) -> Vec<u8> {
     let mut tried = None;
     for how in 0..8u8 {
-        if !run.acts().any(|(_, act)| matches!(act, Act::Forge { node, how: h, .. } if (*node, *h) == (to.0, how))) {
+        if !run
+            .acts()
+            .any(|(_, act)| matches!(act, Act::Forge { node, how: h, .. } if (*node, *h) == (to.0, how)))
+        {
             continue;
         }
         let message = tried.get_or_insert_with(|| Message::from_frame(&bytes).ok()).clone();

@@ -287,8 +287,9 @@ impl Run {
 
     /// The key that a pair of incarnations shares, where keys are dealt.
     pub fn deal(&mut self, i: usize) {
-        let announced =
-            |run: &Run, j: usize| run.hospitals[j].node.as_ref().and_then(Node::announced).map(|hash| (j, hash));
+        let announced = |run: &Run, j: usize| {
+            run.hospitals[j].node.as_ref().and_then(Node::announced).map(|hash| (j, hash))
+        };
         let Some((_, own)) = announced(self, i) else { return };
         for j in (0..self.hospitals.len()).filter(|j| *j != i) {
             let Some((_, other)) = announced(self, j) else { continue };

@@ -168,10 +168,16 @@ impl Run {
                     if cut && nodes.contains(&id) {
                         let held = arrival.max(at + for_ms);
                         fate = Some(if *lose { None } else { Some((held, true, None)) });
-                        counted = Some(if *lose { "fault: frame lost in a cut" } else { "fault: frame held by a cut" });
+                        counted = Some(if *lose {
+                            "fault: frame lost in a cut"
+                        } else {
+                            "fault: frame held by a cut"
+                        });
                     }
                 }
-                Act::Replay { node, nth: which, .. } if !up && (*node, *which) == (id, nth) && !is_channel(bytes) => {
+                Act::Replay { node, nth: which, .. }
+                    if !up && (*node, *which) == (id, nth) && !is_channel(bytes) =>
+                {
                     kept.push(index);
                 }
                 _ => {}

@@ -121,9 +121,7 @@ impl Run {
             }
             Message::Go(go) => decode::<GoBody>(&go.body.body).ok().map(|body| (body.sid, Round::Contribute)),
             Message::Freeze(one) => freeze(&one.body).map(|sid| (sid, Round::Confirm)),
-            Message::Certificate(one) => {
-                freeze(&one.body).map(|sid| (sid, Round::Reveal))
-            }
+            Message::Certificate(one) => freeze(&one.body).map(|sid| (sid, Round::Reveal)),
             Message::AskB(one) => freeze(one).map(|sid| (sid, Round::Result)),
             Message::Voids(voids) => Some((voids.sid, Round::Void)),
             _ => return,
@@ -221,7 +219,8 @@ impl Run {
             let raw = encode(&FreezeBody { sid: bound.sid, freeze: bound.freeze }).unwrap_or_default();
             let mut signers = BTreeSet::new();
             for one in bound.certificate.iter() {
-                let member = self.world.roster.member(one.node).filter(|_| bound.survivors.contains(&one.node));
+                let member =
+                    self.world.roster.member(one.node).filter(|_| bound.survivors.contains(&one.node));
                 if member.is_some_and(|member| verify(&member.key, Signed::Confirm, &raw, &one.signature)) {
                     signers.insert(one.node);
                 }
@@ -296,8 +295,13 @@ impl Run {
         let body = decode::<samensom_protocol::message::ResultBody>(&sum.outcome.body.body).ok();
         if let Some(body) = body {
             self.oracle.results.insert(sum.sid, body.result);
-            let others: Vec<ResultHash> =
-                self.oracle.verified.iter().filter(|((sid, _), _)| *sid == sum.sid).map(|(_, r)| *r).collect();
+            let others: Vec<ResultHash> = self
+                .oracle
+                .verified
+                .iter()
+                .filter(|((sid, _), _)| *sid == sum.sid)
+                .map(|(_, r)| *r)
+                .collect();
             self.hold(others.iter().all(|other| *other == body.result), "one result", || "two".to_owned());
         }
     }
@@ -346,7 +350,8 @@ impl Run {
         let id = self.hospitals[i].id;
         match message {
             Message::Deposit(deposit) => {
-                let seen = deposit.sections.iter().map(|section| (section.holder, section.seen_seq)).collect();
+                let seen =
+                    deposit.sections.iter().map(|section| (section.holder, section.seen_seq)).collect();
                 self.oracle.seen.insert((deposit.head.sid, id), seen);
                 self.check_late(i, deposit.head.sid, bytes);
             }
@@ -358,7 +363,9 @@ impl Run {
             Message::Confirm(sealed) => {
                 if let Ok(body) = decode::<Confirm>(&sealed.body) {
                     let first = *self.oracle.confirmed.entry((body.sid, id)).or_insert(body.freeze);
-                    self.hold(first == body.freeze, "one CONFIRM for an attempt", || format!("{id} signs two"));
+                    self.hold(first == body.freeze, "one CONFIRM for an attempt", || {
+                        format!("{id} signs two")
+                    });
                     self.promise(i, Said::Confirmed, body.sid);
                     self.check_void(i, body.sid);
                     self.check_late(i, body.sid, bytes);
@@ -387,8 +394,11 @@ impl Run {
         let records = self.hospitals[i].durable();
         let named = at.and_then(|at| records.get(at));
         let own = matches!(named, Some(Record::Spent { sid, .. }) if *sid == head.sid);
-        let spent: BTreeSet<u64> =
-            (1..).zip(records).filter(|(_, r)| matches!(r, Record::Spent { .. })).map(|(seq, _)| seq).collect();
+        let spent: BTreeSet<u64> = (1..)
+            .zip(records)
+            .filter(|(_, r)| matches!(r, Record::Spent { .. }))
+            .map(|(seq, _)| seq)
+            .collect();
         self.hold(own, "a report names its own SPENT", || format!("{id}: {}", head.ledger_seq));
         let x = usize::from(self.world.warrants[0].1.params().thresholds.x);
         let cohort = self.oracle.cohorts.get(&head.sid).cloned().unwrap_or_default();
@@ -418,7 +428,9 @@ impl Run {
                 both = Some(share.dealer);
             }
         }
-        self.hold(both.is_none(), "never both secrets of one dealer", || format!("{id} gives both of {both:?}"));
+        self.hold(both.is_none(), "never both secrets of one dealer", || {
+            format!("{id} gives both of {both:?}")
+        });
         self.promise(i, if b { Said::Released } else { Said::Certified }, reveal.sid);
         self.check_late(i, reveal.sid, bytes);
     }
@@ -455,9 +467,10 @@ impl Run {
         let hospital = &self.hospitals[i];
         let said = self.oracle.said.get(&hospital.id);
         let records = &hospital.disk.records;
-        let missing = said.into_iter().flatten().find(|(said, sid)| {
-            !records.iter().any(|record| rests(record, *said, *sid))
-        });
+        let missing = said
+            .into_iter()
+            .flatten()
+            .find(|(said, sid)| !records.iter().any(|record| rests(record, *said, *sid)));
         let (missing, rolled, id) = (missing.map(|(said, _)| *said), hospital.rolled_back, hospital.id);
         self.hold(missing.is_none() || rolled, "a restarted node knows what it said", || {
             format!("{id} has forgotten {missing:?}")

@@ -151,7 +151,11 @@ impl Plan {
     /// The sessions: one to three slots, one or two sessions in each. Gives back when they begin.
     fn script(&mut self, dice: &mut Dice, size: Size) -> Vec<u64> {
         let mut starts = Vec::new();
-        let slots = if size == Size::Large { 1 } else { [1, 1, 1, 1, 2, 2, 3][usize::try_from(dice.below(7)).unwrap_or(0)] };
+        let slots = if size == Size::Large {
+            1
+        } else {
+            [1, 1, 1, 1, 2, 2, 3][usize::try_from(dice.below(7)).unwrap_or(0)]
+        };
         for slot in 0..slots {
             let mut at = slot * SLOT_MS + dice.between(61_000, 200_000);
             for _ in 0..1 + dice.below(5) / 3 {
@@ -182,7 +186,8 @@ impl Plan {
 
     /// A moment that is probably inside a session.
     fn moment(&self, dice: &mut Dice, starts: &[u64]) -> u64 {
-        let start = starts[usize::try_from(dice.below(u64::try_from(starts.len()).unwrap_or(1))).unwrap_or(0)];
+        let start =
+            starts[usize::try_from(dice.below(u64::try_from(starts.len()).unwrap_or(1))).unwrap_or(0)];
         match dice.below(10) {
             0 => dice.below(self.heal_at),
             1..=2 => start + dice.below(20_000),

@@ -15,7 +15,7 @@ use samensom_protocol::io::Input;
 use samensom_protocol::message::Round;
 use samensom_protocol::time::Time;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 /// Events of one run before it counts as never ending.
@@ -24,17 +24,49 @@ const MOST_STEPS: u64 = 400_000;
 /// What happens at a moment.
 pub enum Event {
     /// A frame reaches a node; one that outlived its link is given all the same if it is a ghost.
-    ToNode { i: usize, link: u32, ghost: bool, bytes: Rc<Vec<u8>> },
+    ToNode {
+        i: usize,
+        link: u32,
+        ghost: bool,
+        bytes: Rc<Vec<u8>>,
+    },
     /// A frame reaches the coordinator.
-    ToCentre { c: usize, i: usize, link: u32, bytes: Rc<Vec<u8>> },
-    NodeTimer { i: usize, process: u32, timer: (AttemptId, Round, Time) },
-    CentreTimer { c: usize, process: u32, timer: (AttemptId, Round, Time) },
-    LinkUp { i: usize, process: u32 },
-    LinkNoticed { c: usize, i: usize, link: u32 },
+    ToCentre {
+        c: usize,
+        i: usize,
+        link: u32,
+        bytes: Rc<Vec<u8>>,
+    },
+    NodeTimer {
+        i: usize,
+        process: u32,
+        timer: (AttemptId, Round, Time),
+    },
+    CentreTimer {
+        c: usize,
+        process: u32,
+        timer: (AttemptId, Round, Time),
+    },
+    LinkUp {
+        i: usize,
+        process: u32,
+    },
+    LinkNoticed {
+        c: usize,
+        i: usize,
+        link: u32,
+    },
     StartNode(usize),
     StartCentre,
-    Session { warrant: usize, since: u64 },
-    SessionLimit { c: usize, process: u32, number: u32 },
+    Session {
+        warrant: usize,
+        since: u64,
+    },
+    SessionLimit {
+        c: usize,
+        process: u32,
+        number: u32,
+    },
     Act(usize),
     ActEnd(usize),
     Heal,
@@ -387,7 +419,9 @@ impl Run {
         }
         let (id, outputs) = (self.hospitals[i].id.0, self.hospitals[i].outputs);
         let due = self.acts().find_map(|(index, act)| match act {
-            Act::Crash { node, output, torn, .. } if (*node, *output) == (id, outputs) => Some((index, *torn)),
+            Act::Crash { node, output, torn, .. } if (*node, *output) == (id, outputs) => {
+                Some((index, *torn))
+            }
             _ => None,
         });
         let (index, torn) = due?;
@@ -412,7 +446,9 @@ impl Run {
             self.tell(|_| format!("fault: {act:?}"));
         }
         let rollback = self.acts().find_map(|(index, act)| match act {
-            Act::Rollback { node, records } if *node == id && !self.fired.contains(&index) => Some((index, *records)),
+            Act::Rollback { node, records } if *node == id && !self.fired.contains(&index) => {
+                Some((index, *records))
+            }
             _ => None,
         });
         if let Some((index, records)) = rollback.filter(|_| outputs >= 14 && !self.healed) {
@@ -528,7 +564,8 @@ impl Run {
     fn check_end(&mut self) {
         let honest = |i: &u16| !self.hospitals[usize::from(*i) - 1].rolled_back;
         let all: Vec<NodeId> = (1..=self.world.n).filter(honest).map(NodeId).collect();
-        let due: Vec<(u64, Vec<NodeId>)> = self.sums.iter().filter(|(at, _)| *at > self.plan.heal_at).cloned().collect();
+        let due: Vec<(u64, Vec<NodeId>)> =
+            self.sums.iter().filter(|(at, _)| *at > self.plan.heal_at).cloned().collect();
         if due.len() != self.must.len() {
             let what = format!("{} of {} sessions gave a sum", due.len(), self.must.len());
             return self.lively(what);
@@ -539,7 +576,6 @@ impl Run {
             }
         }
     }
-
 }
 
 fn skew(act: &Act) -> Option<(usize, i64)> {

@@ -81,7 +81,11 @@ fn repro_a_stale_void_of_a_liar_does_not_close_the_slot() {
         Message::Void(void) if from == NodeId(LIAR) => {
             let body: VoidBody = decode(&void.body).unwrap();
             let stale = VoidBody { ledger_seq: 0, ..body };
-            vec![Message::Void(Sealed::new(&identity(LIAR), Signed::Void, &stale).unwrap()).to_frame().unwrap()]
+            vec![
+                Message::Void(Sealed::new(&identity(LIAR), Signed::Void, &stale).unwrap())
+                    .to_frame()
+                    .unwrap(),
+            ]
         }
         _ => vec![bytes],
     }));
