@@ -6,12 +6,16 @@
 pub mod bugs;
 pub mod campaign;
 mod centre;
+mod faults;
 mod forge;
+mod heal;
 mod hospital;
 mod net;
 mod oracle;
 pub mod plan;
 mod run;
+mod said;
+mod session;
 pub mod shrink;
 pub mod tally;
 pub mod world;

@@ -208,7 +208,9 @@ impl Session<'_, '_> {
             }
             Record::Sent { sid, round: Round::Contribute, .. } => {
                 let (roster, slot) = (Arc::clone(&self.world.town.roster), self.world.slot(self.world.now));
-                self.office.lost.push((slot, Unsettled { sid: *sid, roster, required: true }));
+                self.office
+                    .lost
+                    .push((slot, Unsettled { sid: *sid, roster, required: true, voids: Vec::new() }));
             }
             Record::Sent { round: Round::Void, bytes, .. } => {
                 if let Ok(Message::Voids(voids)) = Message::from_frame(bytes) {

@@ -25,12 +25,8 @@ pub enum Bug {
     CentreSendsFirst,
     /// The coordinator does not keep the slot's survivors.
     BoundNotKept,
-    /// A spooled report comes back twice.
-    RecalledTwice,
     /// Reports are published out of order.
     PublishedOutOfOrder,
-    /// The coordinator invites everyone, whoever binds the slot.
-    EveryoneInvited,
 }
 
 impl Bug {
@@ -46,8 +42,6 @@ impl Bug {
         (Bug::CentreTimerNeverArmed, "the coordinator's deadlines are never armed"),
         (Bug::CentreSendsFirst, "the coordinator sends before its records are durable"),
         (Bug::BoundNotKept, "the coordinator forgets the slot's survivors"),
-        (Bug::RecalledTwice, "a spooled report is read back twice"),
         (Bug::PublishedOutOfOrder, "reports are published out of order"),
-        (Bug::EveryoneInvited, "a bound slot invites everyone"),
     ];
 }

@@ -81,6 +81,12 @@ pub fn run(seeds: std::ops::Range<u64>, size: Size, most_failures: usize) -> Cam
     all
 }
 
+/// The first seed from `base` on that finds a bug, and what it found; none within `most` seeds.
+#[must_use]
+pub fn first(base: u64, most: u64, bug: Option<Bug>) -> Option<(u64, Violation)> {
+    (0..most).find_map(|count| Some((count + 1, one(base + count, Size::Small, bug).0?)))
+}
+
 /// The command that tells a seed again.
 #[must_use]
 pub fn command(seed: u64, size: Size) -> String {

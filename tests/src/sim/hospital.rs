@@ -4,6 +4,7 @@
 //! the slot's frozen extract, timers replaced by round. It must not know why it crashes.
 
 use super::bugs::Bug;
+use super::oracle::word_of;
 use super::run::{Event, Run};
 use super::world::{EPOCH, World, mix};
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +12,7 @@ use rand_chacha::rand_core::SeedableRng;
 use samensom_protocol::ids::{AttemptId, ExtractHash, NodeId};
 use samensom_protocol::io::{Event as Told, Input, Output, Peer, Record, Refusal};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::Round;
+use samensom_protocol::message::{Round, is_channel};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::rounds::offer::least_ms;
@@ -58,6 +59,10 @@ pub struct Hospital {
     pub rolled_back: bool,
     /// Times that its rows changed inside a slot.
     pub new_rows: u64,
+    /// The last request that was answered, and the answer's frames, as numbers.
+    pub answered: Option<(u64, Vec<u64>)>,
+    /// Frames sent since the last input, as numbers.
+    pub said: Vec<u64>,
     timers: Vec<(AttemptId, Round, Time)>,
     slot: Option<(u64, u64)>,
     rng: ChaCha8Rng,
@@ -80,6 +85,8 @@ impl Hospital {
             away: false,
             rolled_back: false,
             new_rows: 0,
+            answered: None,
+            said: Vec::new(),
             timers: Vec::new(),
             slot: None,
             rng: ChaCha8Rng::seed_from_u64(0),
@@ -146,6 +153,7 @@ impl Run {
         hospital.node = Some(node);
         hospital.timers.clear();
         hospital.slot = None;
+        hospital.answered = None;
         let seed = mix(&[self.plan.seed, u64::from(hospital.id.0), u64::from(hospital.process)]);
         hospital.rng = ChaCha8Rng::seed_from_u64(seed);
         let process = hospital.process;
@@ -175,7 +183,7 @@ impl Run {
                 self.hospitals[i].disk.synced = self.hospitals[i].disk.records.len();
             }
         }
-        if self.bug(Bug::NoSync) && self.now % 7 == 0 {
+        if self.bug(Bug::NoSync) && self.now.is_multiple_of(7) {
             self.hospitals[i].disk.synced = self.hospitals[i].disk.records.len();
         }
     }
@@ -218,7 +226,9 @@ impl Run {
                 hospital.timers.push((sid, round, at));
                 let process = hospital.process;
                 let due = at.0.saturating_sub(EPOCH.0).saturating_add_signed(-hospital.skew);
-                let late = mix(&[due, u64::from(self.hospitals[i].id.0)]) % 40;
+                // A busy machine: its timers fire late.
+                let dice = mix(&[due, u64::from(self.hospitals[i].id.0)]);
+                let late = if dice.is_multiple_of(2) { dice / 2 % 3_000 } else { dice / 2 % 40 };
                 self.at(due.max(self.now) + late, Event::NodeTimer { i, process, timer: (sid, round, at) });
             }
             Output::Notify(event) => self.node_event(i, &event),
@@ -242,6 +252,7 @@ impl Run {
         }
         self.tell(|run| format!("{} {event:?}", run.name(i)));
         self.hospitals[i].timers.clear();
+        self.hospitals[i].answered = None;
     }
 
     /// The hospital's figures, from what was frozen for the slot at first use.
@@ -318,6 +329,13 @@ impl Run {
     /// Frames that come to a node.
     pub fn node_frame(&mut self, i: usize, bytes: &[u8]) {
         let at = self.hospitals[i].clock(self.now);
+        let process = self.hospitals[i].process;
+        self.hospitals[i].said.clear();
         self.node_step(i, Input::Frame { from: Peer::Coordinator, bytes: bytes.to_vec(), at });
+        let hospital = &mut self.hospitals[i];
+        if hospital.node.is_some() && hospital.process == process && !is_channel(bytes) {
+            let said = std::mem::take(&mut hospital.said);
+            self.check_repeat(i, word_of(bytes), said);
+        }
     }
 }

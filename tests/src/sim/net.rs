@@ -135,7 +135,6 @@ impl Run {
     }
 
     /// What the plan has for one frame: nothing, never to arrive, or when, in order or not, and again.
-    #[expect(clippy::type_complexity, clippy::option_option, reason = "three cases, read at one place")]
     fn fate(
         &mut self,
         id: u16,

@@ -5,16 +5,13 @@
 //! where it can compute the answer itself.
 
 use super::run::{Run, Violation};
+use super::said::Said;
 use samensom_protocol::codec::{decode, encode};
 use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::error::{Check, Fault};
 use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash};
 use samensom_protocol::io::{Failure, FailureCode, Record, Sum};
-use samensom_protocol::message::{
-    Bound, Confirm, FreezeBody, GoBody, Header, Message, Report, ReportBody, Reveal, Round, StartBody,
-    VoidBody,
-};
-use samensom_protocol::time::Time;
+use samensom_protocol::message::{Bound, FreezeBody, GoBody, Header, Message, Round, StartBody};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Of = (AttemptId, NodeId);
@@ -29,33 +26,22 @@ pub struct Oracle {
     /// Lies told so far.
     pub lies: u32,
     headers: BTreeMap<AttemptId, Header>,
-    cohorts: BTreeMap<AttemptId, Vec<NodeId>>,
+    pub(super) cohorts: BTreeMap<AttemptId, Vec<NodeId>>,
     figures: BTreeMap<Of, (Vec<i64>, ExtractHash)>,
     extracts: BTreeMap<(NodeId, u64), ExtractHash>,
-    reports: BTreeMap<(AttemptId, NodeId, u32), Vec<u8>>,
-    confirmed: BTreeMap<Of, FreezeHash>,
-    given: BTreeMap<(AttemptId, NodeId, NodeId), bool>,
+    pub(super) reports: BTreeMap<(AttemptId, NodeId, u32), Vec<u8>>,
+    pub(super) confirmed: BTreeMap<Of, FreezeHash>,
+    pub(super) given: BTreeMap<(AttemptId, NodeId, NodeId), bool>,
     sets: BTreeMap<u64, Vec<NodeId>>,
     kept: BTreeMap<(NodeId, ExtractHash), Vec<NodeId>>,
     results: BTreeMap<AttemptId, ResultHash>,
     verified: BTreeMap<Of, ResultHash>,
     genuine: BTreeSet<[u8; 32]>,
-    seen: BTreeMap<Of, BTreeMap<NodeId, u64>>,
-    said: BTreeMap<NodeId, Vec<(Said, AttemptId)>>,
-    sent: BTreeSet<(NodeId, u64)>,
+    pub(super) said: BTreeMap<NodeId, Vec<(Said, AttemptId)>>,
+    pub(super) sent: BTreeSet<(NodeId, u64)>,
     certified: BTreeSet<AttemptId>,
     voided: BTreeSet<AttemptId>,
     told: BTreeMap<(NodeId, AttemptId, Round), u64>,
-}
-
-/// What a frame of a node promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
-    Spent,
-    Confirmed,
-    Certified,
-    Released,
-    Voided,
 }
 
 impl Oracle {
@@ -66,7 +52,7 @@ impl Oracle {
 }
 
 impl Run {
-    fn hold(&mut self, held: bool, claim: &'static str, what: impl FnOnce() -> String) {
+    pub(super) fn hold(&mut self, held: bool, claim: &'static str, what: impl FnOnce() -> String) {
         if !held && self.violation.is_none() {
             self.violation = Some(Violation { claim, what: what() });
         }
@@ -147,10 +133,15 @@ impl Run {
     pub fn check_record(&mut self, i: usize, record: &Record) {
         let (id, rolled) = (self.hospitals[i].id, self.hospitals[i].rolled_back);
         match record {
-            Record::Frozen { slot, extract, .. } => {
-                let before = self.hospitals[i].disk.records.iter().rev().find_map(|record| match record {
-                    Record::Frozen { slot, .. } => Some(*slot),
+            Record::Frozen { slot, extract, at, .. } => {
+                let last = self.hospitals[i].disk.records.iter().rev().find_map(|record| match record {
+                    Record::Frozen { slot, at, .. } => Some((*slot, *at)),
                     _ => None,
+                });
+                let (before, since) = (last.map(|(slot, _)| slot), last.map(|(_, since)| at.since_ms(since)));
+                let least = samensom_protocol::rounds::offer::least_ms(&self.world.lock);
+                self.hold(since.is_none_or(|since| since >= least), "freezes keep their distance", || {
+                    format!("{id} freezes {since:?} ms after the last")
                 });
                 let own = self.world.slot_at(self.hospitals[i].clock(self.now));
                 let held = *slot == own && before.is_none_or(|before| before < *slot);
@@ -161,6 +152,11 @@ impl Run {
                     let first = *self.oracle.extracts.entry((id, *slot)).or_insert(*extract);
                     self.hold(first == *extract, "one extract in a slot", || format!("{id} froze another"));
                 }
+            }
+            Record::Confirmed { survivors, .. } => {
+                let (many, q) =
+                    (survivors.len(), usize::from(self.world.warrants[0].1.params().thresholds.quorum));
+                self.hold(many >= q, "q survivors at least", || format!("{id} confirms {many} of {q}"));
             }
             Record::Spent { slot, extract, sid, .. } => self.check_spent(i, *sid, *slot, extract),
             Record::Certified { bound, extract, .. } => {
@@ -260,7 +256,7 @@ impl Run {
         let Some(header) = self.oracle.headers.get(&sum.sid).cloned() else {
             return self.hold(false, "a sum belongs to an offer", || "no header".to_owned());
         };
-        self.sums.push((self.now, sum.survivors.clone()));
+        self.sums.push((self.now, sum.sid, sum.survivors.clone()));
         let layout = self.world.warrants[0].1.query().layout();
         let mut clear = vec![0i128; sum.lanes.len()];
         let mut strangers = Vec::new();
@@ -325,8 +321,14 @@ impl Run {
         self.hold(alike, "all nodes verify one result", || format!("{id} verified another than others did"));
     }
 
+    /// Has this node verified the result of an attempt?
+    #[must_use]
+    pub fn verified(&self, sid: AttemptId, node: NodeId) -> bool {
+        self.oracle.verified.contains_key(&(sid, node))
+    }
+
     /// A node ended its part: with an honest coordinator only for reasons that crashes and delays explain.
-    pub fn check_ended(&mut self, i: usize, _sid: AttemptId, fault: Option<&Fault>) {
+    pub fn check_ended(&mut self, i: usize, sid: AttemptId, fault: Option<&Fault>) {
         let Some(fault) = fault else {
             return self.tally.count("node ended: deadline or refusal");
         };
@@ -337,144 +339,17 @@ impl Run {
             Check::A10 => self.hospitals[i].rolled_back,
             _ => false,
         };
+        let known = self.hospitals[i].disk.records.iter().any(|record| match record {
+            Record::Certified { extract, .. } => {
+                Some(*extract) == self.oracle.figures.get(&(sid, self.hospitals[i].id)).map(|(_, e)| *e)
+            }
+            _ => false,
+        });
+        let forgot = known && fault.what == "this extract is spent and its survivors are unknown";
+        self.hold(!forgot, "survivors that are known stay known", || fault.to_string());
         let honest = !self.plan.liar && !explained;
         let id = self.hospitals[i].id;
         self.hold(!honest, "no check fails against an honest coordinator", || format!("{id}: {fault}"));
-    }
-
-    /// A node's frame: nothing it says rests on a record that a crash can lose, and it never says two things.
-    pub fn check_node_send(&mut self, i: usize, bytes: &[u8]) {
-        let Ok(message) = Message::from_frame(bytes) else {
-            return self.hold(false, "a node's frame is a message", || "it is not".to_owned());
-        };
-        let id = self.hospitals[i].id;
-        match message {
-            Message::Deposit(deposit) => {
-                let seen =
-                    deposit.sections.iter().map(|section| (section.holder, section.seen_seq)).collect();
-                self.oracle.seen.insert((deposit.head.sid, id), seen);
-                self.check_late(i, deposit.head.sid, bytes);
-            }
-            Message::Report(report) => self.check_report(i, &report, bytes),
-            Message::ReportBlock(block) => {
-                self.check_report_bytes(i, block.sid, block.index + 1, bytes);
-                self.promise(i, Said::Spent, block.sid);
-            }
-            Message::Confirm(sealed) => {
-                if let Ok(body) = decode::<Confirm>(&sealed.body) {
-                    let first = *self.oracle.confirmed.entry((body.sid, id)).or_insert(body.freeze);
-                    self.hold(first == body.freeze, "one CONFIRM for an attempt", || {
-                        format!("{id} signs two")
-                    });
-                    self.promise(i, Said::Confirmed, body.sid);
-                    self.check_void(i, body.sid);
-                    self.check_late(i, body.sid, bytes);
-                }
-            }
-            Message::Void(sealed) => {
-                if let Ok(body) = decode::<VoidBody>(&sealed.body) {
-                    self.promise(i, Said::Voided, body.sid);
-                    self.check_void(i, body.sid);
-                }
-            }
-            Message::RevealR(reveal) => self.check_reveal(i, &reveal, false, bytes),
-            Message::RevealB(reveal) => self.check_reveal(i, &reveal, true, bytes),
-            _ => {}
-        }
-    }
-
-    fn check_report(&mut self, i: usize, report: &Report, bytes: &[u8]) {
-        let id = self.hospitals[i].id;
-        let Ok(head) = decode::<ReportBody>(&report.body.body) else { return };
-        self.tally.count("report sent");
-        self.check_report_bytes(i, head.sid, 0, bytes);
-        self.promise(i, Said::Spent, head.sid);
-        self.check_late(i, head.sid, bytes);
-        let at = usize::try_from(head.ledger_seq).unwrap_or(0).checked_sub(1);
-        let records = self.hospitals[i].durable();
-        let named = at.and_then(|at| records.get(at));
-        let own = matches!(named, Some(Record::Spent { sid, .. }) if *sid == head.sid);
-        let spent: BTreeSet<u64> = (1..)
-            .zip(records)
-            .filter(|(_, r)| matches!(r, Record::Spent { .. }))
-            .map(|(seq, _)| seq)
-            .collect();
-        self.hold(own, "a report names its own SPENT", || format!("{id}: {}", head.ledger_seq));
-        let x = usize::from(self.world.warrants[0].1.params().thresholds.x);
-        let cohort = self.oracle.cohorts.get(&head.sid).cloned().unwrap_or_default();
-        let remember = |dealer: &&NodeId| {
-            let seen = self.oracle.seen.get(&(head.sid, **dealer)).and_then(|seen| seen.get(&id)).copied();
-            seen.is_some_and(|seen| seen > 0 && !spent.contains(&seen))
-        };
-        let behind = cohort.iter().filter(remember).count();
-        self.hold(behind <= x, "a ledger that more than X remember otherwise contributes nothing", || {
-            format!("{behind} remember another ledger of {id}")
-        });
-    }
-
-    fn check_report_bytes(&mut self, i: usize, sid: AttemptId, part: u32, bytes: &[u8]) {
-        let id = self.hospitals[i].id;
-        let first = self.oracle.reports.entry((sid, id, part)).or_insert_with(|| bytes.to_vec());
-        let same = first == bytes;
-        self.hold(same, "one report for an attempt", || format!("{id} sends two"));
-    }
-
-    fn check_reveal(&mut self, i: usize, reveal: &Reveal, b: bool, bytes: &[u8]) {
-        let id = self.hospitals[i].id;
-        let mut both = None;
-        for share in reveal.shares.iter() {
-            let first = *self.oracle.given.entry((reveal.sid, id, share.dealer)).or_insert(b);
-            if first != b {
-                both = Some(share.dealer);
-            }
-        }
-        self.hold(both.is_none(), "never both secrets of one dealer", || {
-            format!("{id} gives both of {both:?}")
-        });
-        self.promise(i, if b { Said::Released } else { Said::Certified }, reveal.sid);
-        self.check_late(i, reveal.sid, bytes);
-    }
-
-    /// An answer leaves before its round's deadline, unless it is the repeat of one.
-    fn check_late(&mut self, i: usize, sid: AttemptId, bytes: &[u8]) {
-        let id = self.hospitals[i].id;
-        let first = self.oracle.sent.insert((id, word_of(bytes)));
-        let deadline = self.hospitals[i].deadline(sid);
-        let clock: Time = self.hospitals[i].clock(self.now);
-        let held = !first || deadline.is_none_or(|deadline| clock <= deadline);
-        self.hold(held, "no answer after the deadline", || format!("{id} answers late"));
-    }
-
-    /// A node confirms an attempt or voids it, never both.
-    fn check_void(&mut self, i: usize, sid: AttemptId) {
-        let id = self.hospitals[i].id;
-        let said = |what| self.oracle.said.get(&id).is_some_and(|all| all.contains(&(what, sid)));
-        let both = said(Said::Confirmed) && said(Said::Voided);
-        let rolled = self.hospitals[i].rolled_back;
-        self.hold(!both || rolled, "a node confirms or voids, never both", || format!("{id} did both"));
-    }
-
-    /// A frame that rests on a record.
-    fn promise(&mut self, i: usize, said: Said, sid: AttemptId) {
-        let id = self.hospitals[i].id;
-        let held = self.hospitals[i].durable().iter().any(|record| rests(record, said, sid));
-        self.oracle.said.entry(id).or_default().push((said, sid));
-        self.hold(held, "what a frame rests on is durable before it leaves", || format!("{id}: {said:?}"));
-    }
-
-    /// A node comes back: its ledger holds all that it ever said.
-    pub fn check_reloaded(&mut self, i: usize) {
-        let hospital = &self.hospitals[i];
-        let said = self.oracle.said.get(&hospital.id);
-        let records = &hospital.disk.records;
-        let missing = said
-            .into_iter()
-            .flatten()
-            .find(|(said, sid)| !records.iter().any(|record| rests(record, *said, *sid)));
-        let (missing, rolled, id) = (missing.map(|(said, _)| *said), hospital.rolled_back, hospital.id);
-        self.hold(missing.is_none() || rolled, "a restarted node knows what it said", || {
-            format!("{id} has forgotten {missing:?}")
-        });
     }
 }
 
@@ -486,18 +361,7 @@ const OWN_FAULTS: [&str; 4] = [
     "the slot is before one that was used",
 ];
 
-fn rests(record: &Record, said: Said, sid: AttemptId) -> bool {
-    match (record, said) {
-        (Record::Spent { sid: own, .. }, Said::Spent)
-        | (Record::Confirmed { sid: own, .. }, Said::Confirmed)
-        | (Record::Released { sid: own }, Said::Released)
-        | (Record::Voided { sid: own }, Said::Voided) => *own == sid,
-        (Record::Certified { bound, .. }, Said::Certified) => bound.sid == sid,
-        _ => false,
-    }
-}
-
-fn word_of(bytes: &[u8]) -> u64 {
+pub(super) fn word_of(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(*byte) + 1))
 }
 

@@ -60,6 +60,8 @@ pub enum Act {
     Replay { node: u16, nth: u32, at: u64 },
     /// The coordinator lies: a copy of it goes on by itself with some of the nodes.
     Fork { at: u64, nodes: Vec<u16>, shared: Vec<u16>, for_ms: u64 },
+    /// A lying coordinator offers its n-th session for another slot than the one that is.
+    WrongSlot { session: u32, ahead: bool },
     /// A lying coordinator changes its n-th frame of a kind to one node, and signs it.
     Forge { node: u16, nth: u32, how: u8 },
 }
@@ -199,10 +201,12 @@ impl Plan {
         let n = self.n;
         let frames = dice.below(3) * dice.below(4);
         for _ in 0..frames {
-            let what = match dice.below(4) {
+            let what = match dice.below(5) {
                 0 => Mishap::Drop,
-                1 => Mishap::Delay(dice.between(20, 12_000)),
+                1 => Mishap::Delay(dice.between(20, 6_000)),
                 2 => Mishap::Delay(dice.between(20, 300)),
+                // Around the deadlines of a node.
+                3 => Mishap::Delay(dice.between(8_500, 11_000)),
                 _ => Mishap::Twice(dice.between(1, 9_000)),
             };
             let (node, up, nth) = (dice.node(n), dice.in_100(50), dice.small(30));
@@ -274,6 +278,9 @@ impl Plan {
             let (nodes, shared) = (dice.nodes(n, half), dice.nodes(n, half));
             let at = self.moment(dice, starts);
             self.acts.push(Act::Fork { at, nodes, shared, for_ms: dice.between(2_000, 120_000) });
+        }
+        if dice.in_100(25) {
+            self.acts.push(Act::WrongSlot { session: 1 + dice.small(3), ahead: dice.in_100(50) });
         }
         for _ in 0..dice.below(1 + u64::from(n)) {
             let (node, nth) = (dice.node(n), dice.small(2));

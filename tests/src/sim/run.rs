@@ -139,20 +139,23 @@ pub struct Run {
     pub forked: Option<(Vec<u16>, Vec<u16>)>,
     /// Frames of each kind that were sent to each node by a liar.
     pub forged: BTreeMap<(u16, u8), u32>,
-    /// How many sums there were when the faults ended, and later.
-    pub sums: Vec<(u64, Vec<NodeId>)>,
+    /// Every sum: when, of which attempt, over whom.
+    pub sums: Vec<(u64, AttemptId, Vec<NodeId>)>,
     bug: Option<Bug>,
     on: Vec<bool>,
-    fired: BTreeSet<usize>,
+    /// Acts that happen once and did.
+    pub fired: BTreeSet<usize>,
     queue: BinaryHeap<Reverse<Timed>>,
     seq: u64,
     steps: u64,
     hash: u64,
     story: Option<Vec<String>>,
-    must: Vec<usize>,
+    /// Sessions that must succeed.
+    pub must: u32,
     /// Nodes that crash before their next report leaves.
     pub spoil: u16,
-    heal_slot: u64,
+    /// The slot in which all heals.
+    pub heal_slot: u64,
 }
 
 /// What came of a run.
@@ -198,7 +201,7 @@ impl Run {
             steps: 0,
             hash: 0,
             story: tell.then(Vec::new),
-            must: Vec::new(),
+            must: 0,
             spoil: 0,
             heal_slot: plan.heal_at / SLOT_MS,
             plan,
@@ -361,219 +364,6 @@ impl Run {
         }
         if self.centres.len() > 1 && self.violation.is_none() {
             self.begin(1, warrant, 0);
-        }
-    }
-
-    fn act(&mut self, index: usize) {
-        let act = self.plan.acts[index].clone();
-        let now = self.now;
-        match &act {
-            Act::NewRows { node, .. } => self.hospitals[usize::from(*node) - 1].new_rows += 1,
-            Act::Partition { for_ms, .. } => {
-                self.cuts.insert(index);
-                self.at(now + for_ms, Event::ActEnd(index));
-            }
-            Act::LinkLoss { node, for_ms, notice_ms, .. } => {
-                self.lose_link(usize::from(*node) - 1, *for_ms, *notice_ms);
-            }
-            Act::Slow { node, for_ms, by_ms, .. } => {
-                self.hospitals[usize::from(*node) - 1].slow = (now + for_ms, *by_ms);
-            }
-            Act::Replay { node, .. } => {
-                if let Some(bytes) = self.kept.get(&index).cloned() {
-                    self.tally.count("fault: replayed frame");
-                    let i = usize::from(*node) - 1;
-                    self.at(now, Event::ToNode { i, link: 0, ghost: true, bytes });
-                }
-            }
-            Act::Fork { nodes, shared, for_ms, .. } => {
-                self.fork();
-                self.forked = Some((nodes.clone(), shared.clone()));
-                self.at(now + for_ms, Event::ActEnd(index));
-            }
-            _ => {}
-        }
-        self.count_act(&act);
-        self.tell(|_| format!("fault {index}: {act:?}"));
-    }
-
-    fn act_end(&mut self, index: usize) {
-        match self.plan.acts[index] {
-            Act::Partition { .. } => {
-                self.cuts.remove(&index);
-                self.tell(|_| format!("fault {index} ends"));
-            }
-            Act::Fork { .. } => {
-                self.forked = None;
-                self.centres.truncate(1);
-                self.tell(|_| "the copy ends".to_owned());
-            }
-            _ => {}
-        }
-    }
-
-    /// The node's crash that is due with this output: is the record under its hand there?
-    pub fn crash_due(&mut self, i: usize) -> Option<bool> {
-        if self.healed {
-            return None;
-        }
-        let (id, outputs) = (self.hospitals[i].id.0, self.hospitals[i].outputs);
-        let due = self.acts().find_map(|(index, act)| match act {
-            Act::Crash { node, output, torn, .. } if (*node, *output) == (id, outputs) => {
-                Some((index, *torn))
-            }
-            _ => None,
-        });
-        let (index, torn) = due?;
-        self.fired.insert(index);
-        Some(torn)
-    }
-
-    /// When a crashed node comes back, and with which disk.
-    pub fn plan_restart(&mut self, i: usize) {
-        let (id, outputs) = (self.hospitals[i].id.0, self.hospitals[i].outputs);
-        let mut back = 1_000;
-        let mut act_of = None;
-        for (_, act) in self.acts() {
-            if let Act::Crash { node, output, for_ms, .. } = act
-                && (*node, *output) == (id, outputs)
-            {
-                (back, act_of) = (*for_ms, Some(act.clone()));
-            }
-        }
-        if let Some(act) = act_of {
-            self.count_act(&act);
-            self.tell(|_| format!("fault: {act:?}"));
-        }
-        let rollback = self.acts().find_map(|(index, act)| match act {
-            Act::Rollback { node, records } if *node == id && !self.fired.contains(&index) => {
-                Some((index, *records))
-            }
-            _ => None,
-        });
-        if let Some((index, records)) = rollback.filter(|_| outputs >= 14 && !self.healed) {
-            self.fired.insert(index);
-            let disk = &mut self.hospitals[i].disk;
-            let left = disk.records.len().saturating_sub(records);
-            disk.records.truncate(left);
-            disk.synced = left;
-            self.hospitals[i].rolled_back = true;
-            self.tally.count("fault: disk rolled back");
-            self.tell(|run| format!("{}'s disk is rolled back to {left} records", run.name(i)));
-        }
-        self.at(self.now + back, Event::StartNode(i));
-    }
-
-    /// The coordinator's crash that is due with this output.
-    #[must_use]
-    pub fn stop_due(&self, c: usize) -> Option<usize> {
-        if self.healed || c > 0 {
-            return None;
-        }
-        let outputs = self.centres[c].outputs;
-        self.acts().find_map(|(_, act)| match act {
-            Act::Stop { output, parts, .. } if *output == outputs => Some(*parts),
-            _ => None,
-        })
-    }
-
-    /// When the crashed coordinator comes back.
-    pub fn plan_return(&mut self) {
-        let outputs = self.centres[0].outputs;
-        let due = self.acts().find_map(|(_, act)| match act {
-            Act::Stop { output, for_ms, .. } if *output == outputs => Some(*for_ms),
-            _ => None,
-        });
-        self.centres[0].outputs += 1;
-        self.tally.count("fault: coordinator crashed");
-        self.at(self.now + due.unwrap_or(500), Event::StartCentre);
-    }
-
-    /// The version of a hospital's rows at this moment.
-    #[must_use]
-    pub fn rows_now(&self, i: usize) -> u64 {
-        let slot = self.now / SLOT_MS;
-        let same = |slot: u64| {
-            let id = self.hospitals[i].id.0;
-            self.acts().any(|(_, act)| *act == Act::SameRows { node: id, slot }) || slot == self.heal_slot + 2
-        };
-        let changes = (1..=slot).filter(|slot| !same(*slot)).count();
-        u64::try_from(changes).unwrap_or(0) * 1_000 + self.hospitals[i].new_rows
-    }
-
-    fn heal(&mut self) {
-        if self.busy(0) || self.centres.len() > 1 {
-            return self.at(self.now + 1_000, Event::Heal);
-        }
-        self.healed = true;
-        self.tell(|_| "all heals".to_owned());
-        self.cuts.clear();
-        self.start_centre();
-        for i in 0..self.hospitals.len() {
-            self.hospitals[i].slow = (0, 0);
-            self.hospitals[i].away = false;
-            self.start_node(i);
-            // Frames that were lost are noticed as a dead link.
-            self.cut_link(i, 10);
-        }
-        self.heal_slot = self.now / SLOT_MS;
-        let next = |slots: u64| (self.now / SLOT_MS + slots) * SLOT_MS + 300_000;
-        let (first, unchanged) = (next(1), next(2));
-        let dice = mix(&[self.plan.seed, 0xa11]) % 6;
-        if dice == 4 {
-            self.at(first - 60_000, Event::Must(3));
-        }
-        self.at(first, Event::Must(0));
-        if self.plan.n < 69 && dice == 0 {
-            self.at(first + 100_000, Event::Must(1));
-        }
-        if self.plan.n < 69 && dice == 1 {
-            self.at(unchanged, Event::Must(2));
-        }
-    }
-
-    /// A session that must succeed: the first in a new slot over new rows, a second one in the same slot,
-    /// one in the next slot over the same rows.
-    fn must(&mut self, phase: u8) {
-        if phase == 3 {
-            let quorum = self.world.warrants[0].1.params().thresholds.quorum;
-            self.spoil = self.world.n - quorum + 1;
-            self.tell(|_| "a session that is lost past contribution".to_owned());
-            self.tally.count("session spoiled");
-            self.begin(0, 0, 0);
-            return;
-        }
-        self.spoil = 0;
-        let before = self.sums.len();
-        self.must.push(before);
-        self.tell(|_| "a session that must succeed".to_owned());
-        let begun = self.begin(0, usize::from(phase == 1), 0);
-        if !begun || !self.busy(0) {
-            self.lively("it could not begin".to_owned());
-        }
-        self.tally.count("session that must succeed");
-    }
-
-    fn lively(&mut self, what: String) {
-        if self.violation.is_none() {
-            let claim = "once all is healed, a session succeeds with every node that is up";
-            self.violation = Some(Violation { claim, what });
-        }
-    }
-
-    fn check_end(&mut self) {
-        let honest = |i: &u16| !self.hospitals[usize::from(*i) - 1].rolled_back;
-        let all: Vec<NodeId> = (1..=self.world.n).filter(honest).map(NodeId).collect();
-        let due: Vec<(u64, Vec<NodeId>)> =
-            self.sums.iter().filter(|(at, _)| *at > self.plan.heal_at).cloned().collect();
-        if due.len() != self.must.len() {
-            let what = format!("{} of {} sessions gave a sum", due.len(), self.must.len());
-            return self.lively(what);
-        }
-        for (_, survivors) in due {
-            if !all.iter().all(|node| survivors.contains(node)) {
-                return self.lively(format!("a sum without all nodes: {survivors:?}"));
-            }
         }
     }
 }
