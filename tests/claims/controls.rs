@@ -2,7 +2,7 @@
 //! planted in the core are found.
 
 use crate::runs::{SIZES, all};
-use samensom_protocol::ablation::{ALL, only};
+use samensom_protocol::ablation::{CHECKS, only};
 use samensom_tests::adversary::{Outcome, run};
 
 const MOST: u64 = 2_000;
@@ -41,14 +41,14 @@ fn must_leak(name: &'static str) {
 
 #[test]
 fn every_check_switched_off_lets_a_figure_leak() {
-    let checks = ALL.iter().map(|(name, _)| *name);
+    let checks = CHECKS.iter().map(|(name, _)| *name);
     let leaking = |name: &&str| name.starts_with('a') && !name.ends_with("-alone") && *name != "a03-spacing";
     checks.filter(leaking).for_each(must_leak);
 }
 
 #[test]
 fn every_leak_planted_in_the_core_is_found() {
-    ALL.iter().map(|(name, _)| *name).filter(|name| name.starts_with("leak-")).for_each(must_leak);
+    CHECKS.iter().map(|(name, _)| *name).filter(|name| name.starts_with("leak-")).for_each(must_leak);
 }
 
 /// The extracts of two slots are almost the same; that no sum of them may be so near is a claim of its own.
@@ -62,7 +62,7 @@ fn slots_seconds_apart_are_found() {
 /// opens nothing.
 #[test]
 fn a_check_with_backups_breaks_the_proof_but_opens_nothing() {
-    for name in ALL.iter().map(|(name, _)| *name).filter(|name| name.ends_with("-alone")) {
+    for name in CHECKS.iter().map(|(name, _)| *name).filter(|name| name.ends_with("-alone")) {
         let Some((run, outcome)) = first_red(name, MOST, Outcome::strays) else {
             panic!("{name}: no step breaks")
         };

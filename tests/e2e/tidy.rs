@@ -49,7 +49,7 @@ fn is_rust(source: &Source) -> bool {
 fn is_test(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     path.starts_with("tests/")
-        || path.split('/').any(|part| part == "tests" || part == "testing")
+        || path.split('/').any(|part| ["tests", "testing", "checks"].contains(&part))
         || ["tests.rs", "testing.rs", "checks.rs"].contains(&name)
         || name.ends_with("_test.rs")
         || name.ends_with("_tests.rs")
@@ -227,6 +227,36 @@ fn the_core_has_no_features(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
+/// Red controls and dealt channel keys are for tests: no program names them.
+fn programs_know_no_red_controls(sources: &[Source]) -> Vec<String> {
+    let program = |path: &str| path.starts_with("node/") || path.starts_with("coordinator/");
+    let words = ["samensom_ablation", "ablat", "deal_channel"];
+    complain_of(sources, program, &words, "no program knows red controls or deals keys")
+}
+
+/// Every switched-off check is listed with what it does, and every listed one stands in the core.
+fn red_controls_are_listed(sources: &[Source]) -> Vec<String> {
+    let list = sources.iter().find(|source| source.path == "protocol/src/ablation.rs");
+    let all = list.map_or("", |source| source.text.split("pub const CHECKS").nth(1).unwrap_or_default());
+    let all = all.split("thread_local!").next().unwrap_or_default();
+    // A name is one word; what it does is more.
+    let quoted = all.split('"').skip(1).step_by(2);
+    let listed: Vec<&str> = quoted.filter(|text| text.contains('-') && !text.contains(' ')).collect();
+    let core = |source: &&Source| source.path.starts_with("protocol/src/") && is_rust(source);
+    let mut used: Vec<(&str, &str)> = Vec::new();
+    for source in sources.iter().filter(core).filter(|source| source.path != "protocol/src/ablation.rs") {
+        for inside in source.text.split("ablated!(").skip(1).filter_map(|rest| rest.split(')').next()) {
+            used.extend(inside.split('"').skip(1).step_by(2).map(|name| (source.path.as_str(), name)));
+        }
+    }
+    let unlisted = used.iter().filter(|(_, name)| !listed.contains(name));
+    let mut complaints: Vec<String> =
+        unlisted.map(|(path, name)| format!("{path}: `{name}` is not listed in ablation.rs")).collect();
+    let unused = listed.iter().filter(|name| used.iter().all(|(_, used)| used != *name));
+    complaints.extend(unused.map(|name| format!("ablation.rs: `{name}` stands nowhere")));
+    complaints
+}
+
 fn bad(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), text: text.to_owned() }
 }
@@ -256,6 +286,27 @@ fn core() {
         ],
     );
     hold(the_core_has_no_features, &[bad("protocol/Cargo.toml", "[features]\nx = []")]);
+}
+
+#[test]
+fn red_controls() {
+    hold(
+        programs_know_no_red_controls,
+        &[
+            bad("node/src/a.rs", "cfg(samensom_ablation)"),
+            bad("coordinator/src/a.rs", "node.deal_channel(x)"),
+        ],
+    );
+    hold(
+        red_controls_are_listed,
+        &[
+            bad("protocol/src/rounds/a.rs", "if ablated!(\"a99-no-such\") {"),
+            bad(
+                "protocol/src/ablation.rs",
+                "pub const CHECKS: &[(&str, &str)] = &[(\"a99-no-such\", \"x\")];",
+            ),
+        ],
+    );
 }
 
 #[test]
