@@ -191,3 +191,48 @@ fn repro_a_new_member_is_not_asked_to_void_what_was_before_it() {
     assert!(voiding.is_answered());
     assert_eq!(voiding.again(NodeId(5)).len(), 1);
 }
+
+/// In every stage: a node that voids the open attempt is out of it, one that confirmed it does not void it.
+#[test]
+fn a24_void_and_confirm_exclude_each_other_in_every_stage() {
+    let stages: [(fn(&Message) -> bool, bool); 6] = [
+        (|m| matches!(m, Message::Start(_)), true),
+        (|m| matches!(m, Message::Go(_)), true),
+        (|m| matches!(m, Message::Freeze(_)), true),
+        (|m| matches!(m, Message::Certificate(_)), false),
+        (|m| matches!(m, Message::AskB(_)), false),
+        (|m| matches!(m, Message::Outcome(_)), false),
+    ];
+    for (is, voids) in stages {
+        let mut held = Held::before(4, is);
+        let sid = held.saw(|message| match message {
+            Message::Offer(offer) => Some(crate::rounds::offer::attempt_id(&offer.header.body)),
+            _ => None,
+        });
+        let ask = Message::VoidAsk(sign(Signed::VoidAsk, &VoidAsk { sid }));
+        let outputs = held.give(&ask);
+        assert_eq!(matches!(messages(&outputs).as_slice(), [Message::Void(_)]), voids, "{outputs:?}");
+        assert_eq!(is_written(&outputs), voids, "{outputs:?}");
+        if voids {
+            let again = held.give(&ask);
+            assert_eq!(frames(&again), frames(&outputs), "the promise is one");
+            assert!(!is_written(&again));
+            // Neither what was awaited nor anything before it is answered any more.
+            for bytes in [held.seen.clone(), vec![held.frame.clone()], held.rest.clone()].concat() {
+                let message = Message::from_frame(&bytes).unwrap();
+                if matches!(
+                    message,
+                    Message::Announce(_) | Message::Encapsulation(_) | Message::ChannelConfirm(_)
+                ) {
+                    continue;
+                }
+                let outputs = held.give_bytes(bytes, held.at);
+                assert!(messages(&outputs).iter().all(|m| matches!(m, Message::Refusal(_))), "{outputs:?}");
+                assert!(!is_written(&outputs), "{outputs:?}");
+            }
+        } else {
+            assert!(matches!(messages(&outputs).as_slice(), [Message::Refusal(of)] if *of == sid));
+            held.goes_on();
+        }
+    }
+}
