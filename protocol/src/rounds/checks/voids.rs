@@ -12,6 +12,8 @@ use crate::message::{AlarmBody, Report, ReportBody, VoidAsk, VoidBody, VoidOf, V
 use crate::rounds::void::{self, Unsettled, Voiding};
 use std::sync::Arc;
 
+type Is = fn(&Message) -> bool;
+
 const LIAR: u16 = 2;
 const SLOT_MS: u64 = 72_000_000;
 /// Frames a node sends before its report: deposit, ready.
@@ -195,7 +197,7 @@ fn repro_a_new_member_is_not_asked_to_void_what_was_before_it() {
 /// In every stage: a node that voids the open attempt is out of it, one that confirmed it does not void it.
 #[test]
 fn a24_void_and_confirm_exclude_each_other_in_every_stage() {
-    let stages: [(fn(&Message) -> bool, bool); 6] = [
+    let stages: [(Is, bool); 6] = [
         (|m| matches!(m, Message::Start(_)), true),
         (|m| matches!(m, Message::Go(_)), true),
         (|m| matches!(m, Message::Freeze(_)), true),
