@@ -1,7 +1,10 @@
-//! What the scenario tests share: the real programs, the demo as a process, a look into memory; and the
-//! worlds of the claims: an adversary over real machines, and the leakage oracle.
+//! What the scenario tests share: the real programs as a small country or as the demo, bad networks, a look
+//! into memory; and the worlds of the claims: an adversary over real machines, and the leakage oracle.
 
 pub mod adversary;
+pub mod bad_network;
+#[cfg(feature = "programs")]
+pub mod deployment;
 #[cfg(feature = "programs")]
 pub mod harness;
 pub mod leak;

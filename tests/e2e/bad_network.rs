@@ -1,0 +1,100 @@
+//! Real agents and a real coordinator over a bad network: 30 % loss, duplicates, reordering, short packets,
+//! addresses that change.
+//!
+//! Every total is exact or there is a failure by name; after healing the next session succeeds. In CI nine
+//! agents; all 69 and fifty sessions by one command:
+//! `SAMENSOM_LONG=1 cargo test -p samensom-tests --test e2e -- --nocapture --ignored all_69_hospitals`.
+//! A run is played again with `SAMENSOM_SEED=...`; the network's dice are then the same, its timing is not.
+
+use samensom_tests::bad_network::{BadNetwork, Weather};
+use samensom_tests::deployment::{Outcome, Pace, Template};
+use std::time::{Duration, Instant};
+
+/// The seed of this run, printed with the command that plays it again.
+fn seed(test: &str) -> u64 {
+    let given = std::env::var("SAMENSOM_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(std::process::id()) << 16 | 0x5a3e);
+    println!("SAMENSOM_SEED={seed} cargo test -p samensom-tests --test e2e -- --nocapture {test}");
+    seed
+}
+
+/// What came of many sessions.
+#[derive(Debug, Default)]
+struct Tally {
+    seconds: Vec<f64>,
+    failures: Vec<Outcome>,
+}
+
+impl Tally {
+    fn tell(&mut self, healed: &[f64]) {
+        self.seconds.sort_by(f64::total_cmp);
+        let at = |part: usize| self.seconds.get(self.seconds.len().saturating_sub(1) * part / 100);
+        println!(
+            "{} sums (seconds: median {:?}, 95 % {:?}, longest {:?}), {} failures by name {:?}; after \
+             healing {healed:?}",
+            self.seconds.len(),
+            at(50),
+            at(95),
+            at(100),
+            self.failures.len(),
+            self.failures,
+        );
+    }
+}
+
+fn storm(hospitals: usize, queries: usize, sessions: usize, pace: Pace, seed: u64) -> Tally {
+    let mut deployment = Template::make(hospitals, queries, pace).deploy();
+    let network = BadNetwork::start(deployment.server_address, Weather::CLEAR, seed);
+    deployment.dial(network.address);
+    deployment.start_all();
+    network.set(Weather::STORM);
+    let quorum = (hospitals + (hospitals - 1) / 3) / 2 + 1;
+    let (mut tally, mut number) = (Tally::default(), 0);
+    while number < sessions {
+        deployment.next_slot();
+        for warrant in 0..queries {
+            let linked = deployment.try_linked(quorum, Duration::from_secs(30));
+            assert!(linked.is_some(), "fewer than {quorum} came back within 30 s: {}", deployment.tails());
+            let begun = Instant::now();
+            let outcome = deployment.run(warrant);
+            let took = begun.elapsed().as_secs_f64();
+            match outcome {
+                Outcome::Refused(why) if why.contains("the slot ends in") => break,
+                Outcome::Sum(sum) => {
+                    println!("session {number}: {} of {hospitals}, {took:.1} s", sum.survivors.len());
+                    tally.seconds.push(took);
+                }
+                other => {
+                    println!("session {number}: {other:?}, {took:.1} s");
+                    assert_ne!(other, Outcome::Gone, "{}", deployment.tails());
+                    tally.failures.push(other);
+                }
+            }
+            number += 1;
+        }
+    }
+    network.heal();
+    let mut healed = Vec::new();
+    for _ in 0..2 {
+        let back = deployment.linked(hospitals, Duration::from_secs(30));
+        println!("all {hospitals} linked {:.1} s after healing", back.as_secs_f64());
+        deployment.next_slot();
+        let begun = Instant::now();
+        assert_eq!(deployment.run(0).sum().survivors.len(), hospitals, "all of them after healing");
+        healed.push(begun.elapsed().as_secs_f64());
+    }
+    println!("{}", network.tally());
+    tally.tell(&healed);
+    tally
+}
+
+fn pace() -> Pace {
+    Pace { spacing_s: 40, rounds_ms: [8000, 6000, 6000, 4000, 4000], idle_ms: 10_000, keep_alive_ms: 1000 }
+}
+
+#[test]
+fn nine_agents_in_a_storm() {
+    let seed = seed("nine_agents_in_a_storm");
+    let tally = storm(9, 3, 6, pace(), seed);
+    assert!(!tally.seconds.is_empty(), "30 % loss is not hopeless: {tally:?}");
+}
