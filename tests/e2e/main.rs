@@ -3,6 +3,7 @@
 mod bad_network;
 mod bundle;
 mod catalogue;
+mod crash;
 mod demo;
 mod privacy;
 mod tidy;

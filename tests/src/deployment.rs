@@ -4,9 +4,11 @@
 //! is done by the public commands; a test stops, kills, copies and starts as it likes. It must not know why.
 
 mod outcome;
+mod promises;
 mod template;
 
-pub use outcome::{Outcome, Sum};
+pub use outcome::{Outcome, Session, Sum};
+pub use promises::Looked;
 pub use template::{Template, copy};
 
 use crate::harness::{programs, samensom};
@@ -303,7 +305,7 @@ impl Deployment {
             if self.links().is_some_and(|linked| linked >= count) {
                 return Some(begun.elapsed());
             }
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(200));
         }
         None
     }

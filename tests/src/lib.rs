@@ -10,4 +10,6 @@ pub mod harness;
 pub mod leak;
 pub mod needles;
 pub mod relay;
+#[cfg(feature = "programs")]
+pub mod shim;
 pub mod sim;

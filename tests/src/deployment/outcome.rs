@@ -41,8 +41,8 @@ pub enum Outcome {
     },
     /// Before anyone was asked; what was said.
     Refused(String),
-    /// The server ended.
-    Gone,
+    /// The server ended; the session, if it had begun.
+    Gone(Option<String>),
 }
 
 impl Outcome {
@@ -123,7 +123,11 @@ impl Deployment {
     fn read(&self, slot: u64, code: Option<i32>, out: &str, told: &str) -> Outcome {
         if out.is_empty() {
             let gone = code == Some(NO_SERVER) || told.contains("error: the server stopped");
-            return if gone { Outcome::Gone } else { Outcome::Refused(told.trim().to_owned()) };
+            if !gone {
+                return Outcome::Refused(told.trim().to_owned());
+            }
+            let named = told.lines().find_map(|line| line.strip_prefix("session ")?.split(';').next());
+            return Outcome::Gone(named.map(str::to_owned));
         }
         let facts: Value = serde_json::from_str(out).unwrap_or_else(|why| panic!("{why}: {out}"));
         if let Some(failure) = facts.get("failure") {
