@@ -4,6 +4,8 @@
 //! say hello, enrol and ask for rosters. Frames of listed nodes go on as events, in order, each link
 //! waiting when the sessions are behind. It must not know what a session frame holds.
 
+mod congestion;
+
 use crate::admission::{answer, listed, welcome};
 use crate::error::Error;
 use crate::frame::{self, MAX_FRAME};
@@ -116,6 +118,7 @@ fn transport(options: Options) -> Result<TransportConfig, Error> {
     })?;
     let mut transport = TransportConfig::default();
     transport
+        .congestion_controller_factory(Arc::new(congestion::Floor::default()))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)

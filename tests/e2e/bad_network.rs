@@ -2,8 +2,8 @@
 //! addresses that change.
 //!
 //! Every total is exact or there is a failure by name; after healing the next session succeeds. In CI nine
-//! agents; all 69 and fifty sessions by one command:
-//! `SAMENSOM_LONG=1 cargo test -p samensom-tests --test e2e -- --nocapture --ignored all_69_hospitals`.
+//! agents; all 69 and fifty sessions (`SAMENSOM_SESSIONS` for another number) by one command:
+//! `cargo test -p samensom-tests --test e2e -- --nocapture --ignored all_69_hospitals`.
 //! A run is played again with `SAMENSOM_SEED=...`; the network's dice are then the same, its timing is not.
 
 use samensom_tests::bad_network::{BadNetwork, Weather};
@@ -26,12 +26,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn tell(&mut self, healed: &[f64]) {
+    fn tell(&mut self, healed: f64) {
         self.seconds.sort_by(f64::total_cmp);
         let at = |part: usize| self.seconds.get(self.seconds.len().saturating_sub(1) * part / 100);
         println!(
             "{} sums (seconds: median {:?}, 95 % {:?}, longest {:?}), {} failures by name {:?}; after \
-             healing {healed:?}",
+             healing {healed:.1} s",
             self.seconds.len(),
             at(50),
             at(95),
@@ -74,27 +74,38 @@ fn storm(hospitals: usize, queries: usize, sessions: usize, pace: Pace, seed: u6
         }
     }
     network.heal();
-    let mut healed = Vec::new();
-    for _ in 0..2 {
-        let back = deployment.linked(hospitals, Duration::from_secs(30));
-        println!("all {hospitals} linked {:.1} s after healing", back.as_secs_f64());
-        deployment.next_slot();
-        let begun = Instant::now();
-        assert_eq!(deployment.run(0).sum().survivors.len(), hospitals, "all of them after healing");
-        healed.push(begun.elapsed().as_secs_f64());
-    }
+    let back = deployment.linked(hospitals, Duration::from_secs(30));
+    println!("all {hospitals} linked {:.1} s after healing", back.as_secs_f64());
+    deployment.next_slot();
+    // A hospital that froze late in the slot before keeps the distance between two extracts (A03).
+    std::thread::sleep(Duration::from_secs(deployment.pace.spacing_s) * 38 / 100);
+    let begun = Instant::now();
+    assert_eq!(deployment.run(0).sum().survivors.len(), hospitals, "all of them after healing");
+    let healed = begun.elapsed().as_secs_f64();
+    let looked = deployment.promises();
+    println!("{looked:?}");
     println!("{}", network.tally());
-    tally.tell(&healed);
+    tally.tell(healed);
     tally
 }
 
-fn pace() -> Pace {
-    Pace { spacing_s: 40, rounds_ms: [8000, 6000, 6000, 4000, 4000], idle_ms: 10_000, keep_alive_ms: 1000 }
-}
 
 #[test]
 fn nine_agents_in_a_storm() {
     let seed = seed("nine_agents_in_a_storm");
-    let tally = storm(9, 3, 6, pace(), seed);
+    let rounds_ms = [5000, 5000, 5000, 4000, 4000];
+    let pace = Pace { spacing_s: 45, rounds_ms, idle_ms: 10_000, keep_alive_ms: 1000 };
+    let tally = storm(9, 3, 4, pace, seed);
+    assert!(!tally.seconds.is_empty(), "30 % loss is not hopeless: {tally:?}");
+}
+
+#[test]
+#[ignore = "half an hour: fifty sessions of 69 hospitals"]
+fn all_69_hospitals_in_a_storm() {
+    let seed = seed("--ignored all_69_hospitals");
+    let given = std::env::var("SAMENSOM_SESSIONS").ok().and_then(|text| text.parse().ok());
+    let rounds_ms = [10_000, 10_000, 10_000, 8000, 8000];
+    let pace = Pace { spacing_s: 110, rounds_ms, idle_ms: 10_000, keep_alive_ms: 1000 };
+    let tally = storm(69, 3, given.unwrap_or(50), pace, seed);
     assert!(!tally.seconds.is_empty(), "30 % loss is not hopeless: {tally:?}");
 }

@@ -4,6 +4,7 @@
 //! wrong with a link. It must not know what a frame means.
 
 mod backoff;
+mod congestion;
 mod quic;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! frame can be given up at any moment and no frame is ever sent by half. Memory grows with what was
 //! received, never with what was announced. It must not retry; who calls it decides when.
 
+use super::congestion::Floor;
 use super::{LinkError, MAX_FRAME, Timing};
 use crate::tls;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -214,6 +215,7 @@ fn transport(timing: Timing) -> TransportConfig {
     let mut transport = TransportConfig::default();
     let idle = u32::try_from(timing.idle.as_millis()).unwrap_or(u32::MAX);
     transport
+        .congestion_controller_factory(Arc::new(Floor::default()))
         .max_idle_timeout(Some(VarInt::from_u32(idle).into()))
         .keep_alive_interval(Some(timing.keep_alive))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))

@@ -74,6 +74,13 @@ pub struct Session {
     patience: Duration,
 }
 
+impl Session {
+    /// True once it has ended, or should have.
+    pub fn is_over(&mut self) -> bool {
+        self.begun.elapsed() >= self.patience || matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+}
+
 impl Deployment {
     /// Begins a session of a warrant.
     ///
