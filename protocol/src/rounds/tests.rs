@@ -3,6 +3,8 @@
 use crate::ids::NodeId;
 use crate::io::{FailureCode, Record};
 use crate::message::Round;
+use crate::roster::tests::identity;
+use crate::rounds::void::{self, Voiding};
 use crate::testing::{Silence, World};
 
 /// Frames a node sends in a session: deposit, ready, report, block, confirm, (R), B.
@@ -187,4 +189,17 @@ fn a_restart_of_the_coordinator_after_any_record_changes_nothing() {
             }
         }
     }
+}
+
+/// A link that was replaced while VOIDs were collected: the promise that came over the new one counts.
+#[test]
+fn repro_a_void_counts_though_its_node_is_no_longer_waited_for() {
+    let mut world = World::new(9, 1);
+    world.run(&silent(1..=4, BEFORE_REPORT)).unwrap_err();
+    let unsettled = world.setup().unsettled;
+    let mut voiding = Voiding::new(&unsettled, &[NodeId(1)]);
+    voiding.forget(NodeId(1), None);
+    let promise = void::void(unsettled[0].sid, 1, &identity(1)).unwrap();
+    assert_eq!(voiding.take(&promise, NodeId(1)), Ok(()));
+    assert_eq!(voiding.again(NodeId(1)), vec![], "it is not asked twice");
 }

@@ -128,7 +128,9 @@ impl Voiding {
         let (attempt, voids) = self.attempts.get_mut(&body.sid).ok_or(wrong.clone())?;
         let key = attempt.roster.member(from).map(|member| &member.key);
         let signed = key.and_then(|key| sealed.open::<VoidBody>(key, Signed::Void));
-        let body = signed.filter(|_| self.waiting.remove(&(from, body.sid))).ok_or(wrong)?;
+        let body = signed.ok_or(wrong)?;
+        // A promise counts whether it is still waited for or its node's link was lost meanwhile.
+        self.waiting.remove(&(from, body.sid));
         let void = VoidOf { node: from, ledger_seq: body.ledger_seq, signature: sealed.signature };
         voids.insert(from, void);
         Ok(())
