@@ -53,6 +53,9 @@ pub enum Error {
     /// Disk, database or network of this machine failed, or this program is defective.
     #[error("{0}")]
     Machine(Report),
+    /// The store's disk failed: what it holds is unknown, and the program must end.
+    #[error("{0}")]
+    Disk(Report),
     /// A session ended without a sum, or could not begin.
     #[error("{0}")]
     Session(Report),
@@ -126,6 +129,7 @@ impl Error {
             | Error::NotRunning(report)
             | Error::Mismatch(report)
             | Error::Machine(report)
+            | Error::Disk(report)
             | Error::Session(report) => change(report),
             Error::Unread => {}
         }
@@ -136,7 +140,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Unread => 0,
-            Error::Asked(_) | Error::Machine(_) | Error::Session(_) => 1,
+            Error::Asked(_) | Error::Machine(_) | Error::Disk(_) | Error::Session(_) => 1,
             Error::Config(_) => 3,
             Error::Refused(_) => 4,
             Error::NotRunning(_) => 5,
@@ -153,7 +157,12 @@ impl Report {
 
 impl From<rusqlite::Error> for Error {
     fn from(why: rusqlite::Error) -> Self {
-        Error::machine(format!("the database failed: {why}")).place("samensom.db").remedy(
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
+        let disk = [DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure];
+        let disk = why.sqlite_error_code().is_some_and(|code| disk.contains(&code));
+        let report = Report::new(format!("the database failed: {why}"));
+        let error = if disk { Error::Disk(report) } else { Error::Machine(report) };
+        error.place("samensom.db").remedy(
             "check that the disk is not full and that the file is not damaged; restore a backup if it is",
         )
     }

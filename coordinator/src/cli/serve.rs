@@ -63,17 +63,18 @@ async fn serve(context: &Context, config: Config, hold_go: Option<PathBuf>) -> R
     let links = listener.links.clone();
     let sessions = Sessions::spawn(Arc::clone(&store), links.clone(), events, Arc::clone(&identity), options);
     let address = listener.address;
-    let ops = Arc::new(Ops { store, links, sessions, key: identity.public(), address, config });
+    let ops = Arc::new(Ops { store: Arc::clone(&store), links, sessions, key: identity.public(), address, config });
     let control = control::serve(folder, ops)?;
     print_text(&format!("listening on {address}"))?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+    let ended = tokio::select! {
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+        why = store.broken() => Err(why),
+    };
     hint("stopping");
     control.abort();
     // A socket that stays behind is taken away at the next start.
     let _ = std::fs::remove_file(folder.socket());
     listener.close().await;
-    Ok(())
+    ended
 }

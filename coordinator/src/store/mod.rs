@@ -40,6 +40,7 @@ const BUSY: Duration = Duration::from_secs(10);
 pub struct Store {
     db: Mutex<Connection>,
     head: watch::Sender<Arc<Roster>>,
+    broken: watch::Sender<Option<Error>>,
 }
 
 impl core::fmt::Debug for Store {
@@ -57,7 +58,7 @@ impl Store {
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrate(&mut db)?;
         let head = roster::found(&mut db, founding)?;
-        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)) })
+        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)), broken: watch::Sender::default() })
     }
 
     /// Opens the store for reading and writing, bringing it to the present version.
@@ -85,7 +86,7 @@ impl Store {
 
     fn loaded(db: Connection) -> Result<Store, Error> {
         let head = roster::load_head(&db)?;
-        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)) })
+        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)), broken: watch::Sender::default() })
     }
 
     /// Runs `work` on a thread that may block; the way to use the store from async code.
@@ -108,11 +109,25 @@ impl Store {
 
     /// Does all of `work` or nothing, and syncs it.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let mut db = self.db();
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&tx)?;
-        tx.commit()?;
-        Ok(value)
+        let written = || {
+            let mut db = self.db();
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        let written = written();
+        if let Err(error @ Error::Disk(_)) = &written {
+            self.broken.send_replace(Some(error.clone()));
+        }
+        written
+    }
+
+    /// Resolves once a write failed by the disk. What it holds is then unknown: the program must end.
+    pub async fn broken(&self) -> Error {
+        let mut broken = self.broken.subscribe();
+        let failed = broken.wait_for(Option::is_some).await;
+        failed.ok().and_then(|why| why.clone()).unwrap_or_else(|| Error::machine("the store is gone"))
     }
 }
 
