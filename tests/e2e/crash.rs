@@ -16,35 +16,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Three are enough for a sum; the fourth is the one that is killed.
-const HOSPITALS: usize = 4;
+pub const HOSPITALS: usize = 4;
 const VICTIM: usize = 0;
 /// A killed program is back within this time.
-const BACK: Duration = Duration::from_secs(2);
+pub const BACK: Duration = Duration::from_secs(2);
 /// Deployments that are played at once.
 const WORLDS: usize = 10;
 
 /// Where and when to kill.
 #[derive(Debug, Clone)]
-struct Point {
-    step: Step,
-    moment: Moment,
+pub struct Point {
+    pub step: Step,
+    pub moment: Moment,
     /// Killed again at this step of the recovery.
-    again: Option<usize>,
+    pub again: Option<usize>,
 }
 
 /// What came of a point.
 #[derive(Debug, Clone)]
-struct Played {
-    met: bool,
-    met_again: bool,
-    back: Option<Duration>,
-    interrupted: Outcome,
-    same_slot: Option<Outcome>,
-    looked: Looked,
+pub struct Played {
+    pub met: bool,
+    pub met_again: bool,
+    pub back: Option<Duration>,
+    pub interrupted: Outcome,
+    pub same_slot: Option<Outcome>,
+    pub looked: Looked,
 }
 
 /// All points, or as many as the seed chooses.
-fn points(steps: &[Step], sample: usize, test: &str) -> Vec<Point> {
+pub fn points(steps: &[Step], sample: usize, test: &str) -> Vec<Point> {
     let mut all = Vec::new();
     for step in steps {
         all.push((step, Moment::Before));
@@ -55,7 +55,7 @@ fn points(steps: &[Step], sample: usize, test: &str) -> Vec<Point> {
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("SAMENSOM_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SAMENSOM_SEED={seed} cargo test -p samensom-tests --test e2e -- --nocapture crash::{test}");
+    println!("SAMENSOM_SEED={seed} cargo test -p samensom-tests --test e2e -- --nocapture crash{test}");
     let every = match std::env::var("SAMENSOM_POINTS").as_deref() {
         Ok("all") => 1,
         Ok(given) => (all.len() / given.parse::<usize>().expect("a number, or all")).max(1),
@@ -75,7 +75,7 @@ fn points(steps: &[Step], sample: usize, test: &str) -> Vec<Point> {
 }
 
 /// Plays all points, several at a time; fails with every point that did.
-fn play_all(points: &[Point], play: impl Fn(&Point) -> Played + Sync) -> Vec<(Point, Played)> {
+pub fn play_all(points: &[Point], play: impl Fn(&Point) -> Played + Sync) -> Vec<(Point, Played)> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let failures = Mutex::new(Vec::new());
     let begun = Instant::now();
@@ -218,7 +218,7 @@ fn an_agent_is_killed_at_its_steps() {
     for kind in ["write", "sync", "send"] {
         assert!(steps.iter().any(|step| step.kind == kind), "no {kind} was counted: {steps:?}");
     }
-    let points = points(&steps, 16, "an_agent_is_killed_at_its_steps");
+    let points = points(&steps, 16, "::an_agent_is_killed_at_its_steps");
     let done = play_all(&points, |point| agent_killed(&template, point));
     let met = done.iter().filter(|(_, played)| played.met).count();
     assert!(met * 10 >= points.len() * 8, "{met} of {} points were met", points.len());

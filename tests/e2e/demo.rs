@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The demo ended well, its figures are the true ones, and nothing is left but the bundle.
-fn summed(ended: &Ended, hospitals: u64, survivors: u64) {
+pub fn summed(ended: &Ended, hospitals: u64, survivors: u64) {
     let facts = &ended.facts;
     assert!(ended.status.success(), "{}", ended.told);
     assert_eq!(facts["equal"], true, "{}", ended.told);
@@ -23,7 +23,7 @@ fn summed(ended: &Ended, hospitals: u64, survivors: u64) {
 }
 
 /// The demo ended without a sum, says why, and left nothing.
-fn failed(ended: &Ended, failure: &Value) {
+pub fn failed(ended: &Ended, failure: &Value) {
     assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
     assert!(ended.facts["equal"].is_null() && ended.facts.get("totals").is_none());
     assert_eq!(ended.facts["failure"], *failure);

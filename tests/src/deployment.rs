@@ -212,6 +212,20 @@ impl Deployment {
         self.agents.insert(hospital, agent);
     }
 
+    /// Starts the agent of a hospital in a network namespace.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_in(&mut self, hospital: usize, namespace: &str) {
+        let home = self.home(hospital);
+        let log = OpenOptions::new().create(true).append(true).open(home.join("agent.log")).expect("a log");
+        let mut command = command(Path::new("ip"));
+        command.args(["netns", "exec", namespace]).arg(programs().join("samensom-node"));
+        command.arg("--config").arg(home.join("node.toml")).args(["--no-input", "run"]);
+        let agent = command.stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts");
+        self.agents.insert(hospital, agent);
+    }
+
     /// Starts server and agents, and waits until all are linked.
     ///
     /// # Panics
