@@ -300,7 +300,15 @@ impl Driver {
             Ok(Err(error)) => {
                 // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
-                tracing::warn!(code, "the extract does not give the figures; run `samensom-node data check`");
+                if let ExtractError::Store { .. } = &error {
+                    // A path and the system's word: no value.
+                    tracing::warn!(code, %error, "the extract cannot be kept for this slot");
+                } else {
+                    tracing::warn!(
+                        code,
+                        "the extract does not give the figures; run `samensom-node data check`"
+                    );
+                }
                 Err(Refusal::Extract)
             }
             Err(_) => Err(Refusal::Extract),

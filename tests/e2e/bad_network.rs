@@ -89,7 +89,6 @@ fn storm(hospitals: usize, queries: usize, sessions: usize, pace: Pace, seed: u6
     tally
 }
 
-
 #[test]
 fn nine_agents_in_a_storm() {
     let seed = seed("nine_agents_in_a_storm");

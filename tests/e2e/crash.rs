@@ -8,7 +8,7 @@
 //! `SAMENSOM_POINTS=all cargo test -p samensom-tests --test e2e -- --nocapture crash::`.
 //! It needs a C compiler (`cc`) for tests/src/shim.c.
 
-use samensom_tests::deployment::{Deployment, Looked, Outcome, Pace, Template};
+use samensom_tests::deployment::{Deployment, Looked, Outcome, Pace, Template, copy};
 use samensom_tests::shim::{self, Moment, Step};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ pub const HOSPITALS: usize = 4;
 const VICTIM: usize = 0;
 /// A killed program is back within this time.
 pub const BACK: Duration = Duration::from_secs(2);
-/// Deployments that are played at once.
+/// Deployments that are played at once; `SAMENSOM_WORLDS` for another number.
 const WORLDS: usize = 10;
 
 /// Where and when to kill.
@@ -79,8 +79,9 @@ pub fn play_all(points: &[Point], play: impl Fn(&Point) -> Played + Sync) -> Vec
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let failures = Mutex::new(Vec::new());
     let begun = Instant::now();
+    let worlds = std::env::var("SAMENSOM_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(WORLDS);
     std::thread::scope(|scope| {
-        for _ in 0..WORLDS {
+        for _ in 0..worlds {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match catch_unwind(AssertUnwindSafe(|| play(point))) {
@@ -105,6 +106,14 @@ fn tell(done: &[(Point, Played)]) {
     let count = |what: &dyn Fn(&Played) -> bool| done.iter().filter(|(_, played)| what(played)).count();
     let longest = done.iter().filter_map(|(_, played)| played.back).max();
     let sum = |what: fn(&Looked) -> usize| done.iter().map(|(_, played)| what(&played.looked)).sum::<usize>();
+    for (point, played) in done.iter().filter(|(_, played)| !played.interrupted.is_sum()) {
+        let Point { step, moment, again } = point;
+        let (number, kind, file) = (step.number, &step.kind, &step.file);
+        println!(
+            "no sum: {moment:?} step {number}, {kind} {file}, again {again:?}: {:?}",
+            played.interrupted
+        );
+    }
     println!(
         "{} killed, {} of them again in recovery; interrupted session: {} sums, {} failed by name, {} lost \
          with the server; same slot: {} sums, {} others; longest until back {longest:?}; looked at {} \
@@ -192,7 +201,9 @@ fn agent_killed(template: &Template, point: &Point) -> Played {
     deployment.next_slot();
     deployment.linked(HOSPITALS, Duration::from_secs(5));
     let next = deployment.run(0);
-    let Outcome::Sum(sum) = &next else { panic!("no sum in the next slot: {next:?}\n{}", deployment.tails()) };
+    let Outcome::Sum(sum) = &next else {
+        panic!("no sum in the next slot: {next:?}\n{}", deployment.tails())
+    };
     assert_eq!(sum.survivors.len(), HOSPITALS, "all take part in the next slot: {}", deployment.tails());
     assert_eq!(deployment.status(VICTIM)["running"], true);
     let looked = deployment.promises();
@@ -218,10 +229,35 @@ fn an_agent_is_killed_at_its_steps() {
     for kind in ["write", "sync", "send"] {
         assert!(steps.iter().any(|step| step.kind == kind), "no {kind} was counted: {steps:?}");
     }
-    let points = points(&steps, 16, "::an_agent_is_killed_at_its_steps");
+    let points = points(&steps, 10, "::an_agent_is_killed_at_its_steps");
     let done = play_all(&points, |point| agent_killed(&template, point));
     let met = done.iter().filter(|(_, played)| played.met).count();
     assert!(met * 10 >= points.len() * 8, "{met} of {} points were met", points.len());
     let looked: usize = done.iter().map(|(_, played)| played.looked.reports).sum();
     assert!(looked > 0, "reports of one hospital were compared");
+}
+
+/// The looks that every point is held to find what they look for.
+#[test]
+fn a_lost_ledger_and_a_wrong_total_are_seen() {
+    let mut deployment = Template::make(HOSPITALS, 1, Pace::quick()).deploy();
+    let kept = deployment.folder.path().join("kept");
+    std::fs::create_dir(&kept).unwrap();
+    copy(&deployment.state(VICTIM), &kept);
+    deployment.start_all();
+    deployment.next_slot();
+    let sum = deployment.run(0).sum();
+    let looked = deployment.promises();
+    assert!(looked.contributions == HOSPITALS && looked.frames >= 4 * HOSPITALS, "{looked:?}");
+    let shown = deployment.asked(&["result", "show", &sum.session]).unwrap();
+    assert_eq!(deployment.compared(&sum.session, sum.slot, &shown), sum);
+    let wrong = catch_unwind(AssertUnwindSafe(|| deployment.compared(&sum.session, sum.slot + 1, &shown)));
+    assert!(wrong.is_err(), "other extracts have another total");
+    deployment.stop(VICTIM);
+    std::fs::remove_dir_all(deployment.state(VICTIM)).unwrap();
+    std::fs::create_dir(deployment.state(VICTIM)).unwrap();
+    copy(&kept, &deployment.state(VICTIM));
+    let lost = catch_unwind(AssertUnwindSafe(|| deployment.promises())).unwrap_err();
+    let lost = lost.downcast_ref::<String>().cloned().unwrap_or_default();
+    assert!(lost.contains("LOST PROMISE"), "{lost}");
 }

@@ -96,7 +96,9 @@ fn server_killed(template: &Template, point: &Point) -> Played {
     deployment.next_slot();
     deployment.linked(HOSPITALS, Duration::from_secs(10));
     let next = deployment.run(1);
-    let Outcome::Sum(sum) = &next else { panic!("no sum in the next slot: {next:?}\n{}", deployment.tails()) };
+    let Outcome::Sum(sum) = &next else {
+        panic!("no sum in the next slot: {next:?}\n{}", deployment.tails())
+    };
     assert_eq!(sum.survivors.len(), HOSPITALS, "all take part in the next slot: {}", deployment.tails());
     let looked = deployment.promises();
     let (met, met_again) = (kills > 0, kills > 1);

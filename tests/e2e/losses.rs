@@ -36,8 +36,7 @@ fn report(template: &Template) -> usize {
     assert_eq!(counted.run(0).sum().survivors.len(), HOSPITALS);
     // After the freeze the deposit leaves, after SPENT the report.
     let steps = shim::steps(&log);
-    let sends: Vec<usize> =
-        steps.iter().filter(|step| step.kind == "send").map(|step| step.number).collect();
+    let sends: Vec<usize> = steps.iter().filter(|step| step.kind == "send").map(|step| step.number).collect();
     assert!(sends.len() >= 4, "{steps:?}");
     sends[1]
 }

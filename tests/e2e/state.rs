@@ -113,7 +113,10 @@ fn ends_and_comes_back(mut deployment: Deployment, file: &str) {
 }
 
 /// Starts all, the first agent with this environment.
-fn started(template: &Template, env: impl FnOnce(&Deployment) -> Vec<(&'static str, std::ffi::OsString)>) -> Deployment {
+fn started(
+    template: &Template,
+    env: impl FnOnce(&Deployment) -> Vec<(&'static str, std::ffi::OsString)>,
+) -> Deployment {
     let mut deployment = template.deploy();
     std::fs::write(deployment.folder.path().join("full"), b"").unwrap();
     deployment.serve();
@@ -153,6 +156,8 @@ fn a_disk_too_full_for_the_extract_costs_the_hospital_its_slot() {
     deployment.linked(HOSPITALS, Duration::from_secs(20));
     deployment.next_slot();
     assert_eq!(deployment.run(0).sum().survivors, [1, 2, 3]);
+    let told = deployment.told(0);
+    assert!(told.contains(".db") && told.contains("check free space"), "{told}");
     std::fs::remove_file(deployment.folder.path().join("full")).unwrap();
     deployment.next_slot();
     if !deployment.runs(0) {

@@ -137,8 +137,7 @@ impl BadNetwork {
         let random = ChaCha20Rng::seed_from_u64(seed);
         let state = Mutex::new(State { weather, random, waiting: BinaryHeap::new(), number: 0 });
         let over = AtomicBool::new(false);
-        let shared =
-            Shared { server, front, state, due: Condvar::new(), over, counts: Arc::clone(&counts) };
+        let shared = Shared { server, front, state, due: Condvar::new(), over, counts: Arc::clone(&counts) };
         let shared = Arc::new(shared);
         for work in [forward, deliver] {
             let shared = Arc::clone(&shared);

@@ -411,7 +411,8 @@ impl Drop for Deployment {
 #[must_use]
 pub fn figures(hospital: usize, slot: u64) -> [i64; FIGURES] {
     std::array::from_fn(|place| {
-        let mut state = slot.wrapping_mul(1_000_003) ^ (u64::try_from(hospital * FIGURES + place).unwrap_or(0));
+        let mut state =
+            slot.wrapping_mul(1_000_003) ^ (u64::try_from(hospital * FIGURES + place).unwrap_or(0));
         for _ in 0..6 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         }

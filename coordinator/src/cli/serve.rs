@@ -63,7 +63,8 @@ async fn serve(context: &Context, config: Config, hold_go: Option<PathBuf>) -> R
     let links = listener.links.clone();
     let sessions = Sessions::spawn(Arc::clone(&store), links.clone(), events, Arc::clone(&identity), options);
     let address = listener.address;
-    let ops = Arc::new(Ops { store: Arc::clone(&store), links, sessions, key: identity.public(), address, config });
+    let ops =
+        Arc::new(Ops { store: Arc::clone(&store), links, sessions, key: identity.public(), address, config });
     let control = control::serve(folder, ops)?;
     print_text(&format!("listening on {address}"))?;
     let ended = tokio::select! {

@@ -58,7 +58,11 @@ impl Store {
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrate(&mut db)?;
         let head = roster::found(&mut db, founding)?;
-        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)), broken: watch::Sender::default() })
+        Ok(Store {
+            db: Mutex::new(db),
+            head: watch::Sender::new(Arc::new(head)),
+            broken: watch::Sender::default(),
+        })
     }
 
     /// Opens the store for reading and writing, bringing it to the present version.
@@ -86,7 +90,11 @@ impl Store {
 
     fn loaded(db: Connection) -> Result<Store, Error> {
         let head = roster::load_head(&db)?;
-        Ok(Store { db: Mutex::new(db), head: watch::Sender::new(Arc::new(head)), broken: watch::Sender::default() })
+        Ok(Store {
+            db: Mutex::new(db),
+            head: watch::Sender::new(Arc::new(head)),
+            broken: watch::Sender::default(),
+        })
     }
 
     /// Runs `work` on a thread that may block; the way to use the store from async code.

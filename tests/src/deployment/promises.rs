@@ -128,3 +128,55 @@ fn promised(entries: &[Entry], sid: &AttemptId, round: Round) -> bool {
         _ => true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samensom_protocol::codec::Text;
+    use samensom_protocol::ids::{ExtractHash, RosterHash, SessionId, WarrantHash};
+    use samensom_protocol::message::Pass;
+    use samensom_protocol::time::Time;
+    use std::panic::catch_unwind;
+
+    fn spent(sid: u8) -> Record {
+        Record::Spent {
+            lock: Text::new("goods").unwrap(),
+            slot: 1,
+            extract: ExtractHash([1; 32]),
+            pass: Pass::Value,
+            sid: AttemptId([sid; 32]),
+            session: SessionId([sid; 32]),
+            warrant: WarrantHash([1; 32]),
+            roster: RosterHash([1; 32]),
+        }
+    }
+
+    fn looked(records: Vec<Record>) -> usize {
+        let entry = |(seq, record)| Entry { seq, at: Time(seq), record };
+        let entries: Vec<Entry> = (1..).zip(records).map(entry).collect();
+        spent_once(0, &entries, &mut BTreeMap::new())
+    }
+
+    #[test]
+    fn a_slot_that_is_spent_twice_is_seen() {
+        assert_eq!(looked(vec![spent(1), Record::Voided { sid: AttemptId([1; 32]) }, spent(2)]), 2);
+        assert!(catch_unwind(|| looked(vec![spent(1), spent(2)])).is_err());
+        let other = Record::Voided { sid: AttemptId([2; 32]) };
+        assert!(catch_unwind(|| looked(vec![spent(1), other, spent(2)])).is_err());
+    }
+
+    #[test]
+    fn a_promise_that_is_not_in_the_ledger_is_seen() {
+        let entries = [Entry { seq: 1, at: Time(1), record: spent(1) }];
+        assert!(promised(&entries, &AttemptId([1; 32]), Round::Contribute));
+        assert!(!promised(&entries, &AttemptId([2; 32]), Round::Contribute));
+        assert!(!promised(&entries, &AttemptId([1; 32]), Round::Confirm));
+    }
+
+    #[test]
+    fn lanes_are_read_as_they_were_packed() {
+        let words = [5, 0x1f_ffff, 1_234_567];
+        let width = width(4, WIDEST).unwrap();
+        assert_eq!(lanes(&samensom_protocol::ring::pack(&words, width), width), words);
+    }
+}

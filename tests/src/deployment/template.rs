@@ -84,7 +84,8 @@ impl Template {
             let base = self.path(&format!("persons/approver-{number}"));
             let organisation = if number == 0 { "h0" } else { "lcg" };
             let (name, who) = (format!("Approver {number}"), ["--organisation", organisation]);
-            let head = ["keygen", "approver", "--name", &name, "--role", role, who[0], who[1], "--out", &base];
+            let head =
+                ["keygen", "approver", "--name", &name, "--role", role, who[0], who[1], "--out", &base];
             self.lcg(&head);
             approvers.push(base);
         }
