@@ -61,6 +61,9 @@ pub fn run(seeds: std::ops::Range<u64>, size: Size, most_failures: usize) -> Cam
                     own.seeds += 1;
                     own.tally.add(tally);
                     own.hash ^= hash;
+                    if (seed + 1).is_multiple_of(1_000) {
+                        println!("seed {seed} after {} s", begun.elapsed().as_secs());
+                    }
                     if let Some(violation) = violation {
                         own.failures.push((seed, violation));
                         let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

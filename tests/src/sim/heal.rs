@@ -44,8 +44,8 @@ impl Run {
 
     /// A session that must succeed: the first in a new slot over new rows, a second one in the same slot,
     /// one in the next slot over the same rows.
-    pub(super) fn must(&mut self, phase: u8) {
-        if phase == 3 {
+    pub(super) fn must(&mut self, which: u8) {
+        if which == 3 {
             let quorum = self.world.warrants[0].1.params().thresholds.quorum;
             self.spoil = self.world.n - quorum + 1;
             self.tell(|_| "a session that is lost past contribution".to_owned());
@@ -56,7 +56,7 @@ impl Run {
         self.spoil = 0;
         self.must += 1;
         self.tell(|_| "a session that must succeed".to_owned());
-        let begun = self.begin(0, usize::from(phase == 1), 0);
+        let begun = self.begin(0, usize::from(which == 1), 0);
         if !begun || !self.busy(0) {
             self.lively("it could not begin".to_owned());
         }

@@ -354,7 +354,7 @@ impl Run {
             Event::Act(index) => self.act(index),
             Event::ActEnd(index) => self.act_end(index),
             Event::Heal => self.heal(),
-            Event::Must(phase) => self.must(phase),
+            Event::Must(which) => self.must(which),
         }
     }
 
