@@ -199,6 +199,8 @@ pub enum Record {
     Released { sid: AttemptId },
     /// A promise never to confirm this attempt is about to leave.
     Voided { sid: AttemptId },
+    /// Peers remember more of this ledger than it holds (A10): it promises nothing any more.
+    RolledBack { sid: AttemptId },
     /// A quorum's VOIDs were verified: what this attempt did to the pass is undone.
     Returned { lock: Text<32>, extract: ExtractHash, pass: Pass, sid: AttemptId },
     /// The result was verified here.

@@ -47,6 +47,7 @@ pub struct LedgerView {
     voided: BTreeMap<AttemptId, u64>,
     /// VOIDs since the last freeze.
     voids: usize,
+    rolled_back: bool,
     spent: BTreeSet<u64>,
 }
 
@@ -125,6 +126,7 @@ impl LedgerView {
                 self.voided.insert(*sid, self.spent.last().copied().unwrap_or(0));
                 self.voids = self.voids.saturating_add(1);
             }
+            Record::RolledBack { .. } => self.rolled_back = true,
             Record::Returned { lock, extract, pass, sid } => self.undo(lock, extract, *pass, sid),
             Record::Released { .. }
             | Record::Filed { .. }
@@ -203,6 +205,11 @@ impl LedgerView {
     #[must_use]
     pub fn voided(&self, sid: &AttemptId) -> Option<u64> {
         self.voided.get(sid).copied()
+    }
+    /// True once peers remembered what is not in this ledger.
+    #[must_use]
+    pub fn rolled_back(&self) -> bool {
+        self.rolled_back
     }
     /// VOIDs given since the last freeze.
     #[must_use]

@@ -42,8 +42,6 @@ pub(crate) struct Context {
     pub channels: Option<Channels>,
     /// Attempts that were offered; none is taken up twice.
     pub used: BTreeSet<AttemptId>,
-    /// Peers remember more of this ledger than it holds (A10): it promises nothing any more.
-    pub rolled_back: bool,
 }
 
 impl Context {
@@ -84,8 +82,7 @@ impl Node {
         view: LedgerView,
     ) -> Self {
         let (channels, used) = (None, BTreeSet::new());
-        let context =
-            Context { me, identity, coordinator, rosters, view, channels, used, rolled_back: false };
+        let context = Context { me, identity, coordinator, rosters, view, channels, used };
         Node { context, stage: Stage::Idle }
     }
 
@@ -193,8 +190,12 @@ fn settle(mut context: Context, step: Step) -> (Node, Vec<Output>) {
         }
         Step::Abort(sid, fault) => {
             context.used.insert(sid);
-            context.rolled_back |= fault.as_ref().is_some_and(|fault| fault.check == Check::A10);
-            let mut outputs = send(&[Message::Refusal(sid)]);
+            let mut outputs = Vec::new();
+            let found = fault.as_ref().is_some_and(|fault| fault.check == Check::A10);
+            if found && !context.view.rolled_back() {
+                outputs.push(context.persist(Record::RolledBack { sid }));
+            }
+            outputs.extend(send(&[Message::Refusal(sid)]));
             outputs.push(Output::Notify(Event::Ended { sid, fault }));
             (Node { context, stage: Stage::Idle }, outputs)
         }

@@ -215,6 +215,10 @@ pub(crate) fn on_offer(
         }
         _ => return Step::Reject(stage, Fault::new(Check::A03, "another attempt is open")),
     }
+    if context.view.rolled_back() {
+        let fault = Fault::new(Check::A10, "this ledger was rolled back: it takes part in nothing any more");
+        return Step::Abort(sid, Some(fault));
+    }
     let own = context.channels.as_ref().map(crate::rounds::channel::Channels::own);
     let listed = facts.header.invited.iter().find(|invited| invited.node == context.me);
     if own.is_none() || listed.map(|invited| invited.announce) != own {

@@ -14,7 +14,7 @@ pub(crate) fn on_void_ask(context: &mut Context, stage: Stage, ask: &Sealed<128>
         Err(fault) => return Step::Reject(stage, fault),
     };
     let rolled_back = Fault::unless(
-        !context.rolled_back,
+        !context.view.rolled_back(),
         Check::A24,
         "VOID-ASK, but this node's ledger was rolled back: it promises nothing",
     );

@@ -51,8 +51,13 @@ fn messages(outputs: &[Output]) -> Vec<Message> {
     frames(outputs).iter().map(|bytes| Message::from_frame(bytes).unwrap()).collect()
 }
 
+/// A promise was written down; that a ledger was rolled back is none.
 fn is_written(outputs: &[Output]) -> bool {
-    outputs.iter().any(|output| matches!(output, Output::Persist(_)))
+    let promise = |output: &Output| match output {
+        Output::Persist(record) => !matches!(record, crate::io::Record::RolledBack { .. }),
+        _ => false,
+    };
+    outputs.iter().any(promise)
 }
 
 struct Held {

@@ -414,4 +414,23 @@ fn repro_a_ledger_rolled_back_by_a_slot_is_found() {
     let sum = world.run(&Silence::new()).unwrap();
     assert!(!sum.survivors.contains(&NodeId(VICTIM)), "two sums over one extract: {:?}", sum.survivors);
     assert_eq!(world.ends(VICTIM), [Some(Check::A10)]);
+
+    // It stays out, also after a restart, before it deposits, and promises nothing.
+    (1..=9).for_each(|id| world.start_node(NodeId(id)));
+    world.now = world.now.plus_ms(72_000_000);
+    world.bound = None;
+    world.extract.values_mut().for_each(|version| *version += 10);
+    let before = world.sent_by(VICTIM).len();
+    let sum = world.run(&Silence::new()).unwrap();
+    assert_eq!((sum.survivors.len(), sum.attempt), (8, 0), "it costs no attempt");
+    assert_eq!(world.ends(VICTIM), [Some(Check::A10), Some(Check::A10)]);
+    let since = world.sent_by(VICTIM).split_off(before);
+    assert!(since.iter().all(|sent| matches!(sent, crate::message::Message::Refusal(_))), "{since:?}");
+    let sid = crate::ids::AttemptId([3; 32]);
+    let ask = sign(crate::crypto::keys::Signed::VoidAsk, &crate::message::VoidAsk { sid });
+    let ask = crate::message::Message::VoidAsk(ask).to_frame().unwrap();
+    let input = Input::Frame { from: Peer::Coordinator, bytes: ask, at: world.now };
+    let outputs = world.node_step(NodeId(VICTIM), input);
+    assert!(messages(&outputs).iter().all(|sent| matches!(sent, crate::message::Message::Refusal(_))));
+    assert!(!is_written(&outputs), "{outputs:?}");
 }
