@@ -97,9 +97,10 @@ impl Task {
     /// Runs until the session is over and its alarms were heard. A store that fails ends the session.
     pub(super) async fn serve(mut self, mut queue: mpsc::Receiver<Input>) {
         if let Err(error) = self.run(&mut queue).await {
-            tracing::error!(session = %self.session, %error, "the session ended: the store failed");
-            let failure = self.failure(FailureCode::Unverified, Round::Result);
+            tracing::error!(session = %self.session, %error, "the session is interrupted: the store failed");
+            let failure = self.failure(FailureCode::Interrupted, Round::Result);
             self.tell(Progress::Failed { session: self.session, failure }).await;
+            self.store.give_up(error);
         }
         self.over.store(true, Ordering::Relaxed);
     }
@@ -282,22 +283,23 @@ impl Task {
         let (session, results, sid) = (self.session, self.options.results.clone(), sum.sid);
         let name = format!("{}.json", session.to_hex());
         let file = name.clone();
-        let written = self
+        let judged = self
             .store
             .run(move |store| {
                 let text = crate::result::bundle_text(store, &sum)?;
-                crate::result::write_bundle(&results, &file, &text)?;
                 let verified = crate::result::read_bundle(text.as_bytes())?;
-                Ok(crate::result::summary(&session, &verified))
+                Ok((crate::result::summary(&session, &verified), text))
             })
             .await;
-        let summary = match written {
-            Ok(summary) => summary,
+        let (summary, text) = match judged {
+            Ok(judged) => judged,
             Err(error) => {
                 tracing::error!(%session, %error, "the result does not verify");
                 return self.failed(self.failure(FailureCode::Unverified, Round::Result)).await;
             }
         };
+        // A disk that is full loses nothing: the next start writes the bundle again.
+        self.store.run(move |_| crate::result::write_bundle(&results, &file, &text)).await?;
         let finished = Finished { session, sid, bundle: format!("results/{name}"), finished_at: now() };
         self.store.run(move |store| store.put_result(&finished)).await?;
         self.store.run(move |store| store.end_session(&session, None)).await?;

@@ -131,6 +131,11 @@ impl Store {
         written
     }
 
+    /// Says that the program must end: what it was to keep could not be kept.
+    pub fn give_up(&self, why: Error) {
+        self.broken.send_replace(Some(why));
+    }
+
     /// Resolves once a write failed by the disk. What it holds is then unknown: the program must end.
     pub async fn broken(&self) -> Error {
         let mut broken = self.broken.subscribe();

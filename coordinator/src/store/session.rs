@@ -4,7 +4,7 @@ use super::{Store, damaged, ms, signed, unsigned};
 use crate::error::Error;
 use rusqlite::{OptionalExtension, params};
 use samensom_protocol::ids::{SessionId, WarrantHash};
-use samensom_protocol::io::Failure;
+use samensom_protocol::io::{Failure, FailureCode};
 use samensom_protocol::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,9 @@ impl Store {
                  WHERE session = ?1",
                 params![session.0, json],
             )?;
-            if failure.is_some() { super::report_block::forget(tx, session) } else { Ok(()) }
+            // Reports behind a sum that does not verify are evidence.
+            let lost = |failure: &Failure| failure.code != FailureCode::Unverified;
+            if failure.is_some_and(lost) { super::report_block::forget(tx, session) } else { Ok(()) }
         })
     }
 
