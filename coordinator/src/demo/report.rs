@@ -136,7 +136,7 @@ impl Summed {
 
     fn facts(&self) -> Json {
         let of = |key: &str| self.shown.get(key).cloned().unwrap_or_default();
-        json!({
+        let mut facts = json!({
             "hospitals": self.hospitals,
             "absent": self.absent,
             "dropped": self.count("dropped"),
@@ -152,10 +152,13 @@ impl Summed {
             "node_up_bytes": self.costs.node_up_bytes,
             "node_peak_rss_kb": self.costs.node_peak_rss_kb,
             "coordinator_peak_rss_kb": self.costs.coordinator_peak_rss_kb,
-            "failed_first": self.first.as_ref().map(Failed::failure),
             "bundle": self.bundle,
             "totals": of("totals"),
-        })
+        });
+        if let (Some(first), Some(facts)) = (&self.first, facts.as_object_mut()) {
+            facts.insert("failed_first".to_owned(), first.failure());
+        }
+        facts
     }
 
     fn verdict(&self) -> Result<(), Error> {
