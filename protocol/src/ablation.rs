@@ -73,7 +73,6 @@ mod named {
         ("echo-off", "a ledger that was rolled back is not found out"),
         ("frozen-forgotten", "a slot's freeze is not remembered"),
         ("known-overwritten", "a later session overwrites survivors that were known"),
-        ("late-answer", "a message past the deadline is answered"),
         ("lost-report", "a lost link takes a checked report with it"),
         ("mask-sign", "both ends of a pair add their mask"),
         ("no-modulo", "the total is not reduced modulo 2^w"),

@@ -95,7 +95,7 @@ pub fn first(base: u64, most: u64, bug: Option<Bug>) -> Option<(u64, Violation)>
 pub fn command(seed: u64, size: Size) -> String {
     let large = if size == Size::Large { "SAMENSOM_SIM_SIZE=69 " } else { "" };
     format!(
-        "SAMENSOM_SIM_SEED={seed} {large}cargo test -p samensom-tests --no-default-features --test sim replay -- --nocapture"
+        "SAMENSOM_SIM_SEED={seed} {large}cargo test -p samensom-tests --no-default-features --test sim replay -- --ignored --nocapture"
     )
 }
 
