@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Time for the agents to notice, dial again and answer within the round that was interrupted.
 fn pace() -> Pace {
-    Pace { spacing_s: 30, rounds_ms: [5000, 4000, 4000, 3000, 3000], ..Pace::quick() }
+    Pace { spacing_s: 30, rounds_ms: [5000, 4000, 4000, 3000, 3000], idle_ms: 800, keep_alive_ms: 200 }
 }
 
 struct Server<'a> {
@@ -82,7 +82,12 @@ fn server_killed(template: &Template, point: &Point) -> Played {
     for hospital in 0..HOSPITALS {
         deployment.start(hospital, &[]);
     }
-    deployment.linked(HOSPITALS, Duration::from_secs(20));
+    let begun = Instant::now();
+    while deployment.links() != Some(HOSPITALS) {
+        server.look(&mut deployment);
+        assert!(begun.elapsed() < Duration::from_secs(30), "not linked: {}", deployment.tails());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let slot = deployment.next_slot();
     let mut interrupted = server.session(&mut deployment, 0);
     std::thread::sleep(Duration::from_millis(200));

@@ -311,6 +311,13 @@ impl Deployment {
         (status["channels_missing"] == 0).then_some(linked)
     }
 
+    /// How many agents are linked, whatever channel keys are still missing.
+    #[must_use]
+    pub fn there(&self) -> usize {
+        let status = self.asked(&["status"]).unwrap_or_default();
+        status["linked"].as_array().map_or(0, Vec::len)
+    }
+
     /// Waits until so many agents at least are linked; how long it took, or none.
     #[must_use]
     pub fn try_linked(&self, count: usize, patience: Duration) -> Option<Duration> {

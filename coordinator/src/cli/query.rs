@@ -156,7 +156,14 @@ fn approve(context: &Context, typed: &str, key: &Path) -> Result<(), Error> {
 
 fn run_session(context: &Context, warrant: &str, wait: bool) -> Result<(), Error> {
     let mut answers = Answers::ask(&context.folder, &Request::QueryRun { warrant: warrant.to_owned() })?;
-    let Some(Response::Started(session)) = answers.next_answer()? else { return Err(unexpected()) };
+    let session = match answers.next_answer()? {
+        Some(Response::Started(session)) => session,
+        Some(_) => return Err(unexpected()),
+        None => {
+            return Err(Error::session("the server stopped before the session began")
+                .remedy("start it again, and run this one again"));
+        }
+    };
     let show = format!("samensom result show {}", short(&session.to_hex()));
     if !wait {
         context.print(&json!({ "session": session }), || format!("session {session}"))?;
