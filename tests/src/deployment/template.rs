@@ -51,7 +51,7 @@ impl Template {
         template
     }
 
-    /// A copy to play on, at an address of its own, in a folder below [`super::HOSTS`] or where it is told.
+    /// A copy to play on, at an address of its own, in a temporary folder.
     ///
     /// # Panics
     /// When it cannot be copied.
