@@ -478,7 +478,10 @@ fn waited(child: &mut Child, patience: Duration) -> Option<Option<i32>> {
 
 /// Asks a process to stop and waits; its exit code.
 fn stop(child: &mut Child) -> Option<i32> {
-    // One that ended by itself has nobody to be asked.
+    // The id of one that ended by itself may be somebody else's by now.
+    if let Ok(Some(status)) = child.try_wait() {
+        return status.code();
+    }
     let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
     waited(child, PATIENCE).unwrap_or_else(|| {
         kill(child);
