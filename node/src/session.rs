@@ -300,9 +300,9 @@ impl Driver {
             Ok(Err(error)) => {
                 // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
-                if let ExtractError::Store { .. } = &error {
+                if let ExtractError::Store { .. } | ExtractError::Io { .. } = &error {
                     // A path and the system's word: no value.
-                    tracing::warn!(code, %error, "the extract cannot be kept for this slot");
+                    tracing::warn!(code, %error, "the extract cannot be read or kept for this slot");
                 } else {
                     tracing::warn!(
                         code,

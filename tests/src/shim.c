@@ -81,8 +81,9 @@ static int step(const char *kind, const char *path) {
     if (!at || !what) return PASS;
     if (!strcmp(what, "full")) {
         const char *gate = set("SHIM_WHILE");
-        int sends = !strcmp(kind, "send");
-        return !sends && mine >= atol(at) && gate && !access(gate, F_OK) ? FULL : PASS;
+        /* Nothing is written by these. */
+        int frees = !strcmp(kind, "send") || !strcmp(kind, "unlink");
+        return !frees && mine >= atol(at) && gate && !access(gate, F_OK) ? FULL : PASS;
     }
     if (mine != atol(at)) return PASS;
     if (!strcmp(what, "before")) return BEFORE;
