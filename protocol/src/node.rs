@@ -261,14 +261,20 @@ fn frame(
 /// not open here, as after a restart, the coordinator need not wait for an answer.
 fn refused(stage: Stage, message: &Message) -> Step {
     let fault = unexpected(message);
-    match asks_for(message).filter(|sid| stage.attempt() != Some(*sid)) {
+    match asks_for(message) {
         None => Step::Reject(stage, fault),
-        Some(sid) => {
-            let mut outputs = vec![Output::Reject { from: Peer::Coordinator, fault }];
-            outputs.extend(send(&[Message::Refusal(sid)]));
-            Step::Next(stage, outputs)
-        }
+        Some(sid) => turned_down(stage, sid, fault),
     }
+}
+
+/// A refusal of something about attempt `sid`, which the coordinator hears unless that attempt is open.
+pub(crate) fn turned_down(stage: Stage, sid: AttemptId, fault: Fault) -> Step {
+    if stage.attempt() == Some(sid) {
+        return Step::Reject(stage, fault);
+    }
+    let mut outputs = vec![Output::Reject { from: Peer::Coordinator, fault }];
+    outputs.extend(send(&[Message::Refusal(sid)]));
+    Step::Next(stage, outputs)
 }
 
 /// The attempt of a request, as it says itself.

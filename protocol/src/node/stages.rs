@@ -195,7 +195,7 @@ pub(crate) fn on_offer(
 ) -> Step {
     let sid = offer::attempt_id(&offer.header.body);
     if context.used.contains(&sid) || context.view.voided(&sid).is_some() {
-        return Step::Reject(stage, Fault::new(Check::A03, "this attempt was offered before"));
+        return super::turned_down(stage, sid, Fault::new(Check::A03, "this attempt was offered before"));
     }
     let Some(roster) = context.head() else {
         return Step::Reject(stage, Fault::new(Check::A01, "no roster is accepted"));

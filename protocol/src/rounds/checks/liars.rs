@@ -361,6 +361,18 @@ fn repro_figures_of_an_earlier_request_are_not_dealt() {
     assert!(messages(&outputs).iter().all(|sent| matches!(sent, Message::Refusal(_))), "{outputs:?}");
 }
 
+/// A coordinator that lost the first refusal in a crash asks again; it need not wait for the deadline.
+#[test]
+fn repro_an_offer_that_was_refused_is_refused_again() {
+    let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
+    let asked = held.goes_on();
+    let Some(Output::Measure { sid, .. }) = asked.last() else { panic!("{asked:?}") };
+    let refused = Input::Refused { sid: *sid, why: crate::io::Refusal::Policy };
+    let first = messages(&held.world.node_step(NodeId(VICTIM), refused));
+    assert_eq!(first, [Message::Refusal(*sid)]);
+    assert_eq!(messages(&held.give_bytes(held.frame.clone(), held.at)), first);
+}
+
 #[test]
 fn an_answer_to_another_attempt_changes_nothing() {
     let mut held = Held::before(5, |message| matches!(message, Message::Offer(_)));
