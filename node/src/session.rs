@@ -300,7 +300,7 @@ impl Driver {
             Ok(Err(error)) => {
                 // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
-                if let ExtractError::Store { .. } | ExtractError::Io { .. } = &error {
+                if error.is_of_the_disk() {
                     // A path and the system's word: no value.
                     tracing::warn!(code, %error, "the extract cannot be read or kept for this slot");
                 } else {

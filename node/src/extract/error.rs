@@ -126,6 +126,19 @@ impl ExtractError {
     }
 }
 
+impl ExtractError {
+    /// True where a file or the database failed: its text holds a path and the system's word. Of a row that
+    /// cannot be read back SQLite's library names the value, so such a text is none of these.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            ExtractError::Io { .. } => true,
+            ExtractError::Store { source, .. } => source.sqlite_error_code().is_some(),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Debug for ExtractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ExtractError({})", self.code())

@@ -241,3 +241,15 @@ fn the_report_accounts_for_every_row() {
             .is_empty()
     );
 }
+
+/// Only a text without a value may stand in the agent's log.
+#[test]
+fn repro_a_row_that_cannot_be_read_back_is_not_logged() {
+    let store =
+        |source| crate::extract::ExtractError::Store { path: "x.db".into(), doing: "reading", source };
+    let value = store(rusqlite::Error::IntegralValueOutOfRange(0, 412_000));
+    assert!(value.to_string().contains("412000") && !value.is_of_the_disk(), "{value}");
+    let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    let full = store(rusqlite::Error::SqliteFailure(full, None));
+    assert!(full.is_of_the_disk(), "{full}");
+}
