@@ -8,7 +8,7 @@
  *   SHIM_AT      number of the step that is met; 0 for none
  *   SHIM_DO      before, half, after (SIGKILL there; half writes half of it first), full (this step and all
  *                writes after it fail with ENOSPC while SHIM_WHILE exists), eio (this step fails once with EIO)
- *   SHIM_KIND    for eio: only steps of this kind count for SHIM_AT, such as sync
+ *   SHIM_KIND    only steps of this kind count for SHIM_AT, such as sync
  *   SHIM_WHILE   path of a file; see full
  */
 #define _GNU_SOURCE

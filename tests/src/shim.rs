@@ -76,6 +76,13 @@ pub fn killing(folder: &Path, step: usize, moment: Moment) -> Vec<(&'static str,
     aimed(folder, &[("SHIM_AT", step.to_string().into()), ("SHIM_DO", what.into())])
 }
 
+/// Kills the process once its `number`-th sync is done, however many packets left between.
+#[must_use]
+pub fn killing_after_sync(folder: &Path, number: usize) -> Vec<(&'static str, OsString)> {
+    let at = ("SHIM_AT", OsString::from(number.to_string()));
+    aimed(folder, &[at, ("SHIM_DO", "after".into()), ("SHIM_KIND", "sync".into())])
+}
+
 /// From a step on nothing can be written as long as the file `gate` exists: the disk is full.
 #[must_use]
 pub fn filling(folder: &Path, step: usize, gate: &Path) -> Vec<(&'static str, OsString)> {
