@@ -15,13 +15,29 @@ macro_rules! ablated {
 }
 pub(crate) use ablated;
 
+/// True where the whole check of this id is switched off.
+macro_rules! unchecked {
+    ($check:expr) => {{
+        #[cfg(samensom_ablation)]
+        let off = crate::ablation::is_off($check);
+        #[cfg(not(samensom_ablation))]
+        let off = {
+            let _: crate::error::Check = $check;
+            false
+        };
+        off
+    }};
+}
+pub(crate) use unchecked;
+
 #[cfg(samensom_ablation)]
-pub(crate) use named::is_on;
+pub use named::{BUGS, CHECKS, only, without};
 #[cfg(samensom_ablation)]
-pub use named::{BUGS, CHECKS, only};
+pub(crate) use named::{is_off, is_on};
 
 #[cfg(samensom_ablation)]
 mod named {
+    use crate::error::Check;
     use std::cell::Cell;
 
     #[cfg(not(debug_assertions))]
@@ -92,6 +108,16 @@ mod named {
 
     thread_local! {
         static ON: Cell<Option<&'static str>> = const { Cell::new(None) };
+        static OFF: Cell<Option<Check>> = const { Cell::new(None) };
+    }
+
+    /// Switches the whole check of this id off in this thread, wherever it is made, or none.
+    pub fn without(check: Option<Check>) {
+        OFF.set(check);
+    }
+
+    pub(crate) fn is_off(check: Check) -> bool {
+        OFF.get() == Some(check)
     }
 
     /// Switches exactly this one on in this thread, or none.
