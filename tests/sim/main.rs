@@ -100,6 +100,13 @@ fn twice_is_the_same() {
     }
 }
 
+/// A coordinator and its copy close one FREEZE with two certificates: two RESULTs, and one total. The oracle
+/// once took the second for a false one.
+#[test]
+fn repro_two_certificates_of_one_freeze() {
+    assert_eq!(campaign::one(15_452, Size::Small, None).0, None);
+}
+
 /// Tells one seed: `SAMENSOM_SIM_SEED`, `SAMENSOM_SIM_SIZE=69` for the large ones, `SAMENSOM_SIM_WHOLE=1` for
 /// all of it.
 #[test]
