@@ -96,23 +96,29 @@ fn lanes(bytes: &[u8], width: u8) -> Vec<u64> {
     (0..super::template::FIGURES).map(lane).collect()
 }
 
-/// Over one extract a second contribution leaves only once the survivors of the first are known or it was
-/// given up for ever. Adds the slots of the attempts; how many contributions there were.
+/// Over one extract a second contribution leaves only once the survivors of one are known, which then hold
+/// for all that follow, or once the first was given up for ever: by an own VOID, or by a quorum's. Adds the
+/// slots of the attempts; how many contributions there were.
 fn spent_once(hospital: usize, entries: &[Entry], slots: &mut BTreeMap<AttemptId, u64>) -> usize {
     let mut open: BTreeMap<_, AttemptId> = BTreeMap::new();
+    let mut known: BTreeMap<_, Vec<NodeId>> = BTreeMap::new();
     let mut count = 0;
     for entry in entries {
         match &entry.record {
             Record::Spent { extract, slot, sid, .. } => {
                 count += 1;
                 slots.insert(*sid, *slot);
-                let before = open.insert(*extract, *sid);
-                assert_eq!(before, None, "SPENT TWICE by h{hospital}, then {sid}: {entries:#?}");
+                if !known.contains_key(extract) {
+                    let before = open.insert(*extract, *sid);
+                    assert_eq!(before, None, "SPENT TWICE by h{hospital}, then {sid}: {entries:#?}");
+                }
             }
-            Record::Certified { extract, .. } => {
+            Record::Certified { extract, bound, .. } => {
                 open.remove(extract);
+                let survivors = known.entry(*extract).or_insert_with(|| bound.survivors.to_vec());
+                assert_eq!(*survivors, bound.survivors.to_vec(), "TWO SETS at h{hospital}: {entries:#?}");
             }
-            Record::Voided { sid } => open.retain(|_, spent| spent != sid),
+            Record::Voided { sid } | Record::Returned { sid, .. } => open.retain(|_, spent| spent != sid),
             _ => {}
         }
     }
@@ -132,9 +138,9 @@ fn promised(entries: &[Entry], sid: &AttemptId, round: Round) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use samensom_protocol::codec::Text;
-    use samensom_protocol::ids::{ExtractHash, RosterHash, SessionId, WarrantHash};
-    use samensom_protocol::message::Pass;
+    use samensom_protocol::codec::{List, Text};
+    use samensom_protocol::ids::{ExtractHash, FreezeHash, RosterHash, SessionId, WarrantHash};
+    use samensom_protocol::message::{Bound, Pass};
     use samensom_protocol::time::Time;
     use std::panic::catch_unwind;
 
@@ -163,6 +169,27 @@ mod tests {
         assert!(catch_unwind(|| looked(vec![spent(1), spent(2)])).is_err());
         let other = Record::Voided { sid: AttemptId([2; 32]) };
         assert!(catch_unwind(|| looked(vec![spent(1), other, spent(2)])).is_err());
+    }
+
+    fn certified(sid: u8, survivors: &[u16]) -> Record {
+        let bound = Bound {
+            roster: RosterHash([1; 32]),
+            sid: AttemptId([sid; 32]),
+            freeze: FreezeHash([sid; 32]),
+            survivors: List::new(survivors.iter().copied().map(NodeId).collect()).unwrap(),
+            certificate: List::default(),
+        };
+        let lock = Text::new("goods").unwrap();
+        Record::Certified { lock, extract: ExtractHash([1; 32]), pass: Pass::Value, bound }
+    }
+
+    /// A storm of 50 sessions: the second session over known survivors failed, the third had its sum.
+    #[test]
+    fn repro_known_survivors_may_be_summed_again_after_a_failure() {
+        let first = || vec![spent(1), certified(1, &[1, 2])];
+        assert_eq!(looked([first(), vec![spent(2), spent(3), certified(3, &[1, 2])]].concat()), 3);
+        let other = [first(), vec![spent(2), certified(2, &[1, 3])]].concat();
+        assert!(catch_unwind(|| looked(other)).is_err(), "other survivors over one extract");
     }
 
     #[test]
