@@ -5,17 +5,15 @@
 //! received, never with what was announced. It must not retry; who calls it decides when.
 
 use super::congestion::Floor;
-use super::{LinkError, MAX_FRAME, Timing};
+use super::{Link, LinkError, MAX_FRAME, Timing, WAITING};
 use crate::tls;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, ReadError, ReadExactError, RecvStream, SendStream,
     TransportConfig, VarInt,
 };
-use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::PublicKey;
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +22,6 @@ use tokio::time::timeout;
 
 /// Name in the TLS handshake; never sent and never read.
 const SERVER_NAME: &str = "samensom";
-/// Frames that may wait between a task and the session.
-const WAITING: usize = 4;
-/// Frames of sessions, and their bytes, that may come before the answer to an admission frame.
-const EARLY_FRAMES: usize = 1024;
-const EARLY_BYTES: usize = 4 << 20;
 /// Bytes asked from the stream at a time.
 const CHUNK: usize = 16 * 1024;
 /// Bytes the coordinator may have on the way to us.
@@ -38,14 +31,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long a link in good order may take to end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A link to the coordinator. Dropping it closes the connection.
+/// The connection under a link, and the task that writes to it.
 #[derive(Debug)]
-pub struct Link {
+pub(super) struct Carrier {
     connection: Held,
     endpoint: Endpoint,
-    sender: LinkSender,
-    frames: mpsc::Receiver<Result<Vec<u8>, LinkError>>,
-    early: VecDeque<Vec<u8>>,
     writer: tokio::task::JoinHandle<()>,
 }
 
@@ -55,95 +45,25 @@ struct Held(Connection);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.close(VarInt::from_u32(0), b"gone");
+        close(&self.0, "gone");
     }
 }
 
-/// Sends frames over a link; may be cloned.
-#[derive(Debug, Clone)]
-pub struct LinkSender(mpsc::Sender<Vec<u8>>);
-
-/// Ends a link from outside the one who serves it, whose `recv` then fails.
-#[derive(Debug, Clone)]
-pub struct Closer(Connection);
-
-impl Closer {
-    /// Ends the link.
-    pub fn close(&self, reason: &str) {
-        self.0.close(VarInt::from_u32(0), reason.as_bytes());
-    }
+/// Ends a connection; whoever reads from it is told why.
+pub(super) fn close(connection: &Connection, reason: &str) {
+    connection.close(VarInt::from_u32(0), reason.as_bytes());
 }
 
-impl LinkSender {
-    /// Hands over one frame, in order; it leaves whole or not at all. May be given up while waiting.
-    ///
-    /// # Errors
-    /// When the frame is too long or the link is gone; `Link::recv` says why it is gone.
-    pub async fn send(&self, frame: Vec<u8>) -> Result<(), LinkError> {
-        if frame.len() > MAX_FRAME {
-            return Err(LinkError::Local(format!("a frame of {} bytes was to be sent", frame.len())));
-        }
-        self.0.send(frame).await.map_err(|_| LinkError::Lost("it was gone before a frame left".to_owned()))
-    }
-}
-
-impl Link {
-    /// The next frame. May be given up while waiting; no frame is lost.
-    ///
-    /// # Errors
-    /// When the link is gone or a frame is too long; then the link is of no further use.
-    pub async fn recv(&mut self) -> Result<Vec<u8>, LinkError> {
-        match self.early.pop_front() {
-            Some(frame) => Ok(frame),
-            None => self.next_frame().await,
-        }
+impl Carrier {
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.0.clone()
     }
 
-    /// The next admission frame; those of sessions that come before it wait for `recv`. May be given up
-    /// while waiting; no frame is lost.
-    ///
-    /// # Errors
-    /// As `recv`, and when more comes before it than may wait.
-    pub async fn recv_admission(&mut self) -> Result<Vec<u8>, LinkError> {
-        loop {
-            let frame = self.next_frame().await?;
-            if frame.first() == Some(&ADMISSION_VERSION) {
-                return Ok(frame);
-            }
-            let waiting: usize = self.early.iter().map(Vec::len).sum();
-            if self.early.len() >= EARLY_FRAMES || waiting.saturating_add(frame.len()) > EARLY_BYTES {
-                return Err(LinkError::Unexpected { expected: "an answer before more frames of sessions" });
-            }
-            self.early.push_back(frame);
-        }
-    }
-
-    async fn next_frame(&mut self) -> Result<Vec<u8>, LinkError> {
-        match self.frames.recv().await {
-            Some(frame) => frame,
-            None => Err(LinkError::Lost("it was gone before".to_owned())),
-        }
-    }
-
-    /// A sender of frames.
-    #[must_use]
-    pub fn sender(&self) -> LinkSender {
-        self.sender.clone()
-    }
-
-    /// A handle that ends the link.
-    #[must_use]
-    pub fn closer(&self) -> Closer {
-        Closer(self.connection.0.clone())
-    }
-
-    /// Ends the link after the frames handed over so far have arrived, or after two seconds. Other senders
-    /// of this link must be dropped before, else it takes the two seconds.
-    pub async fn close(self, reason: &str) {
-        drop(self.sender);
+    /// Ends the connection once the writer is done, or after two seconds.
+    pub(super) async fn close(self, reason: &str) {
         // A coordinator that is gone gets no farewell.
         let _ = timeout(FAREWELL, self.writer).await;
-        self.connection.0.close(VarInt::from_u32(0), reason.as_bytes());
+        close(&self.connection.0, reason);
         let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
     }
 }
@@ -207,8 +127,8 @@ async fn dial_one(
     let (sender, from_session) = mpsc::channel(WAITING);
     tokio::spawn(read_frames(recv, to_session));
     let writer = tokio::spawn(write_frames(send, from_session));
-    let early = VecDeque::new();
-    Ok(Link { connection: Held(connection), endpoint, sender: LinkSender(sender), frames, early, writer })
+    let carrier = Carrier { connection: Held(connection), endpoint, writer };
+    Ok(Link::over(Some(carrier), sender, frames))
 }
 
 fn transport(timing: Timing) -> TransportConfig {
