@@ -3,6 +3,7 @@
 //! Owns how facts are printed (results on stdout, progress on stderr, a closed pipe is success) and what is
 //! asked of a person, never without a terminal. What a verb does is in the module of its name.
 
+use crate::adversary::adversary;
 use crate::check::check;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
 use crate::enroll::{Operator, Wish, enroll};
@@ -72,7 +73,11 @@ enum Verb {
     /// Run the service
     Run,
     /// Check everything that must be right, with what to do where it is not
-    Check,
+    Check {
+        /// Try a lying coordinator's attacks on this program instead, with throw-away keys and figures
+        #[arg(long)]
+        adversary: bool,
+    },
     /// Show whom this agent follows and how its last sessions ended
     Status,
     /// The hospital's own data
@@ -105,7 +110,9 @@ fn long_help() -> String {
 #[must_use]
 pub fn main() -> u8 {
     let cli = Cli::parse();
-    log_to_stderr(cli.global.log_format);
+    // The self-test's refusals are its report; as log lines they would alarm.
+    let quiet = matches!(cli.verb, Verb::Check { adversary: true });
+    log_to_stderr(cli.global.log_format, if quiet { "error" } else { "info" });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|source| Error::Io { doing: "starting", source }).and_then(|runtime| {
         let done = runtime.block_on(act(&cli));
@@ -132,7 +139,12 @@ async fn act(cli: &Cli) -> Result<(), Error> {
             enroll(&config, &wish, &mut Person { ask: !global.no_input }).await
         }
         Verb::Run => run(global.config()?, stop_signal()).await,
-        Verb::Check => {
+        Verb::Check { adversary: true } => {
+            let report = adversary().await?;
+            global.print(&report)?;
+            if report.good() { Ok(()) } else { Err(Error::Problems) }
+        }
+        Verb::Check { adversary: false } => {
             let findings = check(global.config()).await;
             global.print(&findings)?;
             if findings.good() { Ok(()) } else { Err(Error::Problems) }
@@ -230,9 +242,9 @@ impl Operator for Person {
     }
 }
 
-fn log_to_stderr(format: Format) {
+fn log_to_stderr(format: Format, level: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("SAMENSOM_NODE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("SAMENSOM_NODE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         Format::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),

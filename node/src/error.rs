@@ -35,6 +35,14 @@ pub enum Error {
     /// The link failed.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The self-test could not be made.
+    #[error(
+        "the self-test could not be made: {what}\n  do: report this to LCG with the version of this program"
+    )]
+    SelfTest {
+        /// Which part of it.
+        what: &'static str,
+    },
     /// The identity key cannot be used.
     #[error("{path}: {problem}\n  expected: {expected}\n  do: {todo}")]
     Identity {
@@ -167,6 +175,7 @@ impl Error {
             | Error::Identity { .. }
             | Error::Roster(_)
             | Error::Fork { .. }
+            | Error::SelfTest { .. }
             | Error::Io { .. } => 1,
             Error::Config(_) | Error::Token { .. } => 3,
             Error::NotEnrolled { .. }

@@ -4,6 +4,7 @@
 //! itself is in `samensom-protocol`; nothing here decides what may be opened.
 #![deny(missing_docs)]
 
+pub mod adversary;
 pub mod chain;
 pub mod check;
 pub mod cli;

@@ -14,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
+use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, SessionId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
 use samensom_protocol::ledger::LedgerView;
@@ -74,9 +75,13 @@ pub struct Driver {
     slots: Slots,
     clock: Clock,
     roster: Option<Roster>,
+    refused: Option<Fault>,
 }
 
 impl Driver {
+    /// The reason of a session's end where no check of the core says more.
+    pub const REFUSED: &'static str = "refused, or past a deadline";
+
     /// A driver that holds the ledger as long as it lives.
     #[must_use]
     pub fn new(
@@ -101,7 +106,19 @@ impl Driver {
             slots: Slots::default(),
             clock: Clock::default(),
             roster: None,
+            refused: None,
         }
+    }
+
+    /// How the last session went.
+    #[must_use]
+    pub fn last(&self) -> &LastSession {
+        &self.last
+    }
+    /// The check that refused a frame last.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Fault> {
+        self.refused.as_ref()
     }
 
     /// Serves one link until an admission frame comes, which it gives back (the caller reads it, then calls
@@ -226,7 +243,10 @@ impl Driver {
                 self.timers.push((sid, round, at));
                 self.last.attempt = sid.to_hex();
             }
-            Output::Reject { fault, .. } => tracing::warn!(%fault, "refused a frame"),
+            Output::Reject { fault, .. } => {
+                tracing::warn!(%fault, "refused a frame");
+                self.refused = Some(fault);
+            }
             Output::Notify(event) => self.note(event),
             // A coordinator's outputs.
             Output::Spool { .. } | Output::Recall { .. } | Output::Publish { .. } => {}
@@ -241,8 +261,7 @@ impl Driver {
                 ("verified", None)
             }
             Event::Ended { sid, fault } => {
-                let reason =
-                    fault.map_or_else(|| "refused, or past a deadline".to_owned(), |f| f.to_string());
+                let reason = fault.map_or_else(|| Self::REFUSED.to_owned(), |fault| fault.to_string());
                 tracing::warn!(attempt = %sid, reason, "this hospital's part ended");
                 ("ended", Some(reason))
             }

@@ -43,7 +43,7 @@ pub enum Check {
     A16,
     /// Own confirmation belongs to the certificate.
     A17,
-    /// ASK-B after the certificate and after R.
+    /// ASK-B after the certificate and after R; what a result opens and stands on.
     A18,
     /// READY of the whole cohort.
     A19,
@@ -51,6 +51,35 @@ pub enum Check {
     A20,
     /// VOIDs: no certificate exists, or can.
     A24,
+}
+
+impl Check {
+    /// What it looks at.
+    #[must_use]
+    pub const fn what(self) -> &'static str {
+        match self {
+            Check::A01 => "signature, roster chain, suite, form of a message",
+            Check::A02 => "approvals of a warrant",
+            Check::A03 => "header against roster, warrant, own rules, slot and records",
+            Check::A05 => "enough invited",
+            Check::A06 => "own incarnation is listed",
+            Check::A07 => "own deposit is in START unaltered",
+            Check::A08 => "the cohort",
+            Check::A09 => "every dealer's paths and signatures, every pair's commitment",
+            Check::A10 => "own state was not rolled back",
+            Check::A11 => "own report is in FREEZE unaltered",
+            Check::A12 => "the survivors",
+            Check::A13 => "one FREEZE for an attempt",
+            Check::A14 => "equal survivors within a slot",
+            Check::A15 => "in time",
+            Check::A16 => "the certificate",
+            Check::A17 => "own confirmation belongs to the certificate",
+            Check::A18 => "ASK-B after the certificate and after R; what a result opens and stands on",
+            Check::A19 => "READY of the whole cohort",
+            Check::A20 => "signatures on every report",
+            Check::A24 => "VOIDs: no certificate exists, or can",
+        }
+    }
 }
 
 impl fmt::Display for Check {

@@ -221,8 +221,9 @@ pub(crate) fn on_offer(
     }
     let own = context.channels.as_ref().map(crate::rounds::channel::Channels::own);
     let listed = facts.header.invited.iter().find(|invited| invited.node == context.me);
-    if own.is_none() || listed.map(|invited| invited.announce) != own {
-        let fault = Fault::new(Check::A06, "this node's incarnation is not the one invited");
+    let invited = own.is_some() && listed.map(|invited| invited.announce) == own;
+    let what = "this node's incarnation is not the one invited";
+    if let Err(fault) = Fault::unless(invited, Check::A06, what) {
         return Step::Abort(sid, Some(fault));
     }
     let measure = Output::Measure {
