@@ -107,6 +107,18 @@ fn repro_two_certificates_of_one_freeze() {
     assert_eq!(campaign::one(15_452, Size::Small, None).0, None);
 }
 
+/// A node that alarmed over a false RESULT is idle and refuses the last block when it comes again.
+#[test]
+fn repro_a_false_result_is_alarmed_once() {
+    assert_eq!(campaign::one(21_876, Size::Small, None).0, None);
+}
+
+/// A hospital that is killed on purpose after healing comes back at once, whatever crash was planned before.
+#[test]
+fn repro_a_planned_crash_ends_with_the_faults() {
+    assert_eq!(campaign::one(29_758, Size::Small, None).0, None);
+}
+
 /// Tells one seed: `SAMENSOM_SIM_SEED`, `SAMENSOM_SIM_SIZE=69` for the large ones, `SAMENSOM_SIM_WHOLE=1` for
 /// all of it.
 #[test]

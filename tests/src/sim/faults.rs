@@ -80,6 +80,7 @@ impl Run {
         for (_, act) in self.acts() {
             if let Act::Crash { node, output, for_ms, .. } = act
                 && (*node, *output) == (id, outputs)
+                && !self.healed
             {
                 (back, act_of) = (*for_ms, Some(act.clone()));
             }

@@ -12,7 +12,7 @@ use rand_chacha::rand_core::SeedableRng;
 use samensom_protocol::ids::{AttemptId, ExtractHash, NodeId};
 use samensom_protocol::io::{Event as Told, Input, Output, Peer, Record, Refusal};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Round, is_channel};
+use samensom_protocol::message::{Message, Round, is_channel};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::rounds::offer::least_ms;
@@ -21,6 +21,12 @@ use samensom_protocol::time::Time;
 use samensom_protocol::warrant::Warrant;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// True for what a node answers and keeps its answer to; a false RESULT is answered once, by an alarm.
+fn is_request(bytes: &[u8]) -> bool {
+    !is_channel(bytes)
+        && !matches!(Message::from_frame(bytes), Ok(Message::Outcome(_) | Message::OutcomeBlock(_)))
+}
 
 /// What a crash leaves.
 #[derive(Debug, Clone, Default)]
@@ -333,7 +339,7 @@ impl Run {
         self.hospitals[i].said.clear();
         self.node_step(i, Input::Frame { from: Peer::Coordinator, bytes: bytes.to_vec(), at });
         let hospital = &mut self.hospitals[i];
-        if hospital.node.is_some() && hospital.process == process && !is_channel(bytes) {
+        if hospital.node.is_some() && hospital.process == process && is_request(bytes) {
             let said = std::mem::take(&mut hospital.said);
             self.check_repeat(i, word_of(bytes), said);
         }
