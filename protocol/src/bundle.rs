@@ -12,8 +12,8 @@ use crate::error::{Check, Fault};
 use crate::ids::{DepositHash, GoHash, NodeId, ResultHash, RosterHash};
 use crate::io::Sum;
 use crate::message::{
-    Certificate, Counted, Deposit, FreezeBody, GoBody, MAX_HEADER, Ready, ReadyOf, Report, ResultBody,
-    Sealed, StartBody, ascending,
+    Certificate, Counted, Deposit, FreezeBody, GoBody, MAX_HEADER, ReadyOf, Report, ResultBody, Sealed,
+    StartBody, ascending,
 };
 use crate::message::{Header, Message, Opened, Outcome, Round};
 use crate::params::BLOCK;
@@ -29,7 +29,7 @@ use crate::rounds::{
 use crate::time::Time;
 use crate::warrant::SignedWarrant;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// First field of every bundle.
@@ -121,12 +121,12 @@ impl Bundle {
         let warrant = Arc::new(self.warrant.verify(&roster, body.at)?);
         let facts = Facts::new(&self.header.body, Arc::new(roster), warrant)?;
         let cohort = self.cohort(&facts)?;
-        let (go, unusable) = self.go(&facts, &cohort)?;
+        let go = self.go(&facts, &cohort)?;
         let (survivors, lanes) = self.reports(&facts, &go, &cohort)?;
         let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
         let certificate = self.certificate(&facts, &go, &survivors, &nodes)?;
         let dropped: Vec<NodeId> = cohort.keys().copied().filter(|node| !nodes.contains(node)).collect();
-        let opening = Opening { bundle: self, facts: &facts, go: &go, unusable: &unusable };
+        let opening = Opening { bundle: self, facts: &facts, go: &go };
         let lanes = opening.open(&body, &nodes, certificate, lanes)?;
         Ok(Verified { founding, survivors: nodes, dropped, lanes, result: body.result, at: body.at, facts })
     }
@@ -174,8 +174,8 @@ impl Bundle {
         Ok(start.cohort.iter().map(|dealt| (dealt.node, dealt.deposit)).collect())
     }
 
-    /// A19: READY of the whole cohort; who could not use whose shares.
-    fn go(&self, facts: &Facts, cohort: &BTreeMap<NodeId, DepositHash>) -> Result<(GoHash, Unusable), Fault> {
+    /// A19: READY of the whole cohort.
+    fn go(&self, facts: &Facts, cohort: &BTreeMap<NodeId, DepositHash>) -> Result<GoHash, Fault> {
         let a19 = |held: bool, what: &'static str| Fault::unless(held, Check::A19, what);
         let dealt: Vec<_> = cohort
             .iter()
@@ -183,10 +183,8 @@ impl Bundle {
             .collect();
         let start = start_hash(&facts.sid, &dealt);
         a19(self.readies.iter().map(|one| &one.node).eq(cohort.keys()), "not READY of the whole cohort")?;
-        let mut unusable = Unusable::new();
         for one in self.readies.iter() {
-            let ready: Ready = read_ready(&one.ready, facts, &start, one.node)?;
-            unusable.extend(ready.unusable.iter().map(|dealer| (*dealer, one.node)));
+            read_ready(&one.ready, facts, &start, one.node)?;
         }
         let hash = go_hash(&start, &self.readies)?;
         let body: Option<GoBody> = self.go.open(&facts.header.coordinator, Signed::Go);
@@ -194,7 +192,7 @@ impl Bundle {
             body.is_some_and(|body| body.sid == facts.sid && body.go == hash),
             "GO is not signed over these READY",
         )?;
-        Ok((hash, unusable))
+        Ok(hash)
     }
 
     /// A12, A20: every survivor's report as signed, and their sum, still masked.
@@ -254,14 +252,10 @@ impl Bundle {
     }
 }
 
-/// Pairs (dealer, holder) whose share was listed as unusable.
-type Unusable = BTreeSet<(NodeId, NodeId)>;
-
 struct Opening<'a> {
     bundle: &'a Bundle,
     facts: &'a Facts,
     go: &'a GoHash,
-    unusable: &'a Unusable,
 }
 
 impl Opening<'_> {
@@ -282,7 +276,8 @@ impl Opening<'_> {
             a18(one.dealer == deposit.head.node, "RESULT does not open the whole cohort")?;
             let f = polynomial(one, facts.params().thresholds.shares)?;
             let survived = nodes.contains(&one.dealer);
-            a18(self.is_dealt(&f, deposit, survived), "an opened secret is not the one that was dealt")?;
+            let which = if survived { Which::B } else { Which::R };
+            a18(is_dealt(which, &f, deposit, facts), "an opened secret is not the one that was dealt")?;
             if survived {
                 a18(
                     one.recovery.is_empty() && one.recovery_path.is_empty(),
@@ -310,15 +305,6 @@ impl Opening<'_> {
     fn freeze(&self) -> crate::ids::FreezeHash {
         let body: Option<FreezeBody> = crate::codec::decode(&self.bundle.freeze.body).ok();
         body.map_or(crate::ids::FreezeHash([0; 32]), |body| body.freeze)
-    }
-
-    /// Every cohort member that did not list the dealer holds a share on this polynomial, t_s at least.
-    fn is_dealt(&self, f: &Polynomial, deposit: &Deposit, survived: bool) -> bool {
-        let dealer = deposit.head.node;
-        let which = if survived { Which::B } else { Which::R };
-        let members = self.bundle.deposits.iter().map(|deposit| deposit.head.node);
-        let holders = members.filter(|holder| !self.unusable.contains(&(dealer, *holder)));
-        is_dealt(which, f, deposit, holders, self.facts)
     }
 
     fn seeds(
@@ -391,4 +377,4 @@ pub fn assemble(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -187,8 +187,25 @@ pub struct DepositHead {
 pub struct Leaf {
     pub r: Bytes<32>,
     pub b: Bytes<32>,
-    pub g: Bytes<32>,
+    pub g_r: Bytes<32>,
+    pub g_b: Bytes<32>,
     pub key: Bytes<32>,
+}
+
+/// z_r and z_b at one position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named in the specification, 1.8")]
+pub struct PublicAt {
+    pub r: ScalarBytes,
+    pub b: ScalarBytes,
+}
+
+/// Coefficients of z_r and z_b.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named in the specification, 1.8")]
+pub struct Public {
+    pub r: List<ScalarBytes, MAX_NODES>,
+    pub b: List<ScalarBytes, MAX_NODES>,
 }
 
 /// What a dealer deposits for one holder.
@@ -196,12 +213,12 @@ pub struct Leaf {
 pub struct Section {
     /// The holder.
     pub holder: NodeId,
-    /// Sealed shares (f_r, f_b, g at the holder's position); empty in the dealer's own section.
-    pub sealed: Blob<112>,
+    /// Sealed shares (f_r, f_b at the holder's position); empty in the dealer's own section.
+    pub sealed: Blob<80>,
     /// Commitments to them.
     pub leaf: Leaf,
-    /// z at the holder's position.
-    pub z: ScalarBytes,
+    /// The public polynomials at the holder's position.
+    pub z: PublicAt,
     /// Commitment to the pair's seed; zero where the channel is not confirmed, and in the own section.
     pub pair: Bytes<32>,
     /// Highest ledger_seq of the holder that the dealer has verified.
@@ -213,8 +230,8 @@ pub struct Section {
 pub struct Deposit {
     /// What the rest is rooted in.
     pub head: DepositHead,
-    /// Coefficients of z.
-    pub z: List<ScalarBytes, MAX_NODES>,
+    /// The public polynomials; the head holds their hash.
+    pub z: Public,
     /// One for each invited node, in order.
     pub sections: List<Section, MAX_NODES>,
     /// The pair seeds, under a key from r.

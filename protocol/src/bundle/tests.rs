@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::{decode, encode};
 use crate::io::{Record, Sum};
-use crate::message::{Dealt, DepositHead, Header, Message, Round};
+use crate::message::{Dealt, DepositHead, Header, Message, Ready, Round};
 use crate::roster::RosterBody;
 use crate::testing::{Silence, World};
 use crate::warrant::WarrantBody;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The bundle of a session, from what the coordinator wrote down.
-fn bundle_of(world: &World, sum: &Sum) -> Bundle {
+pub(crate) fn bundle_of(world: &World, sum: &Sum) -> Bundle {
     let sent = |round: Round| {
         let found = world.written.iter().rev().find_map(|record| match record {
             Record::Sent { sid, round: of, bytes, .. } if *sid == sum.sid && *of == round => {

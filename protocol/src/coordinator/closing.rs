@@ -6,7 +6,7 @@ use super::stages::{
 use super::{Close, Setup, too_few};
 use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::keys::Signed;
-use crate::crypto::sharing::{Polynomial, scalar_bytes};
+use crate::crypto::sharing::scalar_bytes;
 use crate::error::{Check, Fault};
 use crate::ids::NodeId;
 use crate::io::{Event, Failure, FailureCode, Output, Peer, Record, Sum};
@@ -17,7 +17,7 @@ use crate::message::{
 use crate::roster::MAX_NODES;
 use crate::rounds::contribute::Adder;
 use crate::rounds::result::{Secrets, polynomial, unmask};
-use crate::rounds::reveal::{Opening, Which, is_dealt, recover};
+use crate::rounds::reveal::{Opening, Which, recover};
 use crate::rounds::{
     certificate_hash, confirm, deposit, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash,
     start_hash, total_root,
@@ -251,7 +251,7 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let Revealing { open, opening, .. } = stage;
     let needed = open.facts.params().thresholds.shares;
     if !opening.is_complete(needed) {
-        return Ok(Close::Fail(too_few(round, needed, usize::from(opening.fewest()))));
+        return Ok(Close::Fail(unopened(&opening, round, needed)));
     }
     let nodes: Vec<NodeId> = stage.survivors.iter().map(|one| one.node).collect();
     // A garbage list is named before any b is asked for.
@@ -282,7 +282,6 @@ fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) ->
     for dropout in dropouts {
         let f = polynomials.get(dropout).ok_or_else(lost)?;
         let deposit = cohort.deposits.get(dropout).ok_or_else(lost)?;
-        dealt(Which::R, f, deposit, cohort, open)?;
         let expected = |holder| {
             deposit.sections.iter().find(|section| section.holder == holder).map(|section| section.pair)
         };
@@ -298,31 +297,25 @@ fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) ->
     Ok((opened, secrets))
 }
 
-/// The dealer is at fault where a share it committed to, and its holder did not refuse, is not on the
-/// polynomial that the given shares open.
-fn dealt(which: Which, f: &Polynomial, deposit: &Deposit, cohort: &Cohort, open: &Open) -> Result<(), Fault> {
-    let dealer = deposit.head.node;
-    if is_dealt(which, f, deposit, cohort.holders(dealer), &open.facts) {
-        return Ok(());
-    }
-    let what = "a dealer committed to shares that are not on one polynomial";
-    Err(Fault::of(Check::A18, what, vec![dealer]))
+/// Secrets that stay closed: too few good shares, and by whose fault, if that is proven.
+fn unopened(opening: &Opening, round: Round, needed: u16) -> Failure {
+    let (failure, culprits) =
+        (too_few(round, needed, usize::from(opening.fewest())), opening.culprits(needed));
+    let code = if culprits.is_empty() { failure.code } else { FailureCode::Fault };
+    Failure { code, culprits, ..failure }
 }
 
 fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Result;
     let thresholds = stage.open.facts.params().thresholds;
     if !stage.opening.is_complete(thresholds.shares) {
-        let present = usize::from(stage.opening.fewest());
-        return Ok(Close::Fail(too_few(round, thresholds.shares, present)));
+        return Ok(Close::Fail(unopened(&stage.opening, round, thresholds.shares)));
     }
     let r = stage.r.take().unwrap_or(Opening::new(Which::R, std::iter::empty()));
     let (open, cohort) = (&stage.open, &stage.cohort);
     let (mut opened, mut secrets) = pair_seeds(&r, cohort, open, &stage.dropouts).during(round)?;
     let invited = u16::try_from(open.facts.header.invited.len()).unwrap_or(u16::MAX);
     for (node, f) in stage.opening.open(thresholds.shares, invited).unwrap_or_default() {
-        let deposit = cohort.deposits.get(&node).ok_or(lost()).during(round)?;
-        dealt(Which::B, &f, deposit, cohort, open).during(round)?;
         secrets.b.insert(node, f.at_zero());
         opened.push(Opened {
             dealer: node,

@@ -80,15 +80,6 @@ pub(crate) struct Cohort {
     pub unusable: BTreeMap<NodeId, BTreeSet<NodeId>>,
 }
 
-impl Cohort {
-    /// Holders that read the dealer's share and found it good.
-    pub(crate) fn holders(&self, dealer: NodeId) -> impl Iterator<Item = NodeId> {
-        let listed = self.unusable.get(&dealer);
-        let members = self.dealt.iter().map(|dealt| dealt.node);
-        members.filter(move |holder| listed.is_none_or(|listed| !listed.contains(holder)))
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Readying {
     pub open: Open,
@@ -494,9 +485,9 @@ fn on_reveal(stage: &mut Revealing, from: NodeId, reveal: &Reveal) -> Vec<Output
         return vec![Output::Reject { from: Peer::Node(from), fault: not_asked(from) }];
     }
     let deposits = &stage.cohort.deposits;
-    let taken = stage.opening.take(reveal, &stage.open.facts, &stage.freeze, deposits, from);
+    let faults = stage.opening.take(reveal, &stage.open.facts, &stage.freeze, deposits, from);
     let mut outputs = vec![stage.open.answered(from)];
-    outputs.extend(taken.err().map(|fault| Output::Reject { from: Peer::Node(from), fault }));
+    outputs.extend(faults.into_iter().map(|fault| Output::Reject { from: Peer::Node(from), fault }));
     outputs
 }
 

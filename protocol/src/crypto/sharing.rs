@@ -1,10 +1,11 @@
 //! Shamir sharing over Z_ell (curve25519-dalek's scalars), checked by hashes.
 //!
-//! Shamir, "How to share a secret" (1979); the check follows protocol.md 1.8: with f_r, f_b the two
-//! shared polynomials and g a hiding one, z = g + d1 f_r + d2 f_b is public and d1, d2 are hashed from
-//! commitments to all shares, so passing shares lie on polynomials of degree below the threshold except
-//! with probability about 2/ell. Coefficients are uniform, zero included. Positions are 1-based places
-//! in U0 and are never read from a message.
+//! Shamir, "How to share a secret" (1979); the check follows protocol.md 1.8, once for each of the two
+//! secrets: with f the shared polynomial and g one that hides it, z = g + d f is public and d is hashed
+//! from commitments to f(i) and g(i) of every holder. Shares that pass ([`Statement::standing`]) lie on one
+//! f of degree below t: more than t points off it pass for one d a choice of t + 1, so with probability
+//! C(n, t + 1)/ell at most, 2^-186 for 69. Coefficients are uniform, zero included. Positions are 1-based
+//! places in U0 and are never read from a message.
 
 use super::transcript::{Label, Transcript};
 use crate::codec::Bytes;
@@ -68,32 +69,112 @@ impl Polynomial {
     }
 }
 
-/// The public polynomial z = g + d1 f_r + d2 f_b.
+/// The public polynomial z = g + d f. Alone it says nothing about f: g is uniform and used once.
 #[must_use]
-pub fn combine(r: &Polynomial, b: &Polynomial, g: &Polynomial, d: &(Scalar, Scalar)) -> Polynomial {
-    Polynomial(r.0.iter().zip(&b.0).zip(&g.0).map(|((r, b), g)| g + d.0 * r + d.1 * b).collect())
+pub fn combine(f: &Polynomial, g: &Polynomial, d: &Scalar) -> Polynomial {
+    Polynomial(f.0.iter().zip(&g.0).map(|(f, g)| g + d * f).collect())
 }
 
-/// The challenges (d1, d2) of one dealer, from the root over commitments to all shares.
-#[must_use]
-pub fn challenges(sid: &AttemptId, dealer: NodeId, threshold: u16, root: &[u8; 32]) -> (Scalar, Scalar) {
-    let half = |which: u16| {
-        Transcript::new(Label::Challenge)
-            .fixed(&sid.0)
-            .u16(dealer.0)
-            .u16(threshold)
-            .fixed(root)
-            .u16(which)
-            .finish()
-    };
-    let wide = |first: u16, second: u16| {
-        let mut bytes = [0u8; 64];
-        let (low, high) = bytes.split_at_mut(32);
+/// One of a dealer's two secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// r: opened for a dropout, recovers its pair seeds.
+    R,
+    /// b: opened for a survivor, removes its own mask.
+    B,
+}
+
+impl Which {
+    fn labels(self) -> (Label, Label) {
+        match self {
+            Which::R => (Label::LeafR, Label::LeafHideR),
+            Which::B => (Label::LeafB, Label::LeafHideB),
+        }
+    }
+}
+
+/// How a share stands to what its dealer committed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The committed one, and on the dealer's polynomial.
+    Good,
+    /// The committed one, and off the polynomial: the dealer's fault, whoever shows it.
+    Crooked,
+    /// Another than the committed one: the fault of whoever shows it.
+    Other,
+}
+
+/// What one dealer's shares are checked under.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    /// The attempt.
+    pub sid: &'a AttemptId,
+    /// The dealer.
+    pub dealer: NodeId,
+    /// t_s.
+    pub threshold: u16,
+    /// Root over the commitments to all shares, of both secrets.
+    pub root: &'a [u8; 32],
+}
+
+impl Statement<'_> {
+    /// d of one secret. Both are hashed over all leaves, so neither secret's can be chosen after the other.
+    #[must_use]
+    pub fn challenge(&self, which: Which) -> Scalar {
+        let half = |index: u16| {
+            Transcript::new(Label::Challenge)
+                .fixed(&self.sid.0)
+                .u16(self.dealer.0)
+                .u16(self.threshold)
+                .fixed(self.root)
+                .u16(index)
+                .finish()
+        };
+        let (first, second) = match which {
+            Which::R => (0, 1),
+            Which::B => (2, 3),
+        };
+        let mut wide = [0u8; 64];
+        let (low, high) = wide.split_at_mut(32);
         low.copy_from_slice(&half(first));
         high.copy_from_slice(&half(second));
-        Scalar::from_bytes_mod_order_wide(&bytes)
-    };
-    (wide(0, 1), wide(2, 3))
+        Scalar::from_bytes_mod_order_wide(&wide)
+    }
+
+    /// Checks the share of `position` against its two commitments and z at that position.
+    ///
+    /// g(i) = z(i) - d f(i) follows from public values once f(i) is known. So nobody need be sent it, and a
+    /// revealed share opens both commitments and gives nothing more away than itself.
+    #[must_use]
+    pub fn standing(
+        &self,
+        which: Which,
+        position: u16,
+        share: &Scalar,
+        z: &Scalar,
+        (f, g): (&[u8; 32], &[u8; 32]),
+    ) -> Standing {
+        let (of_f, of_g) = which.labels();
+        if share_hash(of_f, self.sid, self.dealer, position, share) != *f {
+            return Standing::Other;
+        }
+        let hiding = z - self.challenge(which) * share;
+        let fits = share_hash(of_g, self.sid, self.dealer, position, &hiding) == *g;
+        if fits { Standing::Good } else { Standing::Crooked }
+    }
+}
+
+/// Commitments to one holder's share of one secret, and to the value that hides it.
+#[must_use]
+pub fn commit(
+    which: Which,
+    sid: &AttemptId,
+    dealer: NodeId,
+    position: u16,
+    (f, g): (&Scalar, &Scalar),
+) -> ([u8; 32], [u8; 32]) {
+    let (of_f, of_g) = which.labels();
+    (share_hash(of_f, sid, dealer, position, f), share_hash(of_g, sid, dealer, position, g))
 }
 
 /// Commitment to one share: under the attempt, the dealer, the position, and what it is a share of.

@@ -47,8 +47,10 @@ pub enum Label {
     LeafR,
     /// Leaf part: share of the own-mask secret `b`.
     LeafB,
-    /// Leaf part: share of the hiding polynomial `g`.
-    LeafG,
+    /// Leaf part: value of the polynomial that hides `r`.
+    LeafHideR,
+    /// Leaf part: value of the polynomial that hides `b`.
+    LeafHideB,
     /// Key commitment of a share's envelope.
     KeyCommit,
     /// Challenges of the sharing.
@@ -102,7 +104,8 @@ impl Label {
             Label::RecoveryList => b"fa/1 list",
             Label::LeafR => b"fa/1 leaf r",
             Label::LeafB => b"fa/1 leaf b",
-            Label::LeafG => b"fa/1 leaf g",
+            Label::LeafHideR => b"fa/1 leaf g r",
+            Label::LeafHideB => b"fa/1 leaf g b",
             Label::KeyCommit => b"fa/1 key commit",
             Label::Challenge => b"fa/1 d",
             Label::Contribution => b"fa/1 x",

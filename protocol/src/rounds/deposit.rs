@@ -9,11 +9,11 @@ use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::seal::seal;
-use crate::crypto::sharing::{Polynomial, challenges, combine, scalar, scalar_bytes, share_hash};
+use crate::crypto::sharing::{Polynomial, Standing, Statement, Which, combine, commit, scalar, scalar_bytes};
 use crate::crypto::transcript::{Label, Transcript, derive, expand, sha256};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, DepositHash, NodeId};
-use crate::message::{Deposit, DepositHead, Leaf, Section};
+use crate::message::{Deposit, DepositHead, Leaf, Public, PublicAt, Section};
 use crate::ring::Contribution;
 use crate::roster::MAX_NODES;
 use crate::secret::{Key, Secret};
@@ -66,26 +66,70 @@ pub fn recovery_key(r: &Scalar, sid: &AttemptId) -> Key {
     derive(&r.to_bytes(), Label::RecoveryList, &[&sid.0])
 }
 
-/// Commitments to one holder's shares.
+/// What a dealer's shares are checked under.
+fn statement<'a>(head: &'a DepositHead, facts: &Facts) -> Statement<'a> {
+    let threshold = facts.params().thresholds.shares;
+    Statement { sid: &head.sid, dealer: head.node, threshold, root: &head.leaves.0 }
+}
+
+/// How a share stands to the section that its dealer deposited for the holder at `position`; none if that
+/// section's z is not canonical.
 #[must_use]
-pub fn leaf(sid: &AttemptId, dealer: NodeId, position: u16, shares: &Shares, key: [u8; 32]) -> Leaf {
-    let hash = |label, share| Bytes(share_hash(label, sid, dealer, position, share));
-    Leaf {
-        r: hash(Label::LeafR, &shares.r),
-        b: hash(Label::LeafB, &shares.b),
-        g: hash(Label::LeafG, &shares.g),
-        key: Bytes(key),
-    }
+pub fn standing(
+    which: Which,
+    share: &Scalar,
+    position: u16,
+    head: &DepositHead,
+    section: &Section,
+    facts: &Facts,
+) -> Option<Standing> {
+    let (leaf, z) = (&section.leaf, &section.z);
+    let (z, f, g) = match which {
+        Which::R => (z.r, leaf.r, leaf.g_r),
+        Which::B => (z.b, leaf.b, leaf.g_b),
+    };
+    Some(statement(head, facts).standing(which, position, share, &scalar(&z)?, (&f.0, &g.0)))
 }
 
 /// One holder's shares of one dealer.
 #[derive(Zeroize)]
 #[cfg_attr(test, derive(Clone, Copy))]
-#[expect(missing_docs, reason = "values of f_r, f_b, g at the holder's position")]
+#[expect(missing_docs, reason = "values of f_r and f_b at the holder's position")]
 pub struct Shares {
     pub r: Scalar,
     pub b: Scalar,
-    pub g: Scalar,
+}
+
+/// What a dealer draws: the two polynomials that it shares, and one to hide each.
+struct Drawn {
+    r: Secret<Polynomial>,
+    b: Secret<Polynomial>,
+    g_r: Secret<Polynomial>,
+    g_b: Secret<Polynomial>,
+}
+
+impl Drawn {
+    fn new(threshold: u16, rng: &mut impl CryptoRng) -> Self {
+        let [r, b, g_r, g_b] = [0; 4].map(|_| Polynomial::random(threshold, rng));
+        Drawn { r, b, g_r, g_b }
+    }
+    fn shares(&self, position: u16) -> Secret<Shares> {
+        Secret::new(Shares { r: self.r.expose().at(position), b: self.b.expose().at(position) })
+    }
+    fn leaf(&self, sid: &AttemptId, me: NodeId, position: u16, key: [u8; 32]) -> Leaf {
+        let of = |which, f: &Secret<Polynomial>, g: &Secret<Polynomial>| {
+            let (f, g) = (Secret::new(f.expose().at(position)), Secret::new(g.expose().at(position)));
+            commit(which, sid, me, position, (f.expose(), g.expose()))
+        };
+        let ((r, g_r), (b, g_b)) = (of(Which::R, &self.r, &self.g_r), of(Which::B, &self.b, &self.g_b));
+        Leaf { r: Bytes(r), b: Bytes(b), g_r: Bytes(g_r), g_b: Bytes(g_b), key: Bytes(key) }
+    }
+    /// z_r and z_b.
+    fn public(&self, statement: &Statement) -> [Polynomial; 2] {
+        let d = [Which::R, Which::B].map(|which| statement.challenge(which));
+        let [d_r, d_b] = &d;
+        [combine(self.r.expose(), self.g_r.expose(), d_r), combine(self.b.expose(), self.g_b.expose(), d_b)]
+    }
 }
 
 /// What a dealer keeps until the attempt is over; memory only.
@@ -139,7 +183,7 @@ pub fn deal(
 ) -> Result<(Deposit, Kept), Fault> {
     let (sid, me) = (&facts.sid, dealer.me);
     let threshold = facts.params().thresholds.shares;
-    let [r, b, g] = [0; 3].map(|_| Polynomial::random(threshold, rng));
+    let drawn = Drawn::new(threshold, rng);
     let (mut nonce, mut salt) = (Bytes([0u8; 32]), Secret::new([0u8; 32]));
     rng.fill_bytes(&mut nonce.0);
     rng.fill_bytes(&mut salt.0);
@@ -149,11 +193,7 @@ pub fn deal(
     let mut own = None;
     for (position, invited) in (1u16..).zip(facts.header.invited.iter()) {
         let holder = invited.node;
-        let shares = Secret::new(Shares {
-            r: r.expose().at(position),
-            b: b.expose().at(position),
-            g: g.expose().at(position),
-        });
+        let shares = drawn.shares(position);
         let channel = dealer.channels.get(&holder).filter(|_| holder != me);
         let (sealed, key_commit, pair) = match channel {
             None => (Vec::new(), [0; 32], None),
@@ -168,8 +208,8 @@ pub fn deal(
         sections.push(Section {
             holder,
             sealed: Blob::new(sealed)?,
-            leaf: leaf(sid, me, position, shares.expose(), key_commit),
-            z: Bytes([0; 32]),
+            leaf: drawn.leaf(sid, me, position, key_commit),
+            z: PublicAt { r: Bytes([0; 32]), b: Bytes([0; 32]) },
             pair: Bytes(commitment.unwrap_or([0; 32])),
             seen_seq: dealer.seen.seen(holder),
         });
@@ -181,11 +221,12 @@ pub fn deal(
     let own = own.ok_or(Fault::new(Check::A06, "this node is not invited"))?;
 
     let leaves = leaves_root(sections.iter().map(|section| &section.leaf))?;
-    let z = combine(r.expose(), b.expose(), g.expose(), &challenges(sid, me, threshold, &leaves));
+    let z = drawn.public(&Statement { sid, dealer: me, threshold, root: &leaves });
     for (position, section) in (1u16..).zip(sections.iter_mut()) {
-        section.z = scalar_bytes(&z.at(position));
+        section.z = at(&z, position);
     }
-    let z: List<_, MAX_NODES> = List::new(z.coefficients().iter().map(scalar_bytes).collect())?;
+    let [z_r, z_b] = z.each_ref().map(|z| List::new(z.coefficients().iter().map(scalar_bytes).collect()));
+    let z = Public { r: z_r?, b: z_b? };
     let head = DepositHead {
         sid: *sid,
         node: me,
@@ -195,7 +236,8 @@ pub fn deal(
         contribution: Bytes(contribution.commitment(salt.expose())),
         ledger_seq: dealer.ledger_seq,
     };
-    let recovery = seal(&recovery_key(&r.expose().at_zero(), sid), recovery.expose()).unwrap_or_default();
+    let recovery =
+        seal(&recovery_key(&drawn.r.expose().at_zero(), sid), recovery.expose()).unwrap_or_default();
     let mut deposit = Deposit {
         head,
         z,
@@ -205,17 +247,23 @@ pub fn deal(
     };
     let hash = deposit_hash(&deposit)?;
     deposit.signature = dealer.identity.sign(Signed::Deposit, &hash.0);
-    Ok((deposit, Kept { b: Secret::new(b.expose().at_zero()), pairs, own, deposit: hash }))
+    Ok((deposit, Kept { b: Secret::new(drawn.b.expose().at_zero()), pairs, own, deposit: hash }))
 }
 
 fn plain(shares: &Secret<Shares>) -> zeroize::Zeroizing<Vec<u8>> {
     let shares = shares.expose();
-    let mut bytes = Vec::with_capacity(96);
-    [&shares.r, &shares.b, &shares.g].iter().for_each(|share| bytes.extend_from_slice(share.as_bytes()));
+    let mut bytes = Vec::with_capacity(64);
+    [&shares.r, &shares.b].iter().for_each(|share| bytes.extend_from_slice(share.as_bytes()));
     zeroize::Zeroizing::new(bytes)
 }
 
-/// Reads a deposit: shape, signature, and that every z(i) lies on a z of degree below t_s.
+/// z_r and z_b at one position.
+fn at(z: &[Polynomial; 2], position: u16) -> PublicAt {
+    let [r, b] = z.each_ref().map(|z| scalar_bytes(&z.at(position)));
+    PublicAt { r, b }
+}
+
+/// Reads a deposit: shape, signature, and that every z_r(i), z_b(i) lies on a z_r, z_b of degree below t_s.
 ///
 /// # Errors
 /// A01, naming the sender.
@@ -231,7 +279,8 @@ pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHas
         "a deposit's sections are not those invited, in order",
     )?;
     let threshold = facts.params().thresholds.shares;
-    need(deposit.z.len() == usize::from(threshold), "a deposit's z has another degree")?;
+    let degree = |z: &List<_, MAX_NODES>| z.len() == usize::from(threshold);
+    need(degree(&deposit.z.r) && degree(&deposit.z.b), "a deposit's z has another degree")?;
     let leaves = leaves_root(deposit.sections.iter().map(|section| &section.leaf))?;
     need(
         head.leaves.0 == leaves && head.z.0 == sha256(&encode(&deposit.z)?),
@@ -239,9 +288,12 @@ pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHas
     )?;
     let list = facts.header.invited.len().saturating_mul(32).saturating_add(crate::crypto::seal::TAG_LEN);
     need(deposit.recovery.len() == list, "a deposit's recovery list has another length")?;
-    let coefficients: Option<Vec<Scalar>> = deposit.z.iter().map(scalar).collect();
-    let z = Polynomial::from_coefficients(coefficients.ok_or(wrong("a deposit's z is not canonical"))?);
-    let on_z = |(position, section): (u16, &Section)| scalar_bytes(&z.at(position)) == section.z;
+    let read = |z: &List<_, MAX_NODES>| {
+        let coefficients: Option<Vec<Scalar>> = z.iter().map(scalar).collect();
+        coefficients.map(Polynomial::from_coefficients).ok_or(wrong("a deposit's z is not canonical"))
+    };
+    let z = [read(&deposit.z.r)?, read(&deposit.z.b)?];
+    let on_z = |(position, section): (u16, &Section)| at(&z, position) == section.z;
     need((1u16..).zip(deposit.sections.iter()).all(on_z), "a deposit's z(i) does not lie on z")?;
     let hash = deposit_hash(deposit)?;
     let signed = facts.key(from).is_some_and(|key| verify(key, Signed::Deposit, &hash.0, &deposit.signature));

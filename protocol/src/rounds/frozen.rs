@@ -12,8 +12,7 @@ use crate::codec::{Blob, Bytes, List, to_hex};
 use crate::crypto::channel::{End, channel_key, confirmation};
 use crate::crypto::commit;
 use crate::crypto::mask::{Mask, Sign, apply};
-use crate::crypto::sharing::{challenges, scalar_bytes, share_hash};
-use crate::crypto::transcript::Label;
+use crate::crypto::sharing::{Statement, Which, commit, scalar_bytes};
 use crate::ids::{
     AnnounceHash, AttemptId, DepositHash, ExtractHash, GoHash, NodeId, ReportHash, WarrantHash,
 };
@@ -82,13 +81,15 @@ fn channel_keys() {
 #[test]
 fn shares_and_contributions() {
     let share = Scalar::from(7u64);
-    is(
-        &share_hash(Label::LeafB, &SID, U, 69, &share),
-        "b38b00d12ae024f31ac9b748d8f16c45f3adf70b2e952184fb8ff23e9bf92812",
-    );
-    let (d1, d2) = challenges(&SID, U, 35, &GO.0);
-    is(&scalar_bytes(&d1).0, "6e2d378cf389eddccb6de5883f49d2921aa61e5f42eb0d8c1503b0d3f2b39e03");
-    is(&scalar_bytes(&d2).0, "a6cbd674825b48ffc0fb3d8c6177212244198677eab19f69c8d81cd9d6501e0a");
+    let (_, hiding) = commit(Which::R, &SID, U, 69, (&share, &share));
+    is(&hiding, "8e76b8dad0e38ed4b67668fae73a37110cf4f0aa02ed9919fe454efa316d393d");
+    let (share, hiding) = commit(Which::B, &SID, U, 69, (&share, &share));
+    is(&share, "b38b00d12ae024f31ac9b748d8f16c45f3adf70b2e952184fb8ff23e9bf92812");
+    is(&hiding, "cbc3fadfd449075893294bb83398a17a6fad24acaadf3e3e8ddb1d6c0767203c");
+    let statement = Statement { sid: &SID, dealer: U, threshold: 35, root: &GO.0 };
+    let (d_r, d_b) = (statement.challenge(Which::R), statement.challenge(Which::B));
+    is(&scalar_bytes(&d_r).0, "6e2d378cf389eddccb6de5883f49d2921aa61e5f42eb0d8c1503b0d3f2b39e03");
+    is(&scalar_bytes(&d_b).0, "a6cbd674825b48ffc0fb3d8c6177212244198677eab19f69c8d81cd9d6501e0a");
     let lanes = [i64::MIN + 1, i64::MIN + 2, i64::MAX];
     let all = Contribution::new(3, |_| (i64::MIN, i64::MAX), &lanes, ExtractHash([0; 32])).unwrap();
     is(&all.commitment(&[2; 32]), "54baac7db113e83df684ab490241811eba8a0a70ab82301f901c9d3aee61c921");

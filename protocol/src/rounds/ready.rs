@@ -3,7 +3,7 @@
 //! Owns checks A07 to A10 and the reading of shares. A share that cannot be used is listed; nothing is
 //! ever opened because of it.
 
-use super::deposit::{Kept, PairKeys, Shares, leaf, pair_commitment, pair_seed, share_key};
+use super::deposit::{Kept, PairKeys, Shares, pair_commitment, pair_seed, share_key, standing};
 use super::offer::Facts;
 use super::{deposit_leaves, leaf_of, start_hash};
 use crate::ablation::ablated;
@@ -12,7 +12,7 @@ use crate::codec::List;
 use crate::crypto::commit::{paths, root_from_path};
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::seal::open;
-use crate::crypto::sharing::{challenges, scalar, scalar_bytes};
+use crate::crypto::sharing::{Standing, Which, scalar};
 use crate::crypto::transcript::Label;
 use crate::error::{Check, Fault, Malformed};
 use crate::ids::{DepositHash, GoHash, NodeId, PublicKey, StartHash};
@@ -233,19 +233,15 @@ fn read_shares(
     }
     let plain = open(&key, &section.sealed)?;
     let (parts, rest) = plain.expose().as_chunks::<32>();
-    let [r, b, g] = parts else { return None };
+    let [r, b] = parts else { return None };
     if !rest.is_empty() {
         return None;
     }
     let read = |bytes: &[u8; 32]| scalar(&Bytes(*bytes));
-    let shares = Secret::new(Shares { r: read(r)?, b: read(b)?, g: read(g)? });
+    let shares = Secret::new(Shares { r: read(r)?, b: read(b)? });
     let given = shares.expose();
-    let threshold = facts.params().thresholds.shares;
-    let (d1, d2) = challenges(&facts.sid, head.node, threshold, &head.leaves.0);
-    #[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
-    let z = given.g + d1 * given.r + d2 * given.b;
-    let fits = scalar_bytes(&z) == section.z
-        && leaf(&facts.sid, head.node, position, given, commitment) == section.leaf;
+    let good = |which, share| standing(which, share, position, head, section, facts) == Some(Standing::Good);
+    let fits = good(Which::R, &given.r) && good(Which::B, &given.b);
     fits.then_some(shares)
 }
 

@@ -1,41 +1,25 @@
 //! Round reveal: shares of r for dropouts, then shares of b for survivors, never both of one node.
 //!
 //! The node's half gives shares only for the one certified survivor set it confirmed; giving b consumes
-//! the state that holds them. The coordinator's half checks every share against its dealer's leaf, names
-//! lying holders, and opens secrets ([`Opening`]).
+//! the state that holds them. The coordinator's half checks every share against its dealer's commitments:
+//! a holder that gives another share is named, a dealer that committed to one off its polynomial is named,
+//! and the good ones open the secrets ([`Opening`]). A share opens both of its commitments, the one to
+//! f(i) and the one to g(i) = z(i) - d f(i): z and d are public, so nothing else need be given.
 
-use super::deposit::{pair_commitment, recovery_key};
+use super::deposit::{pair_commitment, recovery_key, standing};
 use super::offer::Facts;
 use super::ready::Cohort;
 use crate::ablation::ablated;
 use crate::codec::{Bytes, List};
 use crate::crypto::seal::open;
-use crate::crypto::sharing::{Inverses, Polynomial, interpolate, scalar, scalar_bytes, share_hash};
-use crate::crypto::transcript::Label;
+pub use crate::crypto::sharing::Which;
+use crate::crypto::sharing::{Inverses, Polynomial, Standing, interpolate, scalar, scalar_bytes};
 use crate::error::{Check, Fault, Malformed};
 use crate::ids::{FreezeHash, NodeId};
-use crate::message::{Deposit, Reveal, ShareOf};
+use crate::message::{Deposit, Reveal, Section, ShareOf};
 use crate::secret::Key;
 use curve25519_dalek::Scalar;
-use std::collections::BTreeMap;
-
-/// What is being revealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// r of a dropout: recovers its pair seeds.
-    R,
-    /// b of a survivor: removes its own mask.
-    B,
-}
-
-impl Which {
-    fn label(self) -> Label {
-        match self {
-            Which::R => Label::LeafR,
-            Which::B => Label::LeafB,
-        }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// This node's shares of `dealers`' secrets, as far as they are usable.
 ///
@@ -59,40 +43,25 @@ pub fn reveal(
     Ok(Reveal { sid: facts.sid, freeze: *freeze, shares: List::new(dealers.filter_map(share).collect())? })
 }
 
-/// True if all these holders were committed a share on `f`, and they are enough to fix it.
+/// True if t_s holders or more were committed a good share on `f`: no other polynomial has as many.
 #[must_use]
-pub fn is_dealt(
-    which: Which,
-    f: &Polynomial,
-    deposit: &Deposit,
-    holders: impl Iterator<Item = NodeId>,
-    facts: &Facts,
-) -> bool {
-    let dealer = deposit.head.node;
-    let committed = |holder: NodeId| {
-        let position = facts.position(holder)?;
-        let leaf = deposit.sections.get(usize::from(position.checked_sub(1)?))?.leaf;
-        let expected = match which {
-            Which::R => leaf.r,
-            Which::B => leaf.b,
-        };
-        let hash = share_hash(which.label(), &facts.sid, dealer, position, &f.at(position));
-        Some(expected == Bytes(hash))
+pub fn is_dealt(which: Which, f: &Polynomial, deposit: &Deposit, facts: &Facts) -> bool {
+    let good = |(position, section): &(u16, &Section)| {
+        let of = standing(which, &f.at(*position), *position, &deposit.head, section, facts);
+        of == Some(Standing::Good)
     };
-    let mut count = 0u16;
-    for holder in holders {
-        if committed(holder) != Some(true) {
-            return false;
-        }
-        count = count.saturating_add(1);
-    }
-    count >= facts.params().thresholds.shares
+    let enough = usize::from(facts.params().thresholds.shares);
+    (1u16..).zip(deposit.sections.iter()).filter(good).count() >= enough
 }
 
 /// The coordinator's collection of shares of one kind.
 pub struct Opening {
     which: Which,
     shares: BTreeMap<NodeId, Vec<(u16, Scalar)>>,
+    /// Dealers that committed to a share off their polynomial.
+    crooked: BTreeSet<NodeId>,
+    /// Holders that gave another share than the committed one.
+    liars: BTreeSet<NodeId>,
 }
 
 impl core::fmt::Debug for Opening {
@@ -104,14 +73,14 @@ impl core::fmt::Debug for Opening {
 impl Opening {
     /// Waits for shares of these dealers.
     pub fn new(which: Which, dealers: impl Iterator<Item = NodeId>) -> Self {
-        Opening { which, shares: dealers.map(|dealer| (dealer, Vec::new())).collect() }
+        let shares = dealers.map(|dealer| (dealer, Vec::new())).collect();
+        Opening { which, shares, crooked: BTreeSet::new(), liars: BTreeSet::new() }
     }
 
-    /// Takes one holder's shares; those that fail against their leaf are left out.
-    ///
-    /// # Errors
-    /// A18, naming the holder, when its message is not one for these survivors, or a share is false. The
-    /// good shares of the same message count all the same.
+    /// Takes one holder's shares. Those that fail are left out, and whoever is at fault is named: the
+    /// holder when its message is not one for these survivors or a share is not the committed one, the
+    /// dealer when the committed one is off its polynomial (all A18). The good shares of the same message
+    /// count all the same.
     pub fn take(
         &mut self,
         reveal: &Reveal,
@@ -119,34 +88,65 @@ impl Opening {
         freeze: &FreezeHash,
         deposits: &BTreeMap<NodeId, Deposit>,
         from: NodeId,
-    ) -> Result<(), Fault> {
-        let wrong = |what: &'static str| Fault::of(Check::A18, what, vec![from]);
-        let position = facts.position(from).ok_or(wrong("shares of a node that was not invited"))?;
+    ) -> Vec<Fault> {
+        let wrong = |what: &'static str| vec![Fault::of(Check::A18, what, vec![from])];
+        let Some(position) = facts.position(from) else {
+            return wrong("shares of a node that was not invited");
+        };
         if reveal.sid != facts.sid || reveal.freeze != *freeze {
-            return Err(wrong("shares for other survivors"));
+            return wrong("shares for other survivors");
         }
-        let mut lied = false;
+        let (mut crooked, mut lied) = (Vec::new(), false);
         for given in reveal.shares.iter() {
-            let leaf = deposits.get(&given.dealer).and_then(|deposit| {
-                deposit.sections.get(usize::from(position.checked_sub(1)?)).map(|section| section.leaf)
-            });
-            let expected = leaf.map(|leaf| match self.which {
-                Which::R => leaf.r,
-                Which::B => leaf.b,
-            });
-            let share = scalar(&given.share);
-            let held = share.filter(|share| {
-                let hash = share_hash(self.which.label(), &facts.sid, given.dealer, position, share);
-                expected == Some(Bytes(hash))
-            });
-            match (held, self.shares.get_mut(&given.dealer)) {
-                (Some(share), Some(shares)) if shares.iter().all(|(other, _)| *other != position) => {
-                    shares.push((position.saturating_add(u16::from(ablated!("position-off"))), share));
-                }
-                _ => lied = true,
+            match self.weigh(given, position, deposits.get(&given.dealer), facts) {
+                Some(Standing::Good) => {}
+                Some(Standing::Crooked) => crooked.push(given.dealer),
+                Some(Standing::Other) | None => lied = true,
             }
         }
-        if lied { Err(wrong("a share does not match its dealer's commitment")) } else { Ok(()) }
+        let mut faults = Vec::new();
+        if !crooked.is_empty() {
+            self.crooked.extend(crooked.iter().copied());
+            let what = "a dealer committed to a share off its polynomial";
+            faults.push(Fault::of(Check::A18, what, crooked));
+        }
+        if lied {
+            self.liars.insert(from);
+            faults.extend(wrong("a share does not match its dealer's commitment"));
+        }
+        faults
+    }
+
+    /// How one given share stands, kept if it is good; none when it is not asked for, or given twice.
+    fn weigh(
+        &mut self,
+        given: &ShareOf,
+        position: u16,
+        deposit: Option<&Deposit>,
+        facts: &Facts,
+    ) -> Option<Standing> {
+        let shares = self.shares.get_mut(&given.dealer)?;
+        let (deposit, share) = (deposit?, scalar(&given.share)?);
+        let section = deposit.sections.get(usize::from(position.checked_sub(1)?))?;
+        let standing = standing(self.which, &share, position, &deposit.head, section, facts)?;
+        if standing == Standing::Good {
+            if shares.iter().any(|(other, _)| *other == position) {
+                return None;
+            }
+            shares.push((position.saturating_add(u16::from(ablated!("position-off"))), share));
+        }
+        Some(standing)
+    }
+
+    /// Who is at fault where secrets cannot be opened: dealers of those whose committed shares are not all
+    /// good, and holders that gave others.
+    #[must_use]
+    pub fn culprits(&self, threshold: u16) -> Vec<NodeId> {
+        let is_short = |dealer: &&NodeId| {
+            self.shares.get(dealer).is_some_and(|shares| shares.len() < usize::from(threshold))
+        };
+        let crooked = self.crooked.iter().filter(is_short);
+        crooked.chain(&self.liars).copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// True when every secret can be opened.

@@ -37,8 +37,10 @@ impl Run {
         }
         match message {
             Message::Deposit(deposit) => {
-                let (found, shares) = (deposit.z.len(), usize::from(shares_of(self.world.n)));
-                self.hold(found == shares, "t_s shares open a secret", || format!("{found}, not {shares}"));
+                let (r, b, shares) =
+                    (deposit.z.r.len(), deposit.z.b.len(), usize::from(shares_of(self.world.n)));
+                let exact = r == shares && b == shares;
+                self.hold(exact, "t_s shares open a secret", || format!("{r} and {b}, not {shares}"));
                 self.check_late(i, deposit.head.sid, bytes);
             }
             Message::Report(report) => self.check_report(i, &report, bytes),

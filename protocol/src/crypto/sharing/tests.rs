@@ -40,19 +40,37 @@ fn equal_positions_and_positions_outside_are_refused() {
     assert!(interpolate(&[(1, s), (9, s)], &inverses).is_none());
 }
 
+/// A share is good, or its dealer's fault, or that of whoever shows it; under its own secret, dealer,
+/// attempt and root only.
 #[test]
-fn shares_pass_the_public_relation_and_altered_ones_do_not() {
+fn a_share_stands_as_its_dealer_committed_to_it() {
     let mut rng = rng();
-    let [r, b, g] = [0; 3].map(|_| Polynomial::random(4, &mut rng));
-    let d = challenges(&AttemptId([1; 32]), NodeId(7), 4, &[2; 32]);
-    let z = combine(r.expose(), b.expose(), g.expose(), &d);
-    for i in 1..=9 {
-        let (ri, bi, gi) = (r.expose().at(i), b.expose().at(i), g.expose().at(i));
-        assert_eq!(z.at(i), gi + d.0 * ri + d.1 * bi);
-        assert_ne!(z.at(i), gi + d.0 * (ri + Scalar::ONE) + d.1 * bi);
+    let [f, g] = [0; 2].map(|_| Polynomial::random(4, &mut rng));
+    let (sid, dealer, root) = (AttemptId([1; 32]), NodeId(7), [2; 32]);
+    let statement = Statement { sid: &sid, dealer, threshold: 4, root: &root };
+    for (which, other) in [(Which::R, Which::B), (Which::B, Which::R)] {
+        let z = combine(f.expose(), g.expose(), &statement.challenge(which));
+        for i in 1..=9 {
+            let (share, hiding) = (f.expose().at(i), g.expose().at(i));
+            assert_eq!(z.at(i), hiding + statement.challenge(which) * share);
+            let standing = |statement: &Statement, which, shown, (f, g): (Scalar, Scalar)| {
+                let (f, g) = commit(which, &sid, dealer, i, (&f, &g));
+                statement.standing(which, i, &shown, &z.at(i), (&f, &g))
+            };
+            let (right, one) = ((share, hiding), Scalar::ONE);
+            assert_eq!(standing(&statement, which, share, right), Standing::Good);
+            assert_eq!(standing(&statement, which, share + one, right), Standing::Other);
+            let off = share + one;
+            assert_eq!(standing(&statement, which, off, (off, hiding)), Standing::Crooked);
+            assert_eq!(standing(&statement, which, share, (share, hiding + one)), Standing::Crooked);
+            assert_eq!(standing(&statement, other, share, right), Standing::Crooked);
+            let elsewhere = Statement { root: &[3; 32], ..statement };
+            assert_eq!(standing(&elsewhere, which, share, right), Standing::Crooked);
+            let another = Statement { dealer: NodeId(8), ..statement };
+            assert_eq!(standing(&another, which, share, right), Standing::Other);
+        }
     }
-    assert_ne!(d, challenges(&AttemptId([1; 32]), NodeId(8), 4, &[2; 32]));
-    assert_ne!(d.0, d.1);
+    assert_ne!(statement.challenge(Which::R), statement.challenge(Which::B));
 }
 
 /// Coefficients are uniform and zero is not left out: the top bit of 2^252 + small falls below ell, so

@@ -138,22 +138,23 @@ fn place(label: Label) -> usize {
         Label::RecoveryList => 15,
         Label::LeafR => 16,
         Label::LeafB => 17,
-        Label::LeafG => 18,
-        Label::KeyCommit => 19,
-        Label::Challenge => 20,
-        Label::Contribution => 21,
-        Label::Start => 22,
-        Label::Go => 23,
-        Label::Readies => 24,
-        Label::Report => 25,
-        Label::Freeze => 26,
-        Label::Certificate => 27,
-        Label::Result => 28,
-        Label::Opened => 29,
-        Label::Fingerprint => 30,
-        Label::Token => 31,
-        Label::Chain => 32,
-        Label::Extract => 33,
+        Label::LeafHideR => 18,
+        Label::LeafHideB => 19,
+        Label::KeyCommit => 20,
+        Label::Challenge => 21,
+        Label::Contribution => 22,
+        Label::Start => 23,
+        Label::Go => 24,
+        Label::Readies => 25,
+        Label::Report => 26,
+        Label::Freeze => 27,
+        Label::Certificate => 28,
+        Label::Result => 29,
+        Label::Opened => 30,
+        Label::Fingerprint => 31,
+        Label::Token => 32,
+        Label::Chain => 33,
+        Label::Extract => 34,
     }
 }
 
@@ -178,7 +179,8 @@ fn labels_are_frozen_and_no_two_are_equal() {
         (Label::RecoveryList, "list"),
         (Label::LeafR, "leaf r"),
         (Label::LeafB, "leaf b"),
-        (Label::LeafG, "leaf g"),
+        (Label::LeafHideR, "leaf g r"),
+        (Label::LeafHideB, "leaf g b"),
         (Label::KeyCommit, "key commit"),
         (Label::Challenge, "d"),
         (Label::Contribution, "x"),
@@ -203,7 +205,7 @@ fn labels_are_frozen_and_no_two_are_equal() {
         let prefixed = [&u32::try_from(label.text().len()).unwrap().to_be_bytes()[..], label.text()].concat();
         assert_eq!(Transcript::new(*label).finish(), sha256(&prefixed));
     }
-    assert_eq!(all.len(), 34);
+    assert_eq!(all.len(), 35);
 }
 
 #[test]

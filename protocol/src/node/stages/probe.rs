@@ -20,7 +20,7 @@ fn of_kept(kept: &Kept, all: &mut Secrets) {
         all.push((format!("seed with {peer}"), seed.expose().to_vec()));
     }
     let own = kept.own.expose();
-    for (what, share) in [("r", own.r), ("b", own.b), ("g", own.g)] {
+    for (what, share) in [("r", own.r), ("b", own.b)] {
         all.push((format!("own share of own {what}"), share.to_bytes().to_vec()));
     }
 }
@@ -29,7 +29,7 @@ fn of_cohort(cohort: &Cohort, all: &mut Secrets) {
     let shares = |held: &Held| held.shares.as_ref().map(|shares| *shares.expose());
     for (dealer, held) in &cohort.held {
         if let Some(given) = shares(held) {
-            for (what, share) in [("r", given.r), ("b", given.b), ("g", given.g)] {
+            for (what, share) in [("r", given.r), ("b", given.b)] {
                 all.push((format!("share of {what} of {dealer}"), share.to_bytes().to_vec()));
             }
         }

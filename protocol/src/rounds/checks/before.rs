@@ -152,7 +152,7 @@ fn a09_every_part_of_a_dealer() {
         *path = List::new(hashes).unwrap();
     };
     type Change<'a> = &'a dyn Fn(&mut Dealer);
-    let changes: [Change; 21] = [
+    let changes: [Change; 23] = [
         &|d| d.head.sid.0[0] ^= 1,
         &|d| d.head.node = NodeId(4),
         &|d| d.head.nonce.0[0] ^= 1,
@@ -162,12 +162,14 @@ fn a09_every_part_of_a_dealer() {
         &|d| d.head.ledger_seq += 1,
         &|d| path(&mut d.head_path),
         &|d| d.section.holder = NodeId(2),
-        &|d| d.section.sealed = Blob::new(vec![0; 112]).unwrap(),
+        &|d| d.section.sealed = Blob::new(vec![0; 80]).unwrap(),
         &|d| d.section.leaf.r.0[0] ^= 1,
         &|d| d.section.leaf.b.0[0] ^= 1,
-        &|d| d.section.leaf.g.0[0] ^= 1,
+        &|d| d.section.leaf.g_r.0[0] ^= 1,
+        &|d| d.section.leaf.g_b.0[0] ^= 1,
         &|d| d.section.leaf.key.0[0] ^= 1,
-        &|d| d.section.z.0[0] ^= 1,
+        &|d| d.section.z.r.0[0] ^= 1,
+        &|d| d.section.z.b.0[0] ^= 1,
         &|d| d.section.pair.0[0] ^= 1,
         &|d| d.section.seen_seq += 1,
         &|d| path(&mut d.section_path),
@@ -293,7 +295,7 @@ fn a10_peers_remember_a_record_that_is_not_there() {
 #[test]
 fn a_share_that_cannot_be_used_is_listed_and_nothing_is_opened() {
     type Change<'a> = &'a dyn Fn(&mut Deposit);
-    let changes: [Change; 8] = [
+    let changes: [Change; 11] = [
         &|d| for_victim(d, |section| section.sealed = Blob::default()),
         &|d| {
             for_victim(d, |section| {
@@ -304,9 +306,12 @@ fn a_share_that_cannot_be_used_is_listed_and_nothing_is_opened() {
         },
         &|d| for_victim(d, |section| section.leaf.r.0[0] ^= 1),
         &|d| for_victim(d, |section| section.leaf.b.0[0] ^= 1),
-        &|d| for_victim(d, |section| section.leaf.g.0[0] ^= 1),
+        &|d| for_victim(d, |section| section.leaf.g_r.0[0] ^= 1),
+        &|d| for_victim(d, |section| section.leaf.g_b.0[0] ^= 1),
         &|d| for_victim(d, |section| section.leaf.key.0[0] ^= 1),
-        &|d| for_victim(d, |section| section.z.0[0] ^= 1),
+        &|d| for_victim(d, |section| section.z.r.0[0] ^= 1),
+        &|d| for_victim(d, |section| section.z.b.0[0] ^= 1),
+        &|d| for_victim(d, |section| section.z.r = Bytes([0xff; 32])),
         &|d| d.head.nonce.0[0] ^= 1,
     ];
     for (i, change) in changes.iter().enumerate() {
@@ -324,7 +329,8 @@ fn a_share_that_is_not_the_committed_one_is_listed() {
     for which in [
         (|section| section.leaf.r.0[0] ^= 1) as fn(&mut crate::message::Section),
         |section| section.leaf.b.0[0] ^= 1,
-        |section| section.leaf.g.0[0] ^= 1,
+        |section| section.leaf.g_r.0[0] ^= 1,
+        |section| section.leaf.g_b.0[0] ^= 1,
         |section| section.leaf.key.0[0] ^= 1,
     ] {
         let mut held = at_start();

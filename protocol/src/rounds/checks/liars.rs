@@ -5,7 +5,9 @@ use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::transcript::sha256;
 use crate::ids::{FreezeHash, GoHash, StartHash};
 use crate::io::Record;
-use crate::message::{Confirm, Deposit, FreezeBody, Ready, Report, ReportBlock, ReportBody, Reveal};
+use crate::message::{
+    Confirm, Deposit, FreezeBody, PublicAt, Ready, Report, ReportBlock, ReportBody, Reveal,
+};
 use crate::rounds::{deposit_hash, report_hash};
 use crate::testing::Forge;
 
@@ -56,23 +58,31 @@ fn a01_a_deposit_of_a_wrong_shape_is_left_out() {
         change(&mut sections);
         deposit.sections = List::new(sections).unwrap();
     }
+    /// A changed z with a head to match.
+    fn refit(deposit: &mut Deposit, change: impl FnOnce(&mut Deposit)) {
+        change(deposit);
+        deposit.head.z = Bytes(sha256(&crate::codec::encode(&deposit.z).unwrap()));
+    }
     for change in [
         (|d| d.head.sid.0[0] ^= 1) as fn(&mut Deposit),
         |d| d.head.node = NodeId(3),
         |d| d.head.leaves.0[0] ^= 1,
         |d| d.head.z.0[0] ^= 1,
-        |d| d.z = List::default(),
-        |d| d.z = List::new(d.z.iter().copied().take(2).collect()).unwrap(),
-        |d| d.z = List::new([&d.z[..], &[Bytes([0; 32])]].concat()).unwrap(),
-        |d| {
-            d.z = List::new([&d.z[..], &[Bytes([0; 32])]].concat()).unwrap();
-            d.head.z = Bytes(sha256(&crate::codec::encode(&d.z).unwrap()));
-        },
+        |d| d.z.r = List::default(),
+        |d| d.z.b = List::default(),
+        |d| d.z.r = List::new(d.z.r.iter().copied().take(2).collect()).unwrap(),
+        |d| d.z.b = List::new([&d.z.b[..], &[Bytes([0; 32])]].concat()).unwrap(),
+        |d| refit(d, |d| d.z.r = List::new([&d.z.r[..], &[Bytes([0; 32])]].concat()).unwrap()),
+        |d| refit(d, |d| d.z.b = List::new([&d.z.b[..], &[Bytes([0; 32])]].concat()).unwrap()),
+        |d| refit(d, |d| (d.z.r, d.z.b) = (d.z.b.clone(), d.z.r.clone())),
+        |d| refit(d, |d| d.z.r = List::new(vec![Bytes([0xff; 32]); 3]).unwrap()),
         |d| section(d, |s| s[3].holder = NodeId(3)),
         |d| section(d, |s| drop(s.pop())),
         |d| section(d, |s| s.swap(1, 2)),
         |d| section(d, |s| s[3] = s[2].clone()),
-        |d| section(d, |s| s[3].z.0[0] ^= 1),
+        |d| section(d, |s| s[3].z.r.0[0] ^= 1),
+        |d| section(d, |s| s[3].z.b.0[0] ^= 1),
+        |d| section(d, |s| s[3].z = PublicAt { r: s[3].z.b, b: s[3].z.r }),
         |d| section(d, |s| s[3].leaf.b.0[0] ^= 1),
         |d| d.recovery = Blob::default(),
         |d| d.recovery = Blob::new([&d.recovery[..], &[0]].concat()).unwrap(),
