@@ -119,6 +119,12 @@ fn repro_a_planned_crash_ends_with_the_faults() {
     assert_eq!(campaign::one(29_758, Size::Small, None).0, None);
 }
 
+/// A copy of a coordinator that collected VOIDs first is made of what that session began with.
+#[test]
+fn repro_a_copy_begins_as_its_original_began() {
+    assert_eq!(campaign::one(37_475, Size::Small, None).0, None);
+}
+
 /// Tells one seed: `SAMENSOM_SIM_SEED`, `SAMENSOM_SIM_SIZE=69` for the large ones, `SAMENSOM_SIM_WHOLE=1` for
 /// all of it.
 #[test]

@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use samensom_protocol::coordinator::Coordinator;
 use samensom_protocol::ids::{AnnounceHash, AttemptId, NodeId};
 use samensom_protocol::io::{Event as Told, Input, Output, Peer, Record};
-use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round};
+use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round, Voids};
 use samensom_protocol::rounds::channel::{Switchboard, announce_hash};
+use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,6 +50,8 @@ pub struct Open {
     pub bound: Option<Bound>,
     /// Survivors of an earlier slot.
     pub earlier: Option<Bound>,
+    /// VOIDs that were collected before it, and attempts that have neither those nor a certificate.
+    pub voids: (Vec<Voids>, Vec<Unsettled>),
     /// All inputs so far, to make a copy.
     pub log: Vec<Logged>,
     /// It was built again from its records.

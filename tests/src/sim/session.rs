@@ -72,7 +72,8 @@ impl Run {
         }
         self.sessions += 1;
         let number = self.sessions;
-        let open = Open { number, slot, warrant, invited, bound, earlier, log: Vec::new(), resumed: false };
+        let (voids, log) = (self.voids(c, slot), Vec::new());
+        let open = Open { number, slot, warrant, invited, bound, earlier, voids, log, resumed: false };
         self.tell(|run| {
             let who: Vec<u16> = open.invited.iter().map(|one| one.node.0).collect();
             let bound = open.bound.is_some();
@@ -82,7 +83,7 @@ impl Run {
             )
         });
         self.tally.count("session begun");
-        let core = Coordinator::new(self.setup(c, &open));
+        let core = Coordinator::new(self.setup(&open));
         let centre = &mut self.centres[c];
         centre.store.session = Some((open.clone(), centre.store.attempts.len()));
         centre.rng = Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), 0xc0])));
@@ -121,9 +122,9 @@ impl Run {
         (voided, unsettled)
     }
 
-    fn setup(&self, c: usize, open: &Open) -> Setup {
+    fn setup(&self, open: &Open) -> Setup {
         // A session that goes on has its VOIDs behind it.
-        let (voided, unsettled) = if open.resumed { Default::default() } else { self.voids(c, open.slot) };
+        let (voided, unsettled) = if open.resumed { Default::default() } else { open.voids.clone() };
         let (signed, warrant) = &self.world.warrants[open.warrant];
         Setup {
             identity: Arc::clone(&self.world.coordinator),
@@ -148,7 +149,7 @@ impl Run {
         let sid = self.centres[c].store.attempts.get(before..).and_then(<[_]>::last).map(|(sid, _)| *sid);
         open.resumed = true;
         open.log.clear();
-        let setup = self.setup(c, &open);
+        let setup = self.setup(&open);
         self.centres[c].rng =
             Some(ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(number), at.0])));
         let records =
@@ -211,7 +212,7 @@ impl Run {
         };
         if let Some(open) = open.filter(|open| !open.resumed) {
             let mut rng = ChaCha8Rng::seed_from_u64(mix(&[self.plan.seed, u64::from(open.number), 0xc0]));
-            let mut core = Coordinator::new(self.setup(0, &open));
+            let mut core = Coordinator::new(self.setup(&open));
             for logged in open.log.clone() {
                 core = core.step(logged.input(), &mut rng).0;
             }
