@@ -31,7 +31,7 @@ macro_rules! unchecked {
 pub(crate) use unchecked;
 
 #[cfg(samensom_ablation)]
-pub use named::{BUGS, CHECKS, only, without};
+pub use named::{BUGS, CATALOGUE, CHECKS, only, without};
 #[cfg(samensom_ablation)]
 pub(crate) use named::{is_off, is_on};
 
@@ -73,6 +73,27 @@ mod named {
         ("leak-seed-without-sid", "a pair's seed is the same in every attempt"),
         ("leak-no-own-mask", "a report carries no own mask"),
         ("leak-pair-mask-missing", "a report lacks the mask it shares with the last of its cohort"),
+    ];
+
+    /// Defences of the attack catalogue that are no check by an id: each attack wins without its own.
+    pub const CATALOGUE: &[(&str, &str)] = &[
+        ("sid-without-query", "the attempt's id does not cover warrant, slot and pass"),
+        ("kdf-without-attempt", "no key of a mask covers attempt or GO"),
+        ("relation-off", "shares are taken that do not lie on the dealer's polynomials"),
+        ("unusable-stay", "a dealer whose shares nobody can use stays, whoever lists it"),
+        ("leaf-off", "a revealed share is not compared with its dealer's commitment"),
+        ("list-off", "seeds in a recovery list are not compared with their commitments"),
+        ("range-off", "a figure is contributed whatever its range"),
+        ("type-off", "a signature counts for every type of message"),
+        ("narrow-secrets", "secrets and coefficients are drawn from 256 values"),
+        ("length-of-figures", "a hospital that has nothing sends nothing"),
+        ("droppers-stay", "who vanished before contribution is invited again"),
+        ("caps-off", "a list may be longer than its type says"),
+        ("answers-kept", "a node keeps its shares after the result"),
+        ("echo-of-one", "one peer's word is enough to find a ledger rolled back"),
+        ("q-of-started", "q is half of those started, not counted against the roster"),
+        ("second-freeze", "a node that confirmed one set of survivors takes up another"),
+        ("one-roster-off", "the roster may change inside a slot"),
     ];
 
     /// Bugs that the simulator must find.
@@ -125,8 +146,14 @@ mod named {
     /// # Panics
     /// When there is none of this name.
     pub fn only(name: Option<&str>) {
-        let known =
-            |name| CHECKS.iter().chain(BUGS).find(|(known, _)| *known == name).map(|(known, _)| *known);
+        let known = |name| {
+            CHECKS
+                .iter()
+                .chain(CATALOGUE)
+                .chain(BUGS)
+                .find(|(known, _)| *known == name)
+                .map(|(known, _)| *known)
+        };
         #[expect(clippy::expect_used, reason = "a test that names what does not exist must not pass")]
         ON.set(name.map(|name| known(name).expect("a listed name")));
     }

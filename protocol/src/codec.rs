@@ -6,6 +6,7 @@
 //! In JSON (state on disk, the bundle) the same types appear as lower-case hexadecimal text.
 //! It must not know any message.
 
+use crate::ablation::ablated;
 use core::fmt;
 use core::marker::PhantomData;
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
@@ -129,7 +130,11 @@ impl<T, const MAX: usize> List<T, MAX> {
     /// # Errors
     /// `TooLong` with the count when there are more than `MAX`.
     pub fn new(items: Vec<T>) -> Result<Self, Malformed> {
-        if items.len() > MAX { Err(Malformed::TooLong(items.len())) } else { Ok(List(items)) }
+        if items.len() > MAX && !ablated!("caps-off") {
+            Err(Malformed::TooLong(items.len()))
+        } else {
+            Ok(List(items))
+        }
     }
     /// The items by value.
     #[must_use]
@@ -175,7 +180,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element()? {
-                    if items.len() >= MAX {
+                    if items.len() >= MAX && !ablated!("caps-off") {
                         return Err(A::Error::custom("too many items"));
                     }
                     items.push(item);

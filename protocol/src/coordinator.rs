@@ -9,6 +9,7 @@ mod resume;
 mod stages;
 mod voiding;
 
+use crate::ablation::ablated;
 use crate::codec::Text;
 use crate::crypto::keys::{Identity, Signed};
 use crate::error::{Check, Fault};
@@ -238,7 +239,7 @@ impl Coordinator {
         rng: &mut impl CryptoRng,
     ) {
         self.attempt = self.attempt.saturating_add(1);
-        self.setup.invited.retain(|invited| !without.contains(&invited.node));
+        self.setup.invited.retain(|invited| !without.contains(&invited.node) || ablated!("droppers-stay"));
         if let Some(bound) = bound {
             self.setup.invited.retain(|invited| bound.survivors.contains(&invited.node));
             self.setup.bound = Some(bound);

@@ -4,6 +4,7 @@ use super::stages::{
     Cohort, Confirming, Contributing, Depositing, Done, Open, Readying, Revealing, Stage, sent, to_all,
 };
 use super::{Close, Setup, too_few};
+use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::keys::Signed;
 use crate::crypto::sharing::scalar_bytes;
@@ -167,6 +168,9 @@ fn staying(
     mut ready: BTreeSet<NodeId>,
     history: &BTreeMap<NodeId, u32>,
 ) -> BTreeSet<NodeId> {
+    if ablated!("unusable-stay") {
+        return ready;
+    }
     let thresholds = open.facts.params().thresholds;
     let spare = usize::from(thresholds.quorum.saturating_sub(thresholds.shares));
     let listed = |dealer: &NodeId| cohort.unusable.get(dealer).map_or(0, BTreeSet::len);

@@ -4,6 +4,7 @@
 //! never a re-encoding (protocol.md 1.5). A signature of one type is never valid as another.
 
 use super::transcript::sha256;
+use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::ids::PublicKey;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -62,7 +63,9 @@ impl Signed {
     }
     fn message(self, raw: &[u8]) -> Vec<u8> {
         let mut message = b"fa/1 sig ".to_vec();
-        message.extend_from_slice(self.text());
+        if !ablated!("type-off") {
+            message.extend_from_slice(self.text());
+        }
         message.push(0);
         message.extend_from_slice(&sha256(raw));
         message

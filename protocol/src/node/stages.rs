@@ -418,6 +418,9 @@ pub(crate) fn on_freeze(
         Ok(answer) => outputs.extend(answer),
         Err(fault) => return Step::Abort(sid, Some(fault)),
     }
+    if ablated!("second-freeze") {
+        return Step::Next(Stage::Gone(Box::new(Gone { seat, go, cohort, report })), outputs);
+    }
     let confirmed = Confirmed { seat, go, cohort, survivors, freeze: body.freeze };
     Step::Next(Stage::Confirmed(Box::new(confirmed)), outputs)
 }
@@ -506,7 +509,9 @@ pub(crate) fn on_ask_b(
         Ok(answer) => outputs.extend(answer),
         Err(fault) => return Step::Abort(sid, Some(fault)),
     }
-    confirmed.cohort.forget();
+    if !ablated!("answers-kept") {
+        confirmed.cohort.forget();
+    }
     let released = Released { confirmed, certificate, recomputation: None };
     Step::Next(Stage::Released(Box::new(released)), outputs)
 }
@@ -553,7 +558,8 @@ pub(crate) fn on_outcome_block(
         Ok(true) => {
             let filed = context.persist(Record::Filed { sid: body.sid, result: body.result });
             let verified = Output::Notify(Event::Verified { sid: body.sid, result: body.result });
-            Step::Next(Stage::Idle, vec![filed, verified])
+            let after = if ablated!("answers-kept") { Stage::Released(stage) } else { Stage::Idle };
+            Step::Next(after, vec![filed, verified])
         }
         Err(fault) => alarm(context, &body, fault),
     }

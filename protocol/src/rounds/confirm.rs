@@ -61,7 +61,7 @@ pub fn check(
     a12(survivors.iter().all(|one| cohort.held.contains_key(&one.node)), "a survivor is not in the cohort")?;
     let quorum =
         usize::from(facts.params().thresholds.quorum).saturating_add(usize::from(ablated!("a12-strict")));
-    a12(survivors.len() >= quorum || ablated!("a12-off"), "the survivors are below q")?;
+    a12(survivors.len() >= quorum || ablated!("a12-off", "q-of-started"), "the survivors are below q")?;
     let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
     let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
     a12(survivors.len() >= floor, "the survivors are below the floor")?;

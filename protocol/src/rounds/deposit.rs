@@ -5,7 +5,7 @@
 
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
-use crate::ablation::ablated;
+use crate::ablation::{ablated, unchecked};
 use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::seal::seal;
@@ -26,7 +26,7 @@ use zeroize::Zeroize;
 /// `sigma_uv`: the pair's seed in one attempt.
 #[must_use]
 pub fn pair_seed(key: &Key, sid: &AttemptId) -> Key {
-    if ablated!("leak-seed-without-sid") {
+    if ablated!("leak-seed-without-sid", "kdf-without-attempt") {
         return expand(key, Label::PairSeed, &[]);
     }
     expand(key, Label::PairSeed, &[&sid.0])
@@ -314,7 +314,7 @@ pub fn choose(
     };
     let is_bad = |u: NodeId, v: NodeId| {
         let (c_uv, c_vu) = (commitment(u, v), commitment(v, u));
-        c_uv != c_vu || c_uv.is_none_or(|c| c.0 == [0; 32])
+        (c_uv != c_vu || c_uv.is_none_or(|c| c.0 == [0; 32])) && !unchecked!(Check::A09)
     };
     let cohort: BTreeSet<NodeId> = deposits.keys().copied().collect();
     let bad: BTreeSet<(NodeId, NodeId)> = cohort

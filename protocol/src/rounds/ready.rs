@@ -135,8 +135,9 @@ pub fn check(
         };
         held.insert(dealt.node, one);
     }
+    let most = if ablated!("echo-of-one") { 0 } else { facts.params().thresholds.x };
     Fault::unless(
-        behind <= facts.params().thresholds.x || ablated!("echo-off"),
+        behind <= most || ablated!("echo-off"),
         Check::A10,
         "more than X hospitals remember another state of this ledger: it was rolled back",
     )?;
@@ -149,7 +150,7 @@ fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
     let a08 = |held: bool, what: &'static str| Fault::unless(held, Check::A08, what);
     a08(ascending(ids.iter()), "cohort ids do not ascend")?;
     a08(ids.iter().all(|id| facts.position(*id).is_some()), "a cohort member was not invited")?;
-    let small = ablated!("a19-ready-of-all", "a20-con-sigs");
+    let small = ablated!("a19-ready-of-all", "a20-con-sigs", "q-of-started");
     let quorum = usize::from(facts.params().thresholds.quorum);
     a08(ids.len() >= quorum || small, "the cohort is below q")?;
     a08(
@@ -331,11 +332,17 @@ pub fn read_ready(
 /// `s_uv` as a mask seed, and `beta_u`.
 #[must_use]
 pub fn mask_seed(seed: &[u8; 32], go: &GoHash) -> Key {
+    if ablated!("kdf-without-attempt") {
+        return crate::crypto::transcript::derive(seed, Label::PairMask, &[]);
+    }
     crate::crypto::transcript::derive(seed, Label::PairMask, &[&go.0])
 }
 
 /// Seed of a node's own mask, from its secret b.
 #[must_use]
 pub fn self_seed(b: &curve25519_dalek::Scalar, go: &GoHash, node: NodeId) -> Key {
+    if ablated!("kdf-without-attempt") {
+        return crate::crypto::transcript::derive(&b.to_bytes(), Label::SelfMask, &[&node.0.to_be_bytes()]);
+    }
     crate::crypto::transcript::derive(&b.to_bytes(), Label::SelfMask, &[&go.0, &node.0.to_be_bytes()])
 }

@@ -200,7 +200,7 @@ pub fn recover(
         }
         if let Some(commitment) = expected(holder) {
             let own = pair_commitment(seed, dealer, holder, &facts.sid);
-            if commitment.0 != [0; 32] && commitment.0 != own {
+            if commitment.0 != [0; 32] && commitment.0 != own && !ablated!("list-off") {
                 return Err(garbage());
             }
         }
