@@ -5,7 +5,6 @@
 //! everything that honest nodes sent.
 
 pub mod drops;
-pub mod forge;
 pub mod office;
 pub mod referee;
 pub mod scene;
@@ -13,8 +12,8 @@ pub mod schemes;
 pub mod town;
 pub mod world;
 
+use crate::forge::hand::Hand;
 use crate::leak::{Leak, judge};
-use forge::Hand;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use referee::Breach;

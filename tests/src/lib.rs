@@ -1,10 +1,11 @@
 //! What the scenario tests share: the real programs as a small country or as the demo, bad networks, a look
-//! into memory; and the worlds of the claims: an adversary over real machines, and the leakage oracle.
+//! into memory; the worlds of the claims: an adversary over real machines, and the leakage oracle; the forge kit.
 
 pub mod adversary;
 pub mod bad_network;
 #[cfg(feature = "programs")]
 pub mod deployment;
+pub mod forge;
 #[cfg(feature = "programs")]
 pub mod harness;
 pub mod leak;

@@ -1,12 +1,14 @@
-//! An honest coordinator's machine and its books, over the same hospitals: for drop-outs and liveness.
+//! A coordinator's machine and its books, over the same hospitals, with liars among them or without.
 //!
 //! It keeps what the coordinator's program keeps between sessions (survivors that bind a slot, attempts that
 //! were lost, VOIDs), and tells observer and referee what stands behind the hashes that nodes sign.
 
 use super::referee::Frozen;
 use super::world::World;
+use crate::forge::puppet::Puppet;
 use samensom_protocol::codec::{Blob, decode};
 use samensom_protocol::coordinator::{Coordinator, Setup};
+use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
 use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{
@@ -53,6 +55,26 @@ impl Stop {
 /// What becomes of a node's frame on its way: number of the attempt, sender, message.
 pub type Twist<'a> = &'a mut dyn FnMut(u16, NodeId, Message) -> Option<Message>;
 
+/// What becomes of a coordinator's frame on its way to a node.
+pub type Tamper<'a> = &'a mut dyn FnMut(&mut World, NodeId, Message) -> Vec<Message>;
+
+/// Everybody in a session who lies.
+#[derive(Default)]
+pub struct Liars<'a> {
+    /// The coordinator.
+    pub coordinator: Option<Tamper<'a>>,
+    /// Hospitals, each in what it sends; those without a machine too.
+    pub node: Option<Twist<'a>>,
+    /// Hospitals without a machine.
+    pub puppets: BTreeMap<NodeId, Puppet>,
+}
+
+impl core::fmt::Debug for Liars<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Liars({:?})", self.puppets)
+    }
+}
+
 /// The coordinator's books.
 #[derive(Debug, Default)]
 pub struct Office {
@@ -66,6 +88,10 @@ pub struct Office {
     pub attempts: u16,
     /// Nodes whose frames were refused in the last session.
     pub refused: BTreeSet<NodeId>,
+    /// The faults of those frames, in order.
+    pub faults: Vec<Fault>,
+    /// Nodes that said a result is wrong.
+    pub alarmed: BTreeSet<NodeId>,
 }
 
 /// One session under way.
@@ -73,7 +99,7 @@ struct Session<'a, 'b> {
     office: &'a mut Office,
     world: &'a mut World,
     stops: &'a BTreeMap<NodeId, Stop>,
-    twist: Twist<'b>,
+    liars: &'a mut Liars<'b>,
     vanished: BTreeSet<NodeId>,
     coordinator: Option<Coordinator>,
     deadlines: Vec<(AttemptId, Round, Time)>,
@@ -121,16 +147,31 @@ impl Office {
         stops: &BTreeMap<NodeId, Stop>,
         twist: Twist,
     ) -> Result<Sum, Failure> {
+        self.among(world, stops, &mut Liars { node: Some(twist), ..Liars::default() })
+    }
+
+    /// Runs one session among liars.
+    ///
+    /// # Errors
+    /// The coordinator's failure.
+    pub fn among(
+        &mut self,
+        world: &mut World,
+        stops: &BTreeMap<NodeId, Stop>,
+        liars: &mut Liars,
+    ) -> Result<Sum, Failure> {
         let coordinator = Coordinator::new(self.setup(world, stops));
         let inputs = VecDeque::from([Input::Start(world.now)]);
         self.attempts = 0;
         self.refused.clear();
+        self.faults.clear();
+        self.alarmed.clear();
         self.spool.clear();
         let session = Session {
             office: self,
             world,
             stops,
-            twist,
+            liars,
             vanished: BTreeSet::new(),
             coordinator: Some(coordinator),
             deadlines: Vec::new(),
@@ -193,7 +234,10 @@ impl Session<'_, '_> {
             Output::Send { to: Peer::Node(node), bytes } => self.send(node, bytes),
             Output::Arm { sid, round, at } => self.deadlines.push((sid, round, at)),
             Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
-            Output::Reject { from: Peer::Node(node), .. } => drop(self.office.refused.insert(node)),
+            Output::Reject { from: Peer::Node(node), fault } => {
+                self.office.refused.insert(node);
+                self.office.faults.push(fault);
+            }
             Output::Notify(Event::Finished(sum)) => self.ended = Some(Ok(*sum)),
             Output::Notify(Event::Failed(failure)) => self.ended = Some(Err(failure)),
             _ => {}
@@ -228,13 +272,40 @@ impl Session<'_, '_> {
         if self.stops.get(&node).is_some_and(|stop| stop.is_before(&message)) {
             self.vanished.insert(node);
         }
+        self.pass_on(node, message);
+    }
+
+    /// A frame on its way to a node that may be gone.
+    fn pass_on(&mut self, node: NodeId, message: Message) {
         if self.vanished.contains(&node) {
             return;
         }
-        self.world.deliver(node, bytes);
+        let told = match &mut self.liars.coordinator {
+            Some(tamper) => tamper(self.world, node, message),
+            None => vec![message],
+        };
+        for message in told {
+            self.tell(node, &message);
+        }
+    }
+
+    /// Gives a node a message, and takes what it answers.
+    fn tell(&mut self, node: NodeId, message: &Message) {
+        if let Some(puppet) = self.liars.puppets.get_mut(&node) {
+            let answers = puppet.answer(self.world, message);
+            self.world.inbox.extend(answers.into_iter().map(|answer| (node, answer)));
+        } else if let Ok(bytes) = message.to_frame() {
+            self.world.deliver(node, bytes);
+        }
         let at = self.world.now;
         for (from, message) in std::mem::take(&mut self.world.inbox) {
-            let sent = (self.twist)(self.office.attempts, from, message);
+            if matches!(message, Message::Alarm(_)) {
+                self.office.alarmed.insert(from);
+            }
+            let sent = match &mut self.liars.node {
+                Some(twist) => twist(self.office.attempts, from, message),
+                None => Some(message),
+            };
             let bytes = sent.and_then(|message| message.to_frame().ok());
             self.inputs.extend(bytes.map(|bytes| Input::Frame { from: Peer::Node(from), bytes, at }));
         }
@@ -281,16 +352,15 @@ impl Session<'_, '_> {
     }
 
     fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        for node in to.iter().filter(|node| !self.vanished.contains(node)) {
-            for of in survivors {
-                for ((_, index), bytes) in self.office.spool.range((*of, 0)..=(*of, u32::MAX)) {
-                    let Ok(bytes) = Blob::new(bytes.clone()) else { continue };
-                    let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
-                    if let Ok(bytes) = Message::OutcomeBlock(block).to_frame() {
-                        self.world.deliver(*node, bytes);
-                    }
-                }
+        let mut blocks = Vec::new();
+        for of in survivors {
+            for ((_, index), bytes) in self.office.spool.range((*of, 0)..=(*of, u32::MAX)) {
+                let Ok(bytes) = Blob::new(bytes.clone()) else { continue };
+                blocks.push(Message::OutcomeBlock(OutcomeBlock { sid, of: *of, index: *index, bytes }));
             }
+        }
+        for node in to {
+            blocks.iter().for_each(|block| self.pass_on(*node, block.clone()));
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Every move reaches each node only with some luck, so that every scheme also runs with losses.
 
-use super::forge::{Ask, Hand};
 use super::world::World;
+use crate::forge::hand::{Ask, Hand};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use samensom_protocol::ids::NodeId;

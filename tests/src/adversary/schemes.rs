@@ -6,8 +6,8 @@ mod between;
 mod mixture;
 mod within;
 
-use super::forge::Ask;
 use super::scene::Scene;
+use crate::forge::hand::Ask;
 use between::{bound, clock, restart, series, voids};
 use mixture::mixture;
 use within::{disjoint, ghost, one_fewer, split, superseded, two_gos, two_starts};

@@ -21,14 +21,18 @@ pub const LARGEST: u64 = 1_000_000_000_000;
 pub const SPACING_S: u32 = 72_000;
 /// Warrants over the same figure.
 pub const WARRANTS: usize = 2;
+/// The warrant after them: over a figure that is zero everywhere.
+pub const NOTHING: usize = WARRANTS;
 const COORDINATOR: u16 = 700;
+/// Number of the one approver's key.
+pub const APPROVER: u16 = 800;
 
 /// Keys, roster and warrants.
 #[derive(Debug)]
 pub struct Town {
     /// Everybody's roster.
     pub roster: Arc<Roster>,
-    /// Warrants over the same figure.
+    /// Warrants over the same figure, and the one over nothing.
     pub warrants: Vec<(SignedWarrant, Arc<Warrant>)>,
     /// The coordinator's key.
     pub coordinator: Arc<Identity>,
@@ -38,7 +42,9 @@ pub struct Town {
     pub lock: Lock,
 }
 
-fn identity(number: u16) -> Identity {
+/// The key of tests with this number.
+#[must_use]
+pub fn identity(number: u16) -> Identity {
     let mut seed = [5u8; 32];
     seed[..2].copy_from_slice(&number.to_be_bytes());
     Identity::from_seed(&Secret::new(seed))
@@ -60,12 +66,32 @@ fn lock() -> Lock {
     }
 }
 
+/// The roster after another, signed as it must be, that differs in what members are called.
+///
+/// # Panics
+/// When the sample documents are no longer valid.
+#[must_use]
+pub fn next_roster(roster: &Roster) -> Arc<Roster> {
+    let mut body = roster.body().clone();
+    (body.epoch, body.previous) = (body.epoch + 1, roster.hash());
+    let mut members = body.members.to_vec();
+    members.iter_mut().for_each(|member| member.name = text("Renamed"));
+    body.members = List::new(members).unwrap();
+    let raw = encode(&body).unwrap();
+    let signatures = (900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect();
+    Arc::new(roster.next(&body.to_signed(signatures).unwrap()).unwrap())
+}
+
 fn founding() -> RosterBody {
     let signer = |i| Signer { key: public(i), person: text("s"), organisation: text("h") };
     let mut signers: Vec<Signer> = (900..903).map(signer).collect();
     signers.sort_by_key(|signer| signer.key);
-    let approver =
-        Approver { key: public(800), person: text("a"), role: text("pharmacist"), organisation: text("h1") };
+    let approver = Approver {
+        key: public(APPROVER),
+        person: text("a"),
+        role: text("pharmacist"),
+        organisation: text("h1"),
+    };
     let rule = PurposeRule {
         purpose: text("stock"),
         roles: List::new(vec![text("pharmacist")]).unwrap(),
@@ -105,7 +131,12 @@ fn roster(n: u16) -> Roster {
     first.next(&body.to_signed(signatures).unwrap()).unwrap()
 }
 
-fn warrant(roster: &Roster, version: usize) -> (SignedWarrant, Arc<Warrant>) {
+/// A warrant's terms under a roster, approved by these keys of tests.
+///
+/// # Panics
+/// When the sample query is no longer valid.
+#[must_use]
+pub fn approved(roster: &Roster, version: usize, approvers: &[u16]) -> SignedWarrant {
     let query = format!(
         r#"
 [query]
@@ -135,8 +166,12 @@ range = [0, {LARGEST}]
         sessions: 99,
     };
     let raw = encode(&body).unwrap();
-    let approvals = List::new(vec![Approval::new(&identity(800), &raw)]).unwrap();
-    let signed = SignedWarrant { body: Blob::new(raw).unwrap(), approvals };
+    let approvals = approvers.iter().map(|number| Approval::new(&identity(*number), &raw)).collect();
+    SignedWarrant { body: Blob::new(raw).unwrap(), approvals: List::new(approvals).unwrap() }
+}
+
+fn warrant(roster: &Roster, version: usize) -> (SignedWarrant, Arc<Warrant>) {
+    let signed = approved(roster, version, &[APPROVER]);
     let warrant = Arc::new(signed.verify(roster, Time(1)).unwrap());
     assert_eq!(warrant.params().cells, 1, "one cell");
     (signed, warrant)
@@ -153,7 +188,7 @@ pub fn town(n: u16) -> Arc<Town> {
     let found = towns.entry(n).or_insert_with(|| {
         let roster = Arc::new(roster(n));
         Arc::new(Town {
-            warrants: (0..WARRANTS).map(|version| warrant(&roster, version)).collect(),
+            warrants: (0..=NOTHING).map(|version| warrant(&roster, version)).collect(),
             coordinator: Arc::new(identity(COORDINATOR)),
             identities: (1..=n).map(|i| (NodeId(i), Arc::new(identity(i)))).collect(),
             lock: lock(),

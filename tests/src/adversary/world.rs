@@ -5,21 +5,23 @@
 //! leakage oracle's observer and to the referee. It must not know what is sent to the nodes, nor why.
 
 use super::referee::Referee;
-use super::town::{LARGEST, Town};
+use super::town::{LARGEST, NOTHING, Town};
 use crate::leak::observer::Observer;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use samensom_protocol::crypto::transcript::sha256;
 use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AnnounceHash, AttemptId, ExtractHash, NodeId};
-use samensom_protocol::io::{Event, Input, Output, Peer, Record};
+use samensom_protocol::io::{Event, Input, Output, Peer, Record, Refusal};
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Message, Round};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
+use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::{least_ms, slot_at};
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
+use samensom_protocol::warrant::Warrant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -50,6 +52,10 @@ pub struct World {
     hospitals: BTreeMap<NodeId, Hospital>,
     /// The incarnation of every node, colluders' included.
     pub announces: BTreeMap<NodeId, AnnounceHash>,
+    /// Figures that stand in for those of the rows, in range or not.
+    pub planted: BTreeMap<NodeId, i64>,
+    /// Every frame that was given to a node, once it is kept.
+    pub told: Option<Vec<(NodeId, Vec<u8>)>>,
     /// Pairs that never share a channel.
     apart: BTreeSet<(NodeId, NodeId)>,
     /// What nodes sent and nobody has read yet.
@@ -88,6 +94,8 @@ impl World {
             rng: ChaCha20Rng::seed_from_u64(seed),
             hospitals: BTreeMap::new(),
             announces: BTreeMap::new(),
+            planted: BTreeMap::new(),
+            told: None,
             apart,
             inbox: Vec::new(),
             observer: Observer::default(),
@@ -157,8 +165,46 @@ impl World {
     /// A node's figure as it is frozen for a slot.
     #[must_use]
     pub fn value(&self, node: NodeId, slot: u64) -> u64 {
+        let planted = self.planted.get(&node).map(|figure| u64::from_le_bytes(figure.to_le_bytes()));
+        planted.unwrap_or_else(|| lane(&self.frozen(node, slot)))
+    }
+    fn frozen(&self, node: NodeId, slot: u64) -> ExtractHash {
         let version = self.hospitals.get(&node).and_then(|hospital| hospital.frozen.get(&slot)).copied();
-        lane(&extract(node, version.unwrap_or(0)))
+        extract(node, version.unwrap_or(0))
+    }
+    /// A node's figure as it is contributed; none if it is out of range.
+    #[must_use]
+    pub fn contribution(&self, node: NodeId, slot: u64) -> Option<Contribution> {
+        let most = i64::try_from(LARGEST).ok()?;
+        let figure = self.planted.get(&node).copied();
+        let figure = figure.or_else(|| i64::try_from(self.value(node, slot)).ok())?;
+        Contribution::new(1, |_| (0, most), &[figure], self.frozen(node, slot)).ok()
+    }
+    /// What a node wrote to its disk.
+    #[must_use]
+    pub fn ledger(&self, node: NodeId) -> &[Record] {
+        self.hospitals.get(&node).map_or(&[], |hospital| &hospital.ledger)
+    }
+    /// A node's disk is as it was after so many records; its program is started from it.
+    pub fn restore(&mut self, node: NodeId, records: usize) {
+        if let Some(hospital) = self.hospitals.get_mut(&node) {
+            hospital.ledger.truncate(records);
+        }
+        self.restart(node);
+    }
+    /// A node accepts a newer roster, and has a new incarnation under it; false while an attempt is open.
+    pub fn adopt(&mut self, node: NodeId, roster: &Arc<Roster>) -> bool {
+        let at = self.clock(node);
+        let Some(hospital) = self.hospitals.get_mut(&node) else { return false };
+        let Some(machine) = hospital.machine.take() else { return false };
+        let (machine, adopted) = match machine.adopt(Arc::clone(roster)) {
+            Ok(machine) => (machine.step(Input::Start(at), &mut hospital.rng).0, true),
+            Err(machine) => (machine, false),
+        };
+        self.announces.extend(machine.announced().map(|announce| (node, announce)));
+        hospital.machine = Some(machine);
+        self.link(node);
+        adopted
     }
 
     /// (Re)starts a node's program from its disk, with a new incarnation and new channels.
@@ -204,6 +250,9 @@ impl World {
 
     /// Gives a frame to a node, as from the coordinator.
     pub fn deliver(&mut self, node: NodeId, bytes: Vec<u8>) {
+        if let Some(told) = &mut self.told {
+            told.push((node, bytes.clone()));
+        }
         let at = self.clock(node);
         self.step(node, Input::Frame { from: Peer::Coordinator, bytes, at });
     }
@@ -228,7 +277,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Persist(record) => self.persist(node, record),
-                Output::Measure { sid, slot, .. } => self.measure(node, sid, slot),
+                Output::Measure { sid, slot, warrant, .. } => self.measure(node, sid, slot, &warrant),
                 Output::Send { bytes, .. } => self.send(node, &bytes),
                 Output::Arm { sid, round, at } => self.arm(node, (sid, round, at)),
                 Output::Notify(Event::Ended { fault, .. }) => self.ended.push((node, fault)),
@@ -253,17 +302,22 @@ impl World {
     }
 
     /// The figure of the slot's extract, frozen when it is first asked for.
-    fn measure(&mut self, node: NodeId, sid: AttemptId, slot: u64) {
+    fn measure(&mut self, node: NodeId, sid: AttemptId, slot: u64, warrant: &Warrant) {
         let at = self.clock(node);
         let true_slot = self.slot(at);
         let Some(hospital) = self.hospitals.get_mut(&node) else { return };
         let version = *hospital.frozen.entry(slot).or_insert(hospital.live);
         let extract = extract(node, version);
-        let lane = lane(&extract);
-        let most = i64::try_from(LARGEST).unwrap_or(i64::MAX);
-        let values = [i64::try_from(lane).unwrap_or(0)];
-        let Ok(contribution) = Contribution::new(1, |_| (0, most), &values, extract) else { return };
         let fork = hospital.rng.clone();
+        let nothing = self.town.warrants.get(NOTHING).is_some_and(|(_, one)| one.hash() == warrant.hash());
+        let contribution = match nothing {
+            true => Contribution::new(1, |_| (0, 1), &[0], extract).ok(),
+            false => self.contribution(node, slot),
+        };
+        let Some(contribution) = contribution else {
+            return self.step(node, Input::Refused { sid, why: Refusal::Extract });
+        };
+        let lane = if nothing { 0 } else { self.value(node, slot) };
         self.observer.dealing((node, sid), fork, ((node, extract), lane, true_slot));
         self.referee.measured(node, sid, true_slot);
         self.step(node, Input::Measured { sid, contribution, at });

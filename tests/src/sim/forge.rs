@@ -4,14 +4,14 @@
 
 use super::plan::Act;
 use super::run::Run;
-use samensom_protocol::codec::{Bytes, List};
+use crate::forge::message as kit;
+use samensom_protocol::codec::{Blob, Bytes};
 use samensom_protocol::crypto::keys::Signed;
 use samensom_protocol::ids::{GoHash, NodeId, StartHash};
-use samensom_protocol::message::{FreezeBody, GoBody, Message, ResultBody, Sealed, StartBody};
-use samensom_protocol::rounds;
+use samensom_protocol::message::{FreezeBody, GoBody, Message, StartBody};
 
 /// The frame as it leaves: as it was, or forged if the plan says so.
-pub fn frame(run: &mut Run, c: usize, to: NodeId, bytes: Vec<u8>) -> Vec<u8> {
+pub fn frame(run: &mut Run, to: NodeId, bytes: Vec<u8>) -> Vec<u8> {
     let mut tried = None;
     for how in 0..8u8 {
         if !run
@@ -31,7 +31,7 @@ pub fn frame(run: &mut Run, c: usize, to: NodeId, bytes: Vec<u8>) -> Vec<u8> {
         if !run.acts().any(|(_, act)| *act == due) {
             continue;
         }
-        let Some(forged) = message.and_then(|message| forge(run, c, to, how, message)) else { continue };
+        let Some(forged) = message.and_then(|message| forge(run, to, how, message)) else { continue };
         if let Ok(frame) = forged.to_frame() {
             run.count_act(&due);
             run.oracle.lies += 1;
@@ -64,69 +64,60 @@ fn fits(how: u8, message: &Message) -> bool {
     }
 }
 
-fn forge(run: &Run, c: usize, to: NodeId, how: u8, message: Message) -> Option<Message> {
-    let identity = &run.world.coordinator;
-    let open = run.centres[c].open.as_ref();
+/// The last of these that is not the node's own; the node must find itself in every lie.
+fn other<T>(items: &[T], to: NodeId, node: impl Fn(&T) -> NodeId) -> Option<usize> {
+    items.iter().rposition(|one| node(one) != to)
+}
+
+fn forge(run: &Run, to: NodeId, how: u8, message: Message) -> Option<Message> {
+    let by = &run.world.coordinator;
     let quorum = usize::from(run.world.warrants[0].1.params().thresholds.quorum);
-    let _ = open;
     match (how, message) {
         (0, Message::Certificate(mut certificate)) => {
-            let mut signatures = certificate.confirmations.into_vec();
-            signatures.truncate(quorum - 1);
-            certificate.confirmations = List::new(signatures).ok()?;
+            kit::certificate(&mut certificate, |signatures| signatures.truncate(quorum - 1));
             Some(Message::Certificate(certificate))
         }
         (5, Message::Certificate(certificate)) => {
-            let body: FreezeBody = certificate.body.open(&identity.public(), Signed::Certificate)?;
-            Some(Message::AskB(Sealed::new(identity, Signed::AskB, &body).ok()?))
+            let body: FreezeBody = certificate.body.open(&by.public(), Signed::Certificate)?;
+            Some(Message::AskB(kit::sign(by, Signed::AskB, &body)))
         }
         (1 | 2, Message::Freeze(mut freeze)) => {
-            let body: FreezeBody = freeze.body.open(&identity.public(), Signed::Freeze)?;
+            let body: FreezeBody = freeze.body.open(&by.public(), Signed::Freeze)?;
             let keep = if how == 1 { freeze.survivors.len() - 1 } else { quorum - 1 };
-            let mut survivors = freeze.survivors.into_vec();
-            while survivors.len() > keep {
-                let other = survivors.iter().rposition(|one| one.node != to)?;
-                survivors.remove(other);
-            }
-            let go = run.oracle.goes.get(&body.sid)?;
-            let freeze_hash = rounds::freeze_hash(&GoHash(*go), &survivors);
-            let body = FreezeBody { sid: body.sid, freeze: freeze_hash };
-            freeze.body = Sealed::new(identity, Signed::Freeze, &body).ok()?;
-            freeze.survivors = List::new(survivors).ok()?;
+            let go = GoHash(*run.oracle.goes.get(&body.sid)?);
+            kit::freeze(&mut freeze, by, &go, |survivors| {
+                while survivors.len() > keep
+                    && let Some(other) = other(survivors, to, |one| one.node)
+                {
+                    survivors.remove(other);
+                }
+            });
             Some(Message::Freeze(freeze))
         }
         (3, Message::Go(mut go)) => {
-            let body: GoBody = go.body.open(&identity.public(), Signed::Go)?;
-            let mut readies = go.readies.into_vec();
-            let other = readies.iter().rposition(|one| one.node != to)?;
-            readies.remove(other);
+            let body: GoBody = go.body.open(&by.public(), Signed::Go)?;
             let start = run.oracle.starts.get(&body.sid).map(|start| StartHash(*start))?;
-            let hash = rounds::go_hash(&start, &readies).ok()?;
-            go.body = Sealed::new(identity, Signed::Go, &GoBody { sid: body.sid, go: hash }).ok()?;
-            go.readies = List::new(readies).ok()?;
+            let other = other(&go.readies, to, |one| one.node)?;
+            kit::go(&mut go, by, &start, |readies| drop(readies.remove(other)));
             Some(Message::Go(go))
         }
         (4, Message::Start(mut start)) => {
-            let body: StartBody = start.body.open(&identity.public(), Signed::Start)?;
-            let (mut cohort, mut dealers) = (body.cohort.into_vec(), start.dealers.into_vec());
-            let other = cohort.iter().rposition(|one| one.node != to)?;
-            cohort.remove(other);
-            dealers.remove(other);
-            let body = StartBody { sid: body.sid, cohort: List::new(cohort).ok()? };
-            start.body = Sealed::new(identity, Signed::Start, &body).ok()?;
-            start.dealers = List::new(dealers).ok()?;
+            let body: StartBody = start.body.open(&by.public(), Signed::Start)?;
+            let other = other(&body.cohort, to, |one| one.node)?;
+            kit::start(&mut start, by, |cohort, dealers| {
+                cohort.remove(other);
+                dealers.remove(other);
+            });
             Some(Message::Start(start))
         }
         (6, Message::Outcome(mut outcome)) => {
-            let mut body: ResultBody = outcome.body.open(&identity.public(), Signed::Result)?;
-            body.total = Bytes([7; 32]);
-            outcome.body = Sealed::new(identity, Signed::Result, &body).ok()?;
+            kit::outcome(&mut outcome, by, |body| body.total = Bytes([7; 32]));
             Some(Message::Outcome(outcome))
         }
         (7, Message::OutcomeBlock(mut block)) => {
             let mut bytes = block.bytes.to_vec();
             *bytes.first_mut()? ^= 1;
-            block.bytes = samensom_protocol::codec::Blob::new(bytes).ok()?;
+            block.bytes = Blob::new(bytes).ok()?;
             Some(Message::OutcomeBlock(block))
         }
         _ => None,

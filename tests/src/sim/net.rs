@@ -101,7 +101,7 @@ impl Run {
             return;
         }
         let Some(link) = self.centres[c].links.get(&to).copied() else { return };
-        let bytes = if self.plan.liar && !self.healed { forge::frame(self, c, to, bytes) } else { bytes };
+        let bytes = if self.plan.liar && !self.healed { forge::frame(self, to, bytes) } else { bytes };
         let bytes = Rc::new(bytes);
         let event = |bytes: &Rc<Vec<u8>>| Event::ToNode { i, link, ghost: false, bytes: Rc::clone(bytes) };
         self.carry(i, false, &bytes, &event);

@@ -3,23 +3,22 @@
 //! It holds the coordinator's key and the colluders' keys and channels; it uses nothing of an honest node
 //! but what that node sent. It must not decide what is sent to whom.
 
-use super::world::{World, channel_key};
+use super::message::{frame, sign};
+use super::puppet;
+use crate::adversary::referee::Frozen;
+use crate::adversary::world::World;
 use rand_chacha::rand_core::Rng;
 use samensom_protocol::codec::{Bytes, List, decode};
 use samensom_protocol::crypto::keys::{Identity, Signed};
-use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash, StartHash};
-use samensom_protocol::ledger::LedgerView;
+use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, ReportHash, StartHash};
 use samensom_protocol::message::{
     Bound, Certificate, Confirm, Confirmation, Counted, Dealt, Deposit, EndBody, EndReason, Freeze,
     FreezeBody, Go, GoBody, Header, Invited, Message, Offer, Pass, Ready, ReadyOf, ReportBody, SUITE, Sealed,
     Start, StartBody, VoidAsk, VoidBody, VoidOf, Voids, WIRE_VERSION,
 };
-use samensom_protocol::ring::Contribution;
-use samensom_protocol::rounds::deposit::{Dealer, PairKeys, deal};
 use samensom_protocol::rounds::offer::{Facts, attempt_id};
 use samensom_protocol::rounds::ready::Sections;
 use samensom_protocol::rounds::{deposit_hash, freeze_hash, go_hash, start_hash};
-use samensom_protocol::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -70,7 +69,8 @@ pub struct MadeFreeze {
     pub survivors: Vec<NodeId>,
     /// Its hash.
     pub hash: FreezeHash,
-    frame: Vec<u8>,
+    /// The frame.
+    pub frame: Vec<u8>,
     /// Confirmations of it.
     pub confirmations: BTreeMap<NodeId, Confirmation>,
 }
@@ -82,7 +82,8 @@ pub struct Try {
     pub ask: Ask,
     /// What it stands on.
     pub facts: Facts,
-    offer: Vec<u8>,
+    /// The offer as it is sent.
+    pub offer: Vec<u8>,
     /// Deposits that came, and the colluders'.
     pub deposits: BTreeMap<NodeId, Deposit>,
     /// STARTs made.
@@ -104,14 +105,9 @@ pub struct Hand {
     pub bounds: Vec<(u64, Bound)>,
 }
 
-fn frame(message: &Message) -> Vec<u8> {
-    message.to_frame().unwrap_or_default()
-}
-
 /// A confirmation as `node` signs it.
-fn confirmation(identity: &Identity, node: NodeId, body: &Confirm) -> Option<Confirmation> {
-    let sealed: Sealed<128> = Sealed::new(identity, Signed::Confirm, body).ok()?;
-    Some(Confirmation { node, signature: sealed.signature })
+fn confirmation(identity: &Identity, node: NodeId, body: &Confirm) -> Confirmation {
+    Confirmation { node, signature: sign::<_, 128>(identity, Signed::Confirm, body).signature }
 }
 
 impl Hand {
@@ -144,7 +140,7 @@ impl Hand {
             invited: List::new(invited).ok()?,
             bound: ask.bound.clone(),
         };
-        let header = Sealed::new(&town.coordinator, Signed::Header, &header).ok()?;
+        let header = sign(&town.coordinator, Signed::Header, &header);
         let facts = Facts::new(&header.body, Arc::clone(&town.roster), Arc::clone(warrant)).ok()?;
         debug_assert_eq!(facts.sid, attempt_id(&header.body));
         world.observer.offered(facts.clone());
@@ -157,36 +153,21 @@ impl Hand {
     }
 
     fn deal(&self, world: &mut World, facts: &Facts) -> BTreeMap<NodeId, Deposit> {
-        let invited: Vec<Invited> = facts.header.invited.to_vec();
-        let mut deposits = BTreeMap::new();
-        let colluders = invited.iter().filter(|one| self.colluders.contains(&one.node));
-        for own in colluders {
-            let key = |other: &Invited| {
-                let linked = other.node != own.node && world.are_linked(own.node, other.node);
-                linked.then(|| Arc::new(Secret::new(channel_key(&own.announce, &other.announce))))
-            };
-            let channels: PairKeys =
-                invited.iter().filter_map(|other| Some((other.node, key(other)?))).collect();
-            let identity = Arc::clone(&world.town.identities[&own.node]);
-            let seen = LedgerView::default();
-            let dealer =
-                Dealer { me: own.node, identity: &identity, channels: &channels, ledger_seq: 0, seen: &seen };
-            let Ok(zero) = Contribution::new(1, |_| (0, 1), &[0], ExtractHash([0; 32])) else { continue };
-            let dealt = deal(facts, &dealer, &zero, &mut world.rng);
-            deposits.extend(dealt.ok().map(|(deposit, _)| (own.node, deposit)));
-        }
-        deposits
+        let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
+        let colluders = invited.into_iter().filter(|node| self.colluders.contains(node));
+        let deal = |node| Some((node, puppet::deal(world, facts, node, None)?.deposit));
+        colluders.filter_map(deal).collect()
     }
 
     fn voids(&self, world: &World, sid: &AttemptId) -> BTreeMap<NodeId, VoidOf> {
         let ledger_seq = 1_000;
         let void = |node: &NodeId| {
             let identity = &world.town.identities[node];
-            let sealed: Sealed<128> =
-                Sealed::new(identity, Signed::Void, &VoidBody { sid: *sid, ledger_seq }).ok()?;
-            Some((*node, VoidOf { node: *node, ledger_seq, signature: sealed.signature }))
+            let signature =
+                sign::<_, 128>(identity, Signed::Void, &VoidBody { sid: *sid, ledger_seq }).signature;
+            (*node, VoidOf { node: *node, ledger_seq, signature })
         };
-        self.colluders.iter().filter_map(void).collect()
+        self.colluders.iter().map(void).collect()
     }
 
     /// Sends the offer of an attempt.
@@ -255,13 +236,13 @@ impl Hand {
         let cohort: Vec<NodeId> = dealt.iter().map(|dealt| dealt.node).collect();
         let hash = start_hash(&sid, &dealt);
         let body = StartBody { sid, cohort: List::new(dealt).ok()? };
-        let body = Sealed::new(&world.town.coordinator, Signed::Start, &body).ok()?;
+        let body = sign(&world.town.coordinator, Signed::Start, &body);
         world.observer.started(hash, cohort.clone());
         world.referee.starts.insert(hash, cohort.clone());
         let mut readies = BTreeMap::new();
         for node in cohort.iter().filter(|node| self.colluders.contains(node)) {
             let ready = Ready { sid, start: hash, unusable: List::default() };
-            let ready = Sealed::new(&world.town.identities[node], Signed::Ready, &ready).ok()?;
+            let ready = sign(&world.town.identities[node], Signed::Ready, &ready);
             readies.insert(*node, ReadyOf { node: *node, ready });
         }
         one.starts.push(MadeStart { cohort, hash, body, readies, gos: Vec::new() });
@@ -301,21 +282,21 @@ impl Hand {
         if variant {
             for (node, ready) in readies.iter_mut().filter(|(node, _)| self.colluders.contains(node)) {
                 let other = Ready { sid, start: start.hash, unusable: List::new(vec![*node]).ok()? };
-                ready.ready = Sealed::new(&world.town.identities[node], Signed::Ready, &other).ok()?;
+                ready.ready = sign(&world.town.identities[node], Signed::Ready, &other);
             }
         }
         let readies: Vec<ReadyOf> = readies.into_values().collect();
         let hash = go_hash(&start.hash, &readies).ok()?;
-        let body = Sealed::new(&world.town.coordinator, Signed::Go, &GoBody { sid, go: hash }).ok()?;
+        let body = sign(&world.town.coordinator, Signed::Go, &GoBody { sid, go: hash });
         let frame = frame(&Message::Go(Go { body, readies: List::new(readies).ok()? }));
         world.observer.gone(hash, start.hash);
         world.referee.gos.insert(hash, start.hash);
         let mut reports = BTreeMap::new();
         for node in start.cohort.iter().filter(|node| self.colluders.contains(node)) {
             let body = ReportBody { sid, go: hash, report: ReportHash([7; 32]), ledger_seq: 0 };
-            let sealed: Sealed<128> =
-                Sealed::new(&world.town.identities[node], Signed::Report, &body).ok()?;
-            let (report, signature) = (body.report, sealed.signature);
+            let identity = &world.town.identities[node];
+            let (report, signature) =
+                (body.report, sign::<_, 128>(identity, Signed::Report, &body).signature);
             reports.insert(*node, Counted { node: *node, report, ledger_seq: 0, signature });
         }
         let start = &mut self.tries[t].starts[s];
@@ -347,14 +328,13 @@ impl Hand {
         let survivors: Vec<NodeId> = counted.iter().map(|one| one.node).collect();
         let hash = freeze_hash(&go, &counted);
         let body = FreezeBody { sid, freeze: hash };
-        let sealed = Sealed::new(&world.town.coordinator, Signed::Freeze, &body).ok()?;
+        let sealed = sign(&world.town.coordinator, Signed::Freeze, &body);
         let frame = frame(&Message::Freeze(Freeze { body: sealed, survivors: List::new(counted).ok()? }));
-        let frozen = super::referee::Frozen { go, survivors: survivors.clone() };
+        let frozen = Frozen { go, survivors: survivors.clone() };
         world.referee.freezes.insert(hash, frozen);
         let colluders = survivors.iter().filter(|node| self.colluders.contains(node));
-        let confirmations = colluders
-            .filter_map(|node| Some((*node, confirmation(&world.town.identities[node], *node, &body)?)))
-            .collect();
+        let confirmations =
+            colluders.map(|node| (*node, confirmation(&world.town.identities[node], *node, &body))).collect();
         one.freezes.push(MadeFreeze { survivors, hash, frame, confirmations });
         Some(one.freezes.len() - 1)
     }
@@ -393,9 +373,8 @@ impl Hand {
                 all.entry(*node).or_insert(Confirmation { node: *node, signature: Bytes([1; 64]) });
             }
         }
-        let sealed = Sealed::new(&world.town.coordinator, Signed::Certificate, &body);
-        let confirmations = List::new(all.into_values().collect());
-        let (Ok(body), Ok(confirmations)) = (sealed, confirmations) else { return };
+        let body = sign(&world.town.coordinator, Signed::Certificate, &body);
+        let Ok(confirmations) = List::new(all.into_values().collect()) else { return };
         world.deliver(to, frame(&Message::Certificate(Certificate { body, confirmations })));
         self.collect(world);
     }
@@ -403,7 +382,7 @@ impl Hand {
     /// Asks for the shares of b.
     pub fn send_ask(&mut self, world: &mut World, (t, f): (usize, usize), to: NodeId) {
         let body = FreezeBody { sid: self.tries[t].facts.sid, freeze: self.tries[t].freezes[f].hash };
-        let Ok(sealed) = Sealed::new(&world.town.coordinator, Signed::AskB, &body) else { return };
+        let sealed = sign(&world.town.coordinator, Signed::AskB, &body);
         world.deliver(to, frame(&Message::AskB(sealed)));
         self.collect(world);
     }
@@ -411,7 +390,7 @@ impl Hand {
     /// Asks a node for its VOID of an attempt.
     pub fn send_void_ask(&mut self, world: &mut World, t: usize, to: NodeId) {
         let body = VoidAsk { sid: self.tries[t].facts.sid };
-        let Ok(sealed) = Sealed::new(&world.town.coordinator, Signed::VoidAsk, &body) else { return };
+        let sealed = sign(&world.town.coordinator, Signed::VoidAsk, &body);
         world.deliver(to, frame(&Message::VoidAsk(sealed)));
         self.collect(world);
     }
@@ -437,7 +416,7 @@ impl Hand {
     /// Gives an attempt up.
     pub fn send_end(&mut self, world: &mut World, t: usize, to: NodeId) {
         let body = EndBody { sid: self.tries[t].facts.sid, reason: EndReason::TooFew };
-        let Ok(sealed) = Sealed::new(&world.town.coordinator, Signed::End, &body) else { return };
+        let sealed = sign(&world.town.coordinator, Signed::End, &body);
         world.deliver(to, frame(&Message::End(sealed)));
         self.collect(world);
     }
