@@ -124,7 +124,8 @@ pub fn verify(key: &PublicKey, what: Signed, raw: &[u8], signature: &SignatureBy
 /// True if `key` is a point that may stand in a roster: canonical and not of small order.
 #[must_use]
 pub fn is_usable(key: &PublicKey) -> bool {
-    VerifyingKey::from_bytes(&key.0).is_ok_and(|key| !key.is_weak())
+    let point = VerifyingKey::from_bytes(&key.0);
+    point.is_ok_and(|point| !point.is_weak() && point.to_edwards().compress().0 == key.0)
 }
 
 #[cfg(test)]
@@ -184,6 +185,16 @@ mod tests {
         one[0] = 1;
         assert!(!is_usable(&PublicKey(one)));
         assert!(is_usable(&Identity::from_seed(&Secret::new([7; 32])).public()));
+    }
+
+    /// Of y = 18 the encoding of 18 + p was taken too: one key under two names.
+    #[test]
+    fn repro_a_key_has_one_encoding() {
+        let mut canonical = [0; 32];
+        canonical[0] = 18;
+        canonical[31] = 0x80;
+        assert!(is_usable(&PublicKey(canonical)));
+        assert!(!is_usable(&PublicKey([0xff; 32])));
     }
 
     #[test]
