@@ -85,6 +85,7 @@ mod named {
         ("list-off", "seeds in a recovery list are not compared with their commitments"),
         ("range-off", "a figure is contributed whatever its range"),
         ("type-off", "a signature counts for every type of message"),
+        ("classic-only", "a channel key is what a later computer makes of X25519 alone"),
         ("narrow-secrets", "secrets and coefficients are drawn from 256 values"),
         ("length-of-figures", "a hospital that has nothing sends nothing"),
         ("droppers-stay", "who vanished before contribution is invited again"),

@@ -4,7 +4,8 @@
 //! `K_uv = HKDF-Extract(SHA256("fa/1 chan" || annhash_u || annhash_v || ct1 || ct2), ss1 || ss2)`
 //! (protocol.md 1.4). Both sides show that they hold it by an HMAC over their role before it is used.
 
-use super::transcript::{Label, Transcript, extract};
+use super::transcript::{Label, Transcript, extract, sha256};
+use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::ids::AnnounceHash;
 use crate::secret::{Key, Secret};
@@ -45,6 +46,9 @@ impl IncarnationSecret {
     /// gives a key that nobody else has.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &Bytes<CIPHERTEXT_LEN>) -> Key {
+        if ablated!("classic-only") {
+            return classic(&self.public(), ciphertext);
+        }
         Secret::new(self.0.decapsulate(&Ciphertext::from(ciphertext.0)).into())
     }
 }
@@ -56,7 +60,17 @@ pub fn encapsulate(
 ) -> Option<(Bytes<CIPHERTEXT_LEN>, Key)> {
     let key = EncapsulationKey::try_from(public.0.as_slice()).ok()?;
     let (ciphertext, shared) = key.encapsulate_with_rng(rng);
+    if ablated!("classic-only") {
+        let ciphertext = Bytes(ciphertext.into());
+        return Some((ciphertext, classic(public, &ciphertext)));
+    }
     Some((Bytes(ciphertext.into()), Secret::new(shared.into())))
+}
+
+/// For a red control: what whoever broke X25519 computes from the recorded ends, which follow ML-KEM's.
+fn classic(public: &Bytes<PUBLIC_LEN>, ciphertext: &Bytes<CIPHERTEXT_LEN>) -> Key {
+    let last = |bytes: &[u8]| bytes.last_chunk::<32>().copied().unwrap_or([0; 32]);
+    Secret::new(sha256(&[last(&public.0), last(&ciphertext.0)].concat()))
 }
 
 /// One end of a pair: its announce, the ciphertext it made for the other, and the secret in that.

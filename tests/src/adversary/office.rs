@@ -84,6 +84,8 @@ pub struct Office {
     spool: BTreeMap<(NodeId, u32), Vec<u8>>,
     starts: BTreeMap<AttemptId, StartHash>,
     gos: BTreeMap<AttemptId, GoHash>,
+    /// Which of the town's warrants is run.
+    pub warrant: usize,
     /// Attempts of the last session.
     pub attempts: u16,
     /// Nodes whose frames were refused in the last session.
@@ -119,7 +121,7 @@ impl Office {
         if let Some(bound) = &bound {
             invited.retain(|one| bound.survivors.contains(&one.node));
         }
-        let (signed, warrant) = &world.town.warrants[0];
+        let (signed, warrant) = &world.town.warrants[self.warrant];
         let unsettled = self.lost.iter().filter(|(at, _)| *at == slot).map(|(_, one)| one.clone());
         Setup {
             identity: Arc::clone(&world.town.coordinator),
@@ -317,7 +319,7 @@ impl Session<'_, '_> {
         match message {
             Message::Offer(offer) => {
                 let (roster, warrant) =
-                    (Arc::clone(&world.town.roster), Arc::clone(&world.town.warrants[0].1));
+                    (Arc::clone(&world.town.roster), Arc::clone(&world.town.warrants[office.warrant].1));
                 let Ok(facts) = Facts::new(&offer.header.body, roster, warrant) else { return };
                 office.attempts = facts.header.attempt + 1;
                 world.observer.offered(facts);

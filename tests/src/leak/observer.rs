@@ -123,6 +123,11 @@ impl Observer {
     pub fn knows(&self, sid: &AttemptId) -> bool {
         self.attempts.contains_key(sid)
     }
+    /// What an attempt stands on.
+    #[must_use]
+    pub fn facts(&self, sid: &AttemptId) -> Option<&Facts> {
+        self.attempts.get(sid)
+    }
     /// A START of some cohort.
     pub fn started(&mut self, start: StartHash, cohort: Vec<NodeId>) {
         self.starts.insert(start, cohort);
