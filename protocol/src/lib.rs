@@ -25,6 +25,7 @@ pub mod error;
 pub mod ids;
 pub mod io;
 pub mod ledger;
+pub mod manual;
 pub mod message;
 pub mod node;
 pub mod params;

@@ -3,6 +3,8 @@
 //! Every rule is a function from sources to complaints; each is shown to complain of a planted bad sample,
 //! so that none can pass by looking at nothing.
 
+mod attacks;
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -341,6 +343,24 @@ fn form() {
         &[bad("node/src/a.rs", "fn main() {}"), bad("node/src/b.rs", &long)],
     );
     hold(the_top_level_is_fixed, &[bad("docs/x.md", ""), bad("util.rs", "")]);
+}
+
+#[test]
+fn attacks() {
+    attacks::write_if_asked();
+    let test = "#[test]\nfn attack_99_a_new_one_a07() {}";
+    let control = "#[test]\nfn control_99_a_new_one() {}";
+    hold(attacks::the_catalogue_is_whole, &[bad("tests/attacks/a.rs", test)]);
+    hold(
+        attacks::every_attack_has_its_control,
+        &[
+            bad("tests/attacks/a.rs", test),
+            bad("tests/attacks/a.rs", control),
+            bad("tests/attacks/a.rs", "#[test]\nfn attack_99_() {}"),
+            bad("tests/attacks/a.rs", "fn attack_99_no_test_a07() {}\n#[test]\nfn control_99_x() {}"),
+        ],
+    );
+    hold(attacks::the_table_is_the_tests, &[bad("protocol/src/manual/attacks.md", "an old table")]);
 }
 
 /// The table of house.md on crates: what each member may depend on.
