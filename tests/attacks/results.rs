@@ -147,7 +147,7 @@ fn attack_37_tampered_sections_a01_a07_a08_a09() {
         let by = scene.world.town.coordinator.clone();
         samensom_tests::forge::message::start(&mut start, &by, |cohort, dealers| match place {
             0 => cohort[0].deposit.0[0] ^= 1,
-            _ => dealers[place].section.sealed = Blob::new(vec![1; 112]).unwrap(),
+            _ => dealers[place].section.sealed = Blob::new(vec![1; 80]).unwrap(),
         });
         scene.world.inbox.clear();
         scene.world.deliver(NodeId(1), frame(&Message::Start(start)));
