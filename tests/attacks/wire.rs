@@ -103,7 +103,7 @@ fn attack_50_two_freezes_over_the_wire_a13() {
             }
             let (Message::Freeze(one), Some(go)) = (&message, go) else { return vec![message] };
             let mut other = one.clone();
-            freeze(&mut other, key, &go, |survivors| drop(survivors.pop()));
+            freeze(&mut other, key, &go, |survivors| survivors.truncate(survivors.len() - 1));
             vec![message, Message::Freeze(other)]
         }),
         nothing(),
