@@ -4,6 +4,10 @@
 //! sent it is the key of the verified channel. Signed parts travel as the bytes that were signed. Sizes
 //! are capped in the types. It must not know what a round does with a message.
 
+mod void;
+
+pub use void::{VoidAsk, VoidBody, VoidOf, Voids};
+
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
 use crate::crypto::channel::{CIPHERTEXT_LEN, PUBLIC_LEN};
 use crate::crypto::keys::{Identity, SignatureBytes, Signed, verify};
@@ -494,41 +498,6 @@ pub struct EndBody {
     pub sid: AttemptId,
     /// Why.
     pub reason: EndReason,
-}
-
-/// Signed part of VOID-ASK: will these nodes never confirm the attempt?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VoidAsk {
-    /// The attempt.
-    pub sid: AttemptId,
-}
-
-/// A node's promise that it has not confirmed an attempt and never will.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VoidBody {
-    /// The attempt.
-    pub sid: AttemptId,
-    /// The last SPENT in the node's ledger; in one that was rolled back it is behind its peers' word, and no
-    /// promise brings it forward.
-    pub ledger_seq: u64,
-}
-
-/// One node's VOID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "parts of VoidBody")]
-pub struct VoidOf {
-    pub node: NodeId,
-    pub ledger_seq: u64,
-    pub signature: SignatureBytes,
-}
-
-/// VOIDs of a quorum: no certificate of the attempt exists, or can.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Voids {
-    /// The attempt.
-    pub sid: AttemptId,
-    /// At least q of its roster, by ascending id.
-    pub voids: List<VoidOf, MAX_NODES>,
 }
 
 /// A node's word that the result is not what the signed messages give.

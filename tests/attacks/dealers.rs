@@ -327,7 +327,7 @@ fn wrapping() -> i64 {
 }
 
 #[test]
-fn attack_20_a_figure_out_of_range_range() {
+fn attack_20_a_figure_beyond_its_bounds_range() {
     for figure in [1 << 40, -5, i64::MIN, i64::MAX, wrapping(), i64::try_from(LARGEST).unwrap() + 1] {
         let ran = planted(figure);
         let sum = ran.ended.as_ref().unwrap();
