@@ -11,8 +11,6 @@ mod keys;
 mod replays;
 mod results;
 mod survivors;
-#[cfg(feature = "programs")]
-mod wire;
 
 use samensom_protocol::error::Check;
 use samensom_protocol::ids::NodeId;
