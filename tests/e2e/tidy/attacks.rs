@@ -99,14 +99,14 @@ fn page(sources: &[Source]) -> String {
 }
 
 /// Every number has a test.
-pub fn the_catalogue_is_whole(sources: &[Source]) -> Vec<String> {
+pub(super) fn the_catalogue_is_whole(sources: &[Source]) -> Vec<String> {
     let attacks = tests(sources, "attack_");
     let missing = NUMBERS.iter().filter(|number| !attacks.contains_key(number));
     missing.map(|number| format!("attack {number} has no test")).collect()
 }
 
 /// Every test names its attack and its check, and has a control; no control is without its attack.
-pub fn every_attack_has_its_control(sources: &[Source]) -> Vec<String> {
+pub(super) fn every_attack_has_its_control(sources: &[Source]) -> Vec<String> {
     let (attacks, controls) = (tests(sources, "attack_"), tests(sources, "control_"));
     let mut complaints = Vec::new();
     for (number, of) in &attacks {
@@ -126,7 +126,7 @@ pub fn every_attack_has_its_control(sources: &[Source]) -> Vec<String> {
 }
 
 /// The manual's page is what the tests' names give.
-pub fn the_table_is_the_tests(sources: &[Source]) -> Vec<String> {
+pub(super) fn the_table_is_the_tests(sources: &[Source]) -> Vec<String> {
     let found = sources.iter().find(|source| source.path == PAGE).map(|source| source.text.as_str());
     if found == Some(page(sources).as_str()) {
         return Vec::new();
@@ -135,7 +135,7 @@ pub fn the_table_is_the_tests(sources: &[Source]) -> Vec<String> {
 }
 
 /// Writes the page when it is asked for.
-pub fn write_if_asked() {
+pub(super) fn write_if_asked() {
     if std::env::var_os("SAMENSOM_WRITE").is_some() {
         let path = root().join(PAGE);
         std::fs::write(path, page(&sources())).expect("the page can be written");
