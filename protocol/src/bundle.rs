@@ -22,9 +22,9 @@ use crate::rounds::contribute::{Adder, Upload};
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::{Sections, read_ready};
 use crate::rounds::result::{Secrets, polynomial, unmask};
-use crate::rounds::reveal::{Which, is_dealt, recover};
+use crate::rounds::reveal::{Which, committed, is_dealt, recover};
 use crate::rounds::{
-    certificate_hash, confirm, deposit, freeze_hash, go_hash, result_hash, start_hash, total_root,
+    certificate_hash, confirm, deposit, freeze_hash, go_hash, pairs, result_hash, start_hash, total_root,
 };
 use crate::time::Time;
 use crate::warrant::SignedWarrant;
@@ -165,9 +165,8 @@ impl Bundle {
             a08(hash == dealt.deposit, "START names another deposit")?;
             deposits.insert(dealt.node, deposit.clone());
         }
-        let matching = deposit::choose(&deposits, facts, &BTreeMap::new());
         Fault::unless(
-            matching.len() == deposits.len(),
+            pairs::bad(&deposits).is_empty(),
             Check::A09,
             "a pair in the cohort does not share its seed",
         )?;
@@ -313,9 +312,7 @@ impl Opening<'_> {
         deposit: &Deposit,
         f: &Polynomial,
     ) -> Result<BTreeMap<NodeId, crate::secret::Key>, Fault> {
-        let expected = |holder| {
-            deposit.sections.iter().find(|section| section.holder == holder).map(|section| section.pair)
-        };
+        let expected = |holder| committed(deposit, holder);
         recover(&f.at_zero(), &one.recovery, self.facts, one.dealer, expected)
     }
 }

@@ -17,12 +17,12 @@ use crate::ids::{AttemptId, NodeId, SessionId};
 use crate::io::{Event, Failure, FailureCode, Input, Output, Peer};
 use crate::message::{Bound, EndBody, EndReason, Invited, Message, Round, Sealed, Voids};
 use crate::roster::Roster;
+use crate::rounds::pairs::History;
 use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::{SignedWarrant, Warrant};
 use rand_core::CryptoRng;
 use stages::Stage;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a session is started with.
@@ -46,8 +46,8 @@ pub struct Setup {
     pub bound: Option<Bound>,
     /// Survivors of the newest earlier slot: taken up when an unchanged extract makes nodes refuse.
     pub earlier: Option<Bound>,
-    /// Bad pairs of each node in earlier slots.
-    pub history: BTreeMap<NodeId, u32>,
+    /// Bad pairs of the last slots before.
+    pub history: History,
     /// Attempts that left reports behind and have neither certificate nor VOIDs.
     pub unsettled: Vec<Unsettled>,
     /// VOIDs of earlier attempts, for nodes that were not there when they were collected.
@@ -69,9 +69,9 @@ pub(crate) enum Close {
     /// Attempts are void; the offer follows.
     Void(Vec<Voids>, Vec<Output>),
     /// The next attempt, without these nodes; bound to an earlier slot's survivors if given.
-    Again(Vec<NodeId>, Option<Bound>),
+    Again(Vec<NodeId>, Option<Bound>, Vec<Output>),
     /// No sum.
-    Fail(Failure),
+    Fail(Failure, Vec<Output>),
 }
 
 impl Coordinator {
@@ -217,14 +217,18 @@ impl Coordinator {
                     self.stage = stage;
                     outputs.extend(opening);
                 }
-                Close::Again(without, bound) => {
+                Close::Again(without, bound, said) => {
+                    outputs.extend(said);
                     outputs.extend(
                         sid.map(|sid| end(&self.setup, sid, &without, EndReason::LeftOut))
                             .unwrap_or_default(),
                     );
                     self.again((&without, bound), sid, outputs, at, rng);
                 }
-                Close::Fail(failure) => self.fail(failure, sid, outputs),
+                Close::Fail(failure, said) => {
+                    outputs.extend(said);
+                    self.fail(failure, sid, outputs);
+                }
             }
         }
     }
@@ -322,7 +326,8 @@ fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec
         }
         // An answer of a round that is over, or of an attempt that is: late means dropped.
         (_, stage) => {
-            reject(stage, Fault::of(Check::A15, "a message of another round or attempt", vec![from]))
+            // Nobody is named for being late: an honest node's link may be slow.
+            reject(stage, Fault::new(Check::A15, "a message of another round or attempt"))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Drivers carry outputs out in order; a `Persist` is durable before the next `Send` leaves. The core has
 //! no clock, no network and no disk of its own.
 
-use crate::codec::{Blob, Text};
+use crate::codec::{Blob, Bytes, List, Text};
 use crate::error::Fault;
 use crate::ids::{
     AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
@@ -13,6 +13,7 @@ use crate::ring::Contribution;
 use crate::time::Time;
 use crate::warrant::Warrant;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Whose verified channel a frame came from or goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,6 +211,17 @@ pub enum Record {
     Sent { sid: AttemptId, round: Round, at: Time, bytes: Kept },
     /// A node's message that the result rests on.
     Received { sid: AttemptId, node: NodeId, round: Round, bytes: Kept },
+    /// Pairs that could not be in one cohort, and who was left out because of them.
+    BadPairs {
+        lock: Text<32>,
+        slot: u64,
+        sid: AttemptId,
+        pairs: BTreeSet<(NodeId, NodeId)>,
+        left_out: BTreeSet<NodeId>,
+    },
+    /// The polynomial of a dropout's r, which proves with its signed deposit that its recovery list is
+    /// garbage ([`crate::rounds::reveal::is_garbage`]).
+    Garbage { sid: AttemptId, node: NodeId, polynomial: List<Bytes<32>, { crate::roster::MAX_NODES }> },
     /// The survivors of a slot are fixed.
     Bound { lock: Text<32>, slot: u64, pass: Pass, bound: Bound },
 }
@@ -257,6 +269,13 @@ pub enum Event {
         sid: AttemptId,
         /// The result.
         result: ResultHash,
+    },
+    /// Nodes are proven to be at fault, and the session goes on without them.
+    Named {
+        /// The attempt.
+        sid: AttemptId,
+        /// What they did.
+        fault: Fault,
     },
     /// The session ended without a sum.
     Failed(Failure),

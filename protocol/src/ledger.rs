@@ -132,7 +132,9 @@ impl LedgerView {
             | Record::Filed { .. }
             | Record::Sent { .. }
             | Record::Received { .. }
-            | Record::Bound { .. } => {}
+            | Record::Bound { .. }
+            | Record::BadPairs { .. }
+            | Record::Garbage { .. } => {}
         }
     }
 

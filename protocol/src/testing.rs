@@ -14,6 +14,7 @@ use crate::ring::Contribution;
 use crate::roster::tests::{chain, identity};
 use crate::roster::{Roster, SignedRoster};
 use crate::rounds::channel::Switchboard;
+use crate::rounds::pairs::History;
 use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::tests::{QUERY, approved, body};
@@ -211,7 +212,7 @@ impl World {
             invited,
             bound: in_slot,
             earlier,
-            history: BTreeMap::new(),
+            history: History::default(),
             unsettled: self.unsettled(),
             voided: self.voided.clone(),
         }

@@ -5,6 +5,7 @@
 //! everything that honest nodes sent.
 
 pub mod drops;
+pub mod liar;
 pub mod office;
 pub mod referee;
 pub mod scene;

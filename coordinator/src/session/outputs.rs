@@ -167,6 +167,7 @@ impl Task {
     async fn carry_out(&mut self, sid: Option<AttemptId>, output: Output) -> Result<(), Error> {
         match output {
             Output::Persist(record) => {
+                self.left_out(&record);
                 if matches!(record, Record::Sent { round: Round::Contribute, .. }) {
                     self.hold().await;
                 }
@@ -238,6 +239,15 @@ impl Task {
         }
     }
 
+    /// Only the two ends of a bad pair know who lied, so this names nobody.
+    fn left_out(&self, record: &Record) {
+        if let Record::BadPairs { pairs, left_out, .. } = record {
+            let left_out: Vec<u16> = left_out.iter().map(|node| node.0).collect();
+            tracing::warn!(session = %self.session, pairs = pairs.len(), ?left_out,
+                "hospitals that do not agree cannot be in one cohort");
+        }
+    }
+
     async fn tell(&self, progress: Progress) {
         // The command that asked may be gone; the session goes on.
         let _ = self.progress.try_send(progress);
@@ -254,6 +264,9 @@ impl Task {
             }
             Event::Alarmed { node, sid } => {
                 tracing::error!(session = %self.session, attempt = %sid, node = node.0, "a hospital says that the result is wrong");
+            }
+            Event::Named { sid, fault } => {
+                tracing::error!(session = %self.session, attempt = %sid, %fault, "hospitals are at fault");
             }
             Event::Failed(failure) => self.failed(failure).await?,
             Event::Finished(sum) => self.finished(*sum).await?,
@@ -272,7 +285,8 @@ impl Task {
         let (session, kept) = (self.session, failure.clone());
         self.store.run(move |store| store.end_session(&session, Some(&kept))).await?;
         tracing::warn!(%session, code = ?failure.code, round = ?failure.round, needed = failure.needed,
-            present = failure.present, "the session ended without a sum");
+            present = failure.present, at_fault = ?ids(&failure.culprits),
+            "the session ended without a sum");
         self.tell(Progress::Failed { session, failure }).await;
         Ok(())
     }
@@ -319,9 +333,16 @@ fn begun(record: &Record) -> Option<Attempt> {
     Some(Attempt { sid: *sid, session, lock, slot: header.slot, roster: header.roster, opened_at: *at })
 }
 
+fn ids(nodes: &[NodeId]) -> Vec<u16> {
+    nodes.iter().map(|node| node.0).collect()
+}
+
 fn sid_of(record: &Record) -> Option<AttemptId> {
     match record {
-        Record::Sent { sid, .. } | Record::Received { sid, .. } => Some(*sid),
+        Record::Sent { sid, .. }
+        | Record::Received { sid, .. }
+        | Record::BadPairs { sid, .. }
+        | Record::Garbage { sid, .. } => Some(*sid),
         Record::Bound { bound, .. } => Some(bound.sid),
         _ => None,
     }

@@ -14,7 +14,6 @@ use samensom_protocol::roster::{Lock, Roster};
 use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
 use samensom_protocol::rounds::void::Unsettled;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Verifies the warrant, chooses who is invited, and notes the session in the store.
@@ -71,6 +70,9 @@ pub(super) async fn setup(
     let name = lock.name.to_string();
     let voided = store.run(move |store| store.voided(&name, slot.saturating_sub(1))).await?;
 
+    let name = lock.name.to_string();
+    let history = store.run(move |store| store.history(&name, slot)).await?;
+
     let session = session_id(&hash, slot, Pass::Value);
     store.run(move |store| store.start_session(&session, &hash, slot, at)).await?;
     Ok(Setup {
@@ -83,7 +85,7 @@ pub(super) async fn setup(
         invited,
         bound,
         earlier,
-        history: BTreeMap::new(),
+        history,
         unsettled,
         voided,
     })
@@ -150,8 +152,11 @@ async fn again(
     }
     let (lock, slot) = (attempt.lock.clone(), attempt.slot);
     // What those who are invited must be told besides the offer.
-    let (bounds, voided) = store
-        .run(move |store| Ok((store.bounds(&lock)?, store.voided(&lock, slot.saturating_sub(1))?)))
+    let (bounds, voided, history) = store
+        .run(move |store| {
+            let voided = store.voided(&lock, slot.saturating_sub(1))?;
+            Ok((store.bounds(&lock)?, voided, store.history(&lock, slot)?))
+        })
         .await?;
     let earlier = bounds.into_iter().find(|(other, pass, _)| *other < slot && *pass == Pass::Value);
     let setup = Setup {
@@ -164,7 +169,7 @@ async fn again(
         invited: Vec::new(),
         bound: None,
         earlier: earlier.map(|(_, _, bound)| bound),
-        history: BTreeMap::new(),
+        history,
         unsettled: Vec::new(),
         voided,
     };
@@ -234,6 +239,7 @@ mod tests {
     use samensom_protocol::message::Voids;
     use samensom_protocol::query::Query;
     use samensom_protocol::roster::{Approver, RosterBody, RosterSignature};
+    use samensom_protocol::rounds::pairs::History;
     use samensom_protocol::time::Time;
     use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, WarrantBody};
     use tempfile::TempDir;
@@ -316,7 +322,7 @@ mod tests {
             invited: (1..=5).map(invited).collect(),
             bound: None,
             earlier: None,
-            history: BTreeMap::new(),
+            history: History::default(),
             unsettled: Vec::new(),
             voided: Vec::new(),
         };

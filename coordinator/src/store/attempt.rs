@@ -1,7 +1,7 @@
 //! Table `attempt`: which attempt a restart goes on with, and which left reports behind without a
 //! certificate. Its state follows the records, in the same transaction.
 
-use super::{Store, damaged, ms, record, report_block, signed, unsigned};
+use super::{Store, bad_pair, damaged, ms, record, report_block, signed, unsigned};
 use crate::error::Error;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use samensom_protocol::ids::{AttemptId, NodeId, RosterHash, SessionId, WarrantHash};
@@ -179,6 +179,9 @@ fn follow(tx: &Transaction<'_>, sid: &AttemptId, record: &Record) -> Result<(), 
                 params![&**lock, signed(*slot), pass, body],
             )?;
             "certified"
+        }
+        Record::BadPairs { lock, slot, sid, pairs, left_out } => {
+            return bad_pair::insert(tx, &bad_pair::Found { sid, lock, slot: *slot, pairs, left_out });
         }
         _ => return Ok(()),
     };

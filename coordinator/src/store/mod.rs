@@ -4,6 +4,7 @@
 //! of its function. Commits are synced before a function returns. It must not know sessions or commands.
 
 mod attempt;
+mod bad_pair;
 mod bound;
 mod hospital;
 mod record;
@@ -31,8 +32,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Steps from an empty file to the present version, in order; never edited, only added to.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../migrations/0001_start.sql"), include_str!("../../migrations/0002_attempt.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_start.sql"),
+    include_str!("../../migrations/0002_attempt.sql"),
+    include_str!("../../migrations/0003_bad_pair.sql"),
+];
 /// A command waits this long for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 

@@ -92,7 +92,7 @@ pub(crate) fn advance(store: &Store, n: u16) {
     }
 }
 
-fn reopen(folder: &TempDir) -> Store {
+pub(crate) fn reopen(folder: &TempDir) -> Store {
     Store::open(&folder.path().join("samensom.db")).unwrap()
 }
 

@@ -17,11 +17,13 @@ use crate::message::{
 };
 use crate::roster::MAX_NODES;
 use crate::rounds::contribute::Adder;
+use crate::rounds::offer::Facts;
+use crate::rounds::pairs::{self, History, Pair};
 use crate::rounds::result::{Secrets, polynomial, unmask};
-use crate::rounds::reveal::{Opening, Which, recover};
+use crate::rounds::reveal::{Opening, Which, committed, is_garbage, recover};
 use crate::rounds::{
-    certificate_hash, confirm, deposit, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash,
-    start_hash, total_root,
+    certificate_hash, confirm, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash, start_hash,
+    total_root,
 };
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,13 +41,9 @@ pub(crate) fn close(stage: Stage, setup: &Setup, at: Time) -> Close {
     };
     // Only values of ours that no message can hold, or a proven fault, come here.
     closed.unwrap_or_else(|(round, fault)| {
-        Close::Fail(Failure {
-            code: FailureCode::Fault,
-            round,
-            needed: 0,
-            present: 0,
-            culprits: fault.culprits().to_vec(),
-        })
+        let culprits = fault.culprits().to_vec();
+        let code = FailureCode::Fault;
+        Close::Fail(Failure { code, round, needed: 0, present: 0, culprits }, Vec::new())
     })
 }
 
@@ -69,15 +67,16 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     if deposits.len() < usize::from(needed) {
         // Nodes whose extract did not change since an earlier slot answer only for its survivors.
         return Ok(match setup.earlier.clone().filter(|_| !bound) {
-            Some(earlier) => Close::Again(Vec::new(), Some(earlier)),
-            None => Close::Fail(too_few(round, needed, deposits.len())),
+            Some(earlier) => Close::Again(Vec::new(), Some(earlier), Vec::new()),
+            None => Close::Fail(too_few(round, needed, deposits.len()), Vec::new()),
         });
     }
-    let cohort = deposit::choose(&deposits, &open.facts, &setup.history);
+    let everyone: BTreeSet<NodeId> = deposits.keys().copied().collect();
+    let (cohort, noted) = parted(everyone, pairs::bad(&deposits), &open.facts, &setup.history);
     deposits.retain(|node, _| cohort.contains(node));
     if deposits.len() < usize::from(needed) || (bound && deposits.len() != open.facts.header.invited.len()) {
         let needed = if bound { open.expected() } else { needed };
-        return Ok(Close::Fail(too_few(round, needed, deposits.len())));
+        return Ok(Close::Fail(too_few(round, needed, deposits.len()), noted));
     }
     let mut dealt = Vec::new();
     for (node, deposit) in &deposits {
@@ -85,7 +84,8 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     }
     let body = StartBody { sid: open.facts.sid, cohort: List::new(dealt).during(round)? };
     let body = Sealed::new(&setup.identity, Signed::Start, &body).during(round)?;
-    enter_ready(open, deposits, body, at).during(round).map(next)
+    let (stage, outputs) = enter_ready(open, deposits, body, at).during(round)?;
+    Ok(Close::Next(stage, noted.into_iter().chain(outputs).collect()))
 }
 
 fn next((stage, outputs): (Stage, Vec<Output>)) -> Close {
@@ -125,11 +125,11 @@ pub(crate) fn enter_ready(
 fn close_ready(stage: Readying, setup: &Setup, at: Time) -> Closed {
     let round = Round::Ready;
     let Readying { open, cohort, readies } = stage;
-    let stay = staying(&open, &cohort, readies.keys().copied().collect(), &setup.history);
+    let (stay, noted) = staying(&open, &cohort, readies.keys().copied().collect(), &setup.history);
     let gone = |node: &NodeId| !stay.contains(node);
     let without: Vec<NodeId> = cohort.dealt.iter().map(|dealt| dealt.node).filter(gone).collect();
     if !without.is_empty() {
-        return Ok(Close::Again(without, None));
+        return Ok(Close::Again(without, None, noted));
     }
     let readies: Vec<_> = readies.into_values().collect();
     let body = GoBody { sid: open.facts.sid, go: go_hash(&cohort.start, &readies).during(round)? };
@@ -159,6 +159,23 @@ pub(crate) fn enter_contribute(open: Open, cohort: Cohort, go: Go, at: Time) -> 
     Ok((Stage::Contributing(Box::new(next)), outputs))
 }
 
+/// Who stays for all bad pairs, and what is to be kept of them.
+fn parted(
+    cohort: BTreeSet<NodeId>,
+    pairs: BTreeSet<Pair>,
+    facts: &Facts,
+    history: &History,
+) -> (BTreeSet<NodeId>, Vec<Output>) {
+    if pairs.is_empty() {
+        return (cohort, Vec::new());
+    }
+    let limits = (&facts.params().thresholds, facts.least());
+    let stay = pairs::part(cohort.clone(), &pairs, &facts.sid, history, limits);
+    let (lock, slot, sid) = (facts.header.lock.clone(), facts.header.slot, facts.sid);
+    let left_out = cohort.difference(&stay).copied().collect();
+    (stay, vec![Output::Persist(Record::BadPairs { lock, slot, sid, pairs, left_out })])
+}
+
 /// Who of those that said READY stays. A dealer that more than X cannot use is at fault. One that so many
 /// cannot use that it could not be opened if it dropped out makes a bad pair with each of them, so that a
 /// few who list everyone leave themselves.
@@ -166,22 +183,30 @@ fn staying(
     open: &Open,
     cohort: &Cohort,
     mut ready: BTreeSet<NodeId>,
-    history: &BTreeMap<NodeId, u32>,
-) -> BTreeSet<NodeId> {
+    history: &History,
+) -> (BTreeSet<NodeId>, Vec<Output>) {
     if ablated!("unusable-stay") {
-        return ready;
+        return (ready, Vec::new());
     }
     let thresholds = open.facts.params().thresholds;
     let spare = usize::from(thresholds.quorum.saturating_sub(thresholds.shares));
     let listed = |dealer: &NodeId| cohort.unusable.get(dealer).map_or(0, BTreeSet::len);
-    ready.retain(|dealer| listed(dealer) <= usize::from(thresholds.x));
+    let at_fault = |dealer: &NodeId| listed(dealer) > usize::from(thresholds.x);
+    let culprits: Vec<NodeId> = cohort.unusable.keys().copied().filter(at_fault).collect();
+    ready.retain(|dealer| !at_fault(dealer));
     let mut bad = BTreeSet::new();
     for (dealer, holders) in cohort.unusable.iter().filter(|(dealer, _)| listed(dealer) > spare) {
         for holder in holders.iter().filter(|holder| ready.contains(dealer) && ready.contains(holder)) {
-            bad.insert((*dealer.min(holder), *dealer.max(holder)));
+            bad.insert(pairs::pair(*dealer, *holder));
         }
     }
-    deposit::part(ready, bad, &open.facts.sid, history)
+    let (stay, mut noted) = parted(ready, bad, &open.facts, history);
+    if !culprits.is_empty() {
+        let what = "more hospitals than may lie cannot use a dealer's shares";
+        let fault = Fault::of(Check::A09, what, culprits);
+        noted.push(Output::Notify(Event::Named { sid: open.facts.sid, fault }));
+    }
+    (stay, noted)
 }
 
 fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
@@ -192,7 +217,7 @@ fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
     let short = facts.header.bound.is_some() && survivors.len() != facts.header.invited.len();
     if survivors.len() < usize::from(needed) || short {
         let needed = if short { stage.open.expected() } else { needed };
-        return Ok(Close::Fail(too_few(round, needed, survivors.len())));
+        return Ok(Close::Fail(too_few(round, needed, survivors.len()), Vec::new()));
     }
     let body = FreezeBody { sid: facts.sid, freeze: freeze_hash(&stage.go, &survivors) };
     let body = Sealed::new(&setup.identity, Signed::Freeze, &body).during(round)?;
@@ -220,7 +245,7 @@ fn close_confirm(stage: Confirming, setup: &Setup, at: Time) -> Closed {
     let needed = stage.open.facts.params().thresholds.quorum;
     let confirmations: Vec<_> = stage.confirmations.values().copied().collect();
     if confirmations.len() < usize::from(needed) {
-        return Ok(Close::Fail(too_few(round, needed, confirmations.len())));
+        return Ok(Close::Fail(too_few(round, needed, confirmations.len()), Vec::new()));
     }
     let body = FreezeBody { sid: stage.open.facts.sid, freeze: stage.freeze };
     let body = Sealed::new(&setup.identity, Signed::Certificate, &body).during(round)?;
@@ -255,11 +280,19 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let Revealing { open, opening, .. } = stage;
     let needed = open.facts.params().thresholds.shares;
     if !opening.is_complete(needed) {
-        return Ok(Close::Fail(unopened(&opening, round, needed)));
+        return Ok(Close::Fail(unopened(&opening, round, needed), Vec::new()));
     }
     let nodes: Vec<NodeId> = stage.survivors.iter().map(|one| one.node).collect();
-    // A garbage list is named before any b is asked for.
-    pair_seeds(&opening, &stage.cohort, &open, &stage.dropouts).during(round)?;
+    // Garbage lists are named, and kept with their proof, before any b is asked for.
+    let proofs = garbage(&opening, &stage.cohort, &open).during(round)?;
+    if !proofs.is_empty() {
+        let culprits = proofs.iter().map(|(node, _)| *node).collect();
+        let failure = Failure { code: FailureCode::Fault, round, needed: 0, present: 0, culprits };
+        return Ok(Close::Fail(
+            failure,
+            proofs.into_iter().map(|(_, proof)| Output::Persist(proof)).collect(),
+        ));
+    }
     let body = FreezeBody { sid: open.facts.sid, freeze: stage.freeze };
     let body = Sealed::new(&setup.identity, Signed::AskB, &body).during(round)?;
     let bytes = Message::AskB(body).to_frame().during(round)?;
@@ -277,6 +310,21 @@ fn lost() -> Fault {
     Fault::new(Check::A18, "a secret that opens the sum is missing")
 }
 
+/// Dropouts whose recovery list is garbage, each with what proves it.
+fn garbage(r: &Opening, cohort: &Cohort, open: &Open) -> Result<Vec<(NodeId, Record)>, Fault> {
+    let thresholds = open.facts.params().thresholds;
+    let invited = u16::try_from(open.facts.header.invited.len()).unwrap_or(u16::MAX);
+    let mut proofs = Vec::new();
+    for (node, f) in r.open(thresholds.shares, invited).ok_or_else(lost)? {
+        let deposit = cohort.deposits.get(&node).ok_or_else(lost)?;
+        if is_garbage(&f, deposit, &open.facts) {
+            let polynomial = List::new(f.coefficients().iter().map(scalar_bytes).collect())?;
+            proofs.push((node, Record::Garbage { sid: open.facts.sid, node, polynomial }));
+        }
+    }
+    Ok(proofs)
+}
+
 /// Opens the dropouts' secrets and recovery lists; each seed must hash to the commitment it signed.
 fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) -> Result<Recovered, Fault> {
     let thresholds = open.facts.params().thresholds;
@@ -286,9 +334,7 @@ fn pair_seeds(r: &Opening, cohort: &Cohort, open: &Open, dropouts: &[NodeId]) ->
     for dropout in dropouts {
         let f = polynomials.get(dropout).ok_or_else(lost)?;
         let deposit = cohort.deposits.get(dropout).ok_or_else(lost)?;
-        let expected = |holder| {
-            deposit.sections.iter().find(|section| section.holder == holder).map(|section| section.pair)
-        };
+        let expected = |holder| committed(deposit, holder);
         let seeds = recover(&f.at_zero(), &deposit.recovery, &open.facts, *dropout, expected)?;
         secrets.pairs.insert(*dropout, seeds);
         opened.push(Opened {
@@ -313,7 +359,7 @@ fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Result;
     let thresholds = stage.open.facts.params().thresholds;
     if !stage.opening.is_complete(thresholds.shares) {
-        return Ok(Close::Fail(unopened(&stage.opening, round, thresholds.shares)));
+        return Ok(Close::Fail(unopened(&stage.opening, round, thresholds.shares), Vec::new()));
     }
     let r = stage.r.take().unwrap_or(Opening::new(Which::R, std::iter::empty()));
     let (open, cohort) = (&stage.open, &stage.cohort);

@@ -342,8 +342,9 @@ fn reject(stage: Stage, from: NodeId, fault: Fault) -> (Stage, Vec<Output>) {
     (stage, vec![Output::Reject { from: Peer::Node(from), fault }])
 }
 
-fn not_asked(from: NodeId) -> Fault {
-    Fault::of(Check::A01, "an answer of a node that was not asked, or that answered", vec![from])
+/// Nobody is named: an honest node repeats its answers over a new link.
+fn not_asked() -> Fault {
+    Fault::new(Check::A01, "an answer of a node that was not asked, or that answered")
 }
 
 pub(crate) fn on_deposit(
@@ -353,7 +354,7 @@ pub(crate) fn on_deposit(
     bytes: &[u8],
 ) -> (Stage, Vec<Output>) {
     if !stage.open.waiting.contains(&from) {
-        return reject(Stage::Depositing(stage), from, not_asked(from));
+        return reject(Stage::Depositing(stage), from, not_asked());
     }
     match deposit::read(&deposit, &stage.open.facts, from) {
         Err(fault) => reject(Stage::Depositing(stage), from, fault),
@@ -372,7 +373,7 @@ pub(crate) fn on_ready(
     bytes: &[u8],
 ) -> (Stage, Vec<Output>) {
     if !stage.open.waiting.contains(&from) {
-        return reject(Stage::Readying(stage), from, not_asked(from));
+        return reject(Stage::Readying(stage), from, not_asked());
     }
     match ready::read_ready(&sealed, &stage.open.facts, &stage.cohort.start, from) {
         Err(fault) => reject(Stage::Readying(stage), from, fault),
@@ -396,7 +397,7 @@ pub(crate) fn on_report(
 ) -> (Stage, Vec<Output>) {
     let open = stage.open.waiting.contains(&from);
     if !open || stage.uploads.contains_key(&from) || stage.checked.contains_key(&from) {
-        return reject(Stage::Contributing(stage), from, not_asked(from));
+        return reject(Stage::Contributing(stage), from, not_asked());
     }
     match Upload::open(report, &stage.open.facts, &stage.go, from) {
         Err(fault) => reject(Stage::Contributing(stage), from, fault),
@@ -416,7 +417,7 @@ pub(crate) fn on_block(
 ) -> (Stage, Vec<Output>) {
     let upload = if block.sid == stage.open.facts.sid { stage.uploads.remove(&from) } else { None };
     let Some(mut upload) = upload else {
-        return reject(Stage::Contributing(stage), from, not_asked(from));
+        return reject(Stage::Contributing(stage), from, not_asked());
     };
     match upload.block(block.index, &block.bytes, &stage.open.facts, from) {
         Err(fault) => {
@@ -468,7 +469,7 @@ pub(crate) fn on_confirm(
     bytes: &[u8],
 ) -> (Stage, Vec<Output>) {
     if !stage.open.waiting.contains(&from) {
-        return reject(Stage::Confirming(stage), from, not_asked(from));
+        return reject(Stage::Confirming(stage), from, not_asked());
     }
     match confirm::read(sealed, &stage.open.facts, &stage.freeze, from) {
         Err(fault) => reject(Stage::Confirming(stage), from, fault),
@@ -482,7 +483,7 @@ pub(crate) fn on_confirm(
 
 fn on_reveal(stage: &mut Revealing, from: NodeId, reveal: &Reveal) -> Vec<Output> {
     if !stage.open.waiting.contains(&from) {
-        return vec![Output::Reject { from: Peer::Node(from), fault: not_asked(from) }];
+        return vec![Output::Reject { from: Peer::Node(from), fault: not_asked() }];
     }
     let deposits = &stage.cohort.deposits;
     let faults = stage.opening.take(reveal, &stage.open.facts, &stage.freeze, deposits, from);
@@ -517,6 +518,6 @@ pub(crate) fn on_alarm(
             let kept = Record::Received { sid, node: from, round: Round::Result, bytes: kept(bytes) };
             (Stage::Done(done), vec![Output::Persist(kept), Output::Notify(alarmed)])
         }
-        None => reject(Stage::Done(done), from, not_asked(from)),
+        None => reject(Stage::Done(done), from, not_asked()),
     }
 }

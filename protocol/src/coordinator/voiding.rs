@@ -35,7 +35,7 @@ pub(crate) fn ask(setup: &Setup, at: Time) -> (Voiding, Vec<Output>) {
 /// VOIDS are durable before they are sent; an attempt of this slot that is not void closes the slot.
 pub(crate) fn close(voiding: Voiding, at: Time) -> Close {
     match voiding.close() {
-        Err((needed, present)) => Close::Fail(too_few(Round::Void, needed, present)),
+        Err((needed, present)) => Close::Fail(too_few(Round::Void, needed, present), Vec::new()),
         Ok(voids) => {
             let frame =
                 |one: &Voids| Message::Voids(one.clone()).to_frame().ok().map(|bytes| (one.sid, bytes));

@@ -1,7 +1,7 @@
 //! Round deposit: each node deals shares of two secrets and commits to everything before any mask exists.
 //!
-//! The node's half deals ([`deal`]); the coordinator's half reads ([`read`]) and chooses the cohort
-//! ([`choose`]); both follow protocol.md 1.8.
+//! The node's half deals ([`deal`]); the coordinator's half reads ([`read`]); both follow protocol.md
+//! 1.8. Who of those that dealt can be in the cohort is said in `pairs.rs`.
 
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
@@ -19,7 +19,7 @@ use crate::roster::MAX_NODES;
 use crate::secret::{Key, Secret};
 use curve25519_dalek::Scalar;
 use rand_core::CryptoRng;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -299,50 +299,4 @@ pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHas
     let signed = facts.key(from).is_some_and(|key| verify(key, Signed::Deposit, &hash.0, &deposit.signature));
     need(signed, "a deposit without its node's signature")?;
     Ok(hash)
-}
-
-/// The cohort: no pair in it whose commitments differ or are zero; of a bad pair one end goes ([`part`]).
-#[must_use]
-pub fn choose(
-    deposits: &BTreeMap<NodeId, Deposit>,
-    facts: &Facts,
-    history: &BTreeMap<NodeId, u32>,
-) -> BTreeSet<NodeId> {
-    let commitment = |u: NodeId, v: NodeId| {
-        let section = deposits.get(&u)?.sections.iter().find(|section| section.holder == v)?;
-        Some(section.pair)
-    };
-    let is_bad = |u: NodeId, v: NodeId| {
-        let (c_uv, c_vu) = (commitment(u, v), commitment(v, u));
-        (c_uv != c_vu || c_uv.is_none_or(|c| c.0 == [0; 32])) && !unchecked!(Check::A09)
-    };
-    let cohort: BTreeSet<NodeId> = deposits.keys().copied().collect();
-    let bad: BTreeSet<(NodeId, NodeId)> = cohort
-        .iter()
-        .flat_map(|u| cohort.iter().filter(move |v| u < *v).map(move |v| (*u, *v)))
-        .filter(|(u, v)| is_bad(*u, *v))
-        .collect();
-    part(cohort, bad, &facts.sid, history)
-}
-
-/// Leaves one end of every bad pair out, never both: the one with more bad pairs now, then with more in
-/// `history`, then by H(sid, id).
-#[must_use]
-pub fn part(
-    mut cohort: BTreeSet<NodeId>,
-    mut bad: BTreeSet<(NodeId, NodeId)>,
-    sid: &AttemptId,
-    history: &BTreeMap<NodeId, u32>,
-) -> BTreeSet<NodeId> {
-    while !bad.is_empty() {
-        let rank = |node: &NodeId| {
-            let pairs = bad.iter().filter(|(u, v)| u == node || v == node).count();
-            let tie = Transcript::new(Label::Tie).fixed(&sid.0).u16(node.0).finish();
-            (pairs, history.get(node).copied().unwrap_or(0), tie)
-        };
-        let Some(worst) = cohort.iter().max_by_key(|node| rank(node)).copied() else { break };
-        cohort.remove(&worst);
-        bad.retain(|(u, v)| *u != worst && *v != worst);
-    }
-    cohort
 }

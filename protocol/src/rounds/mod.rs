@@ -25,6 +25,7 @@ pub mod confirm;
 pub mod contribute;
 pub mod deposit;
 pub mod offer;
+pub mod pairs;
 pub mod ready;
 pub mod result;
 pub mod reveal;

@@ -173,6 +173,24 @@ impl Opening {
     }
 }
 
+/// True if a dropout's signed recovery list is garbage: what anyone can check who holds its deposit, header,
+/// roster and warrant, and the polynomial of its r ([`crate::io::Record::Garbage`]). An honest node's is not,
+/// whatever polynomial is shown.
+#[must_use]
+pub fn is_garbage(f: &Polynomial, deposit: &Deposit, facts: &Facts) -> bool {
+    let dealer = deposit.head.node;
+    let signed = super::deposit::read(deposit, facts, dealer).is_ok();
+    let list =
+        || recover(&f.at_zero(), &deposit.recovery, facts, dealer, |holder| committed(deposit, holder));
+    signed && is_dealt(Which::R, f, deposit, facts) && list().is_err()
+}
+
+/// What a dealer committed to for its pair with `holder`.
+#[must_use]
+pub fn committed(deposit: &Deposit, holder: NodeId) -> Option<Bytes<32>> {
+    deposit.sections.iter().find(|section| section.holder == holder).map(|section| section.pair)
+}
+
 /// A dropout's pair seeds from its recovery list, by holder; each must hash to the commitment it signed
 /// (`None` where `expected` gives none: not checked here).
 ///

@@ -3,18 +3,22 @@
 //! It keeps what the coordinator's program keeps between sessions (survivors that bind a slot, attempts that
 //! were lost, VOIDs), and tells observer and referee what stands behind the hashes that nodes sign.
 
+use super::liar::Liar;
 use super::referee::Frozen;
 use super::world::World;
 use crate::forge::puppet::Puppet;
 use samensom_protocol::codec::{Blob, decode};
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::error::Fault;
+use samensom_protocol::crypto::sharing::{Polynomial, scalar};
 use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
 use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{
-    Bound, FreezeBody, GoBody, Invited, Message, OutcomeBlock, Round, StartBody, Voids,
+    Bound, Deposit, FreezeBody, GoBody, Invited, Message, OutcomeBlock, Round, StartBody, Voids,
 };
 use samensom_protocol::rounds::offer::Facts;
+use samensom_protocol::rounds::pairs::{BEFORE, History, Pair};
+use samensom_protocol::rounds::reveal::is_garbage;
 use samensom_protocol::rounds::start_hash;
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
@@ -86,6 +90,17 @@ pub struct Office {
     gos: BTreeMap<AttemptId, GoHash>,
     /// Which of the town's warrants is run.
     pub warrant: usize,
+    /// Bad pairs by slot, and who was left out because of them.
+    slots: BTreeMap<u64, (BTreeSet<Pair>, BTreeSet<NodeId>)>,
+    /// The attempt that was begun last, and its deposits.
+    last: Option<Facts>,
+    deposits: BTreeMap<NodeId, Deposit>,
+    /// Hospitals whose answers are made by hand.
+    pub liars: BTreeMap<NodeId, Liar>,
+    /// Nodes that any fault of the last session names.
+    pub named: BTreeSet<NodeId>,
+    /// Nodes with a garbage recovery list that a third party sees to be one, in the last session.
+    pub proven: BTreeSet<NodeId>,
     /// Attempts of the last session.
     pub attempts: u16,
     /// Nodes whose frames were refused in the last session.
@@ -133,10 +148,17 @@ impl Office {
             invited,
             bound,
             earlier: self.bound.clone().filter(|(at, _)| *at < slot).map(|(_, bound)| bound),
-            history: BTreeMap::new(),
+            history: self.history(slot),
             unsettled: unsettled.collect(),
             voided: self.voided.clone(),
         }
+    }
+
+    fn history(&self, slot: u64) -> History {
+        let mut history = History::default();
+        let before = self.slots.range(..slot).rev().take(BEFORE);
+        before.for_each(|(_, (pairs, left_out))| history.slot(pairs, left_out));
+        history
     }
 
     /// Runs one session; `twist` is what nodes do to their own frames.
@@ -168,6 +190,9 @@ impl Office {
         self.refused.clear();
         self.faults.clear();
         self.alarmed.clear();
+        self.named.clear();
+        self.proven.clear();
+        self.slots.entry(world.slot(world.now)).or_default();
         self.spool.clear();
         let session = Session {
             office: self,
@@ -238,10 +263,15 @@ impl Session<'_, '_> {
             Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
             Output::Reject { from: Peer::Node(node), fault } => {
                 self.office.refused.insert(node);
+                self.office.named.extend(fault.culprits());
                 self.office.faults.push(fault);
             }
+            Output::Notify(Event::Named { fault, .. }) => self.office.named.extend(fault.culprits()),
             Output::Notify(Event::Finished(sum)) => self.ended = Some(Ok(*sum)),
-            Output::Notify(Event::Failed(failure)) => self.ended = Some(Err(failure)),
+            Output::Notify(Event::Failed(failure)) => {
+                self.office.named.extend(&failure.culprits);
+                self.ended = Some(Err(failure));
+            }
             _ => {}
         }
     }
@@ -251,6 +281,26 @@ impl Session<'_, '_> {
             Record::Bound { slot, bound, .. } => {
                 self.office.bound = Some((*slot, bound.clone()));
                 self.office.lost.retain(|(_, one)| one.sid != bound.sid);
+            }
+            Record::BadPairs { slot, pairs, left_out, .. } => {
+                let entry = self.office.slots.entry(*slot).or_default();
+                entry.0.extend(pairs);
+                entry.1.extend(left_out);
+            }
+            Record::Received { node, round: Round::Deposit, bytes, .. } => {
+                if let Ok(Message::Deposit(deposit)) = Message::from_frame(bytes) {
+                    self.office.deposits.insert(*node, deposit);
+                }
+            }
+            Record::Garbage { node, polynomial, .. } => {
+                let f: Option<Vec<_>> = polynomial.iter().map(scalar).collect();
+                let f = f.map(Polynomial::from_coefficients);
+                let (deposit, facts) = (self.office.deposits.get(node), self.office.last.as_ref());
+                if let (Some(f), Some(deposit), Some(facts)) = (f, deposit, facts)
+                    && is_garbage(&f, deposit, facts)
+                {
+                    self.office.proven.insert(*node);
+                }
             }
             Record::Sent { sid, round: Round::Contribute, .. } => {
                 let (roster, slot) = (Arc::clone(&self.world.town.roster), self.world.slot(self.world.now));
@@ -281,6 +331,15 @@ impl Session<'_, '_> {
     fn pass_on(&mut self, node: NodeId, message: Message) {
         if self.vanished.contains(&node) {
             return;
+        }
+        if let Some(liar) = self.office.liars.get_mut(&node) {
+            let said = liar.answer(self.world, &message);
+            let at = self.world.now;
+            return self.inputs.extend(said.into_iter().map(|bytes| Input::Frame {
+                from: Peer::Node(node),
+                bytes,
+                at,
+            }));
         }
         let told = match &mut self.liars.coordinator {
             Some(tamper) => tamper(self.world, node, message),
@@ -322,6 +381,7 @@ impl Session<'_, '_> {
                     (Arc::clone(&world.town.roster), Arc::clone(&world.town.warrants[office.warrant].1));
                 let Ok(facts) = Facts::new(&offer.header.body, roster, warrant) else { return };
                 office.attempts = facts.header.attempt + 1;
+                office.last = Some(facts.clone());
                 world.observer.offered(facts);
             }
             Message::Start(start) => {

@@ -60,6 +60,8 @@ pub struct World {
     apart: BTreeSet<(NodeId, NodeId)>,
     /// What nodes sent and nobody has read yet.
     pub inbox: Vec<(NodeId, Message)>,
+    /// Observer and referee see what nodes send; a campaign that is about neither looks away.
+    pub watched: bool,
     /// Sees every frame and every key.
     pub observer: Observer,
     /// Checks what nodes sent against the claims.
@@ -98,6 +100,7 @@ impl World {
             told: None,
             apart,
             inbox: Vec::new(),
+            watched: true,
             observer: Observer::default(),
             referee: Referee::default(),
             ended: Vec::new(),
@@ -318,15 +321,19 @@ impl World {
             return self.step(node, Input::Refused { sid, why: Refusal::Extract });
         };
         let lane = if nothing { 0 } else { self.value(node, slot) };
-        self.observer.dealing((node, sid), fork, ((node, extract), lane, true_slot));
+        if self.watched {
+            self.observer.dealing((node, sid), fork, ((node, extract), lane, true_slot));
+        }
         self.referee.measured(node, sid, true_slot);
         self.step(node, Input::Measured { sid, contribution, at });
     }
 
     fn send(&mut self, node: NodeId, bytes: &[u8]) {
         let Ok(message) = Message::from_frame(bytes) else { return };
-        self.observer.sent(node, &message);
-        self.referee.sent(node, &message);
+        if self.watched {
+            self.observer.sent(node, &message);
+            self.referee.sent(node, &message);
+        }
         self.inbox.push((node, message));
     }
 }

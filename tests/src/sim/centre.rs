@@ -412,7 +412,10 @@ impl Run {
 
 fn sid_of(record: &Record) -> Option<AttemptId> {
     match record {
-        Record::Sent { sid, .. } | Record::Received { sid, .. } => Some(*sid),
+        Record::Sent { sid, .. }
+        | Record::Received { sid, .. }
+        | Record::BadPairs { sid, .. }
+        | Record::Garbage { sid, .. } => Some(*sid),
         Record::Bound { bound, .. } => Some(bound.sid),
         _ => None,
     }

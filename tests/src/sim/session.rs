@@ -13,8 +13,8 @@ use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::io::{Input, Record};
 use samensom_protocol::message::{Invited, Message, Round, Voids};
+use samensom_protocol::rounds::pairs::History;
 use samensom_protocol::rounds::void::Unsettled;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Run {
@@ -136,7 +136,7 @@ impl Run {
             invited: open.invited.clone(),
             bound: open.bound.clone(),
             earlier: open.earlier.clone(),
-            history: BTreeMap::new(),
+            history: History::default(),
             unsettled,
             voided,
         }

@@ -14,7 +14,7 @@ use crate::message::{Deposit, FreezeBody, Public, PublicAt, Ready, Reveal, Round
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::Cohort;
 use crate::rounds::result::polynomial;
-use crate::rounds::reveal::{Which, is_dealt, reveal};
+use crate::rounds::reveal::{Which, is_dealt, is_garbage, reveal};
 use crate::rounds::{contribute, deposit, deposit_hash, leaves_root, ready};
 use crate::testing::Forge;
 use curve25519_dalek::Scalar;
@@ -326,6 +326,16 @@ fn a18_fewer_good_leaves_than_open_a_secret_prove_nothing() {
         }
     }
     assert!(!is_dealt(Which::R, &f, &genuine, &facts), "another secret");
+    // A third party's look at a recovery list: only a signed one that its own r opens to garbage is.
+    let garbage =
+        |deposit: &Deposit| shared(&world, &facts, &genuine).map(|f| is_garbage(&f, deposit, &facts));
+    let (mut list, mut false_list) = (genuine.recovery.to_vec(), genuine.clone());
+    list[20] ^= 1;
+    false_list.recovery = crate::codec::Blob::new(list).unwrap();
+    assert_eq!([garbage(&genuine), garbage(&false_list)], [[false; 2]; 2], "true, and unsigned");
+    false_list.signature = identity(3).sign(Signed::Deposit, &deposit_hash(&false_list).unwrap().0);
+    assert_eq!(garbage(&false_list), [true, false], "r proves it, another polynomial does not");
+
     let mut other = f.coefficients().to_vec();
     other[2] += Scalar::ONE;
     assert!(!is_dealt(Which::B, &Polynomial::from_coefficients(other), &genuine, &facts));

@@ -253,6 +253,16 @@ fn a01_malformed_frames_of_a_node_change_nothing() {
     assert!(world.rejects(None).len() > 50);
 }
 
+/// An honest node that answered twice, or late, was named as one at fault.
+#[test]
+fn repro_answers_that_come_again_name_nobody() {
+    let forge: Forge = Box::new(|_, _, bytes| vec![bytes.clone(), bytes]);
+    let (world, ran) = run(5, forge);
+    assert_eq!(ran.unwrap().survivors.len(), 5);
+    assert!(world.rejects(None).len() >= 15, "{:?}", world.rejected);
+    assert!(world.rejected.iter().all(|(_, fault)| fault.culprits().is_empty()), "{:?}", world.rejected);
+}
+
 /// A block of another attempt is refused and takes nothing away.
 #[test]
 fn a20_a_stray_block_leaves_the_upload_as_it_was() {
