@@ -3,6 +3,7 @@
 //!
 //! Every failure prints a seed and the one command that replays it.
 
+mod blame;
 mod claims;
 #[cfg(samensom_ablation)]
 mod controls;
