@@ -34,13 +34,14 @@ fn run(n: u16, forge: Forge) -> (World, Result<crate::io::Sum, crate::io::Failur
     (world, ran)
 }
 
-/// The session gives a sum over the others, and every fault names the liar.
+/// The session gives a sum over the others, and every fault names the liar, or nobody: what it says after it
+/// was dropped is late.
 #[track_caller]
 fn goes_on_without(forge: Forge, check: Check, survivors: usize) -> World {
     let (world, ran) = run(5, forge);
     let sum = ran.unwrap();
     assert_eq!(sum.survivors.len(), survivors, "{:?}", world.faults);
-    let named = world.rejected.iter().filter(|(who, _)| who.is_none());
+    let named = world.rejected.iter().filter(|(who, fault)| who.is_none() && !fault.culprits().is_empty());
     assert!(named.clone().any(|(_, fault)| fault.check == check), "{:?}", world.rejected);
     assert!(named.clone().all(|(_, fault)| fault.culprits() == [NodeId(LIAR)]), "{:?}", world.rejected);
     world
