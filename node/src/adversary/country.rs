@@ -17,8 +17,9 @@ use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::slot_at;
+use samensom_protocol::rounds::pairs::{History, pair};
 use samensom_protocol::warrant::{SignedWarrant, Warrant};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What is prepared before a session.
@@ -34,6 +35,13 @@ pub(super) enum Scene {
 
 /// The hospital whose channel with the victim is cut in [`Scene::Withheld`].
 const PARTED: NodeId = NodeId(2);
+
+/// A history in which it had bad pairs with others too.
+fn mistrusted() -> History {
+    let mut history = History::default();
+    history.slot(&[pair(PARTED, NodeId(3)), pair(PARTED, NodeId(4))].into(), &BTreeSet::new());
+    history
+}
 
 /// Other hospitals, the coordinator, and what it saw.
 pub(super) struct Country<'a> {
@@ -212,7 +220,7 @@ impl<'a> Country<'a> {
             bound: None,
             earlier: None,
             // An honest coordinator leaves the other end of the bad pair out, so that this one hears START.
-            history: BTreeMap::from([(PARTED, 1)]),
+            history: mistrusted(),
             unsettled: Vec::new(),
             voided: Vec::new(),
         })

@@ -5,7 +5,7 @@
 
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
-use crate::ablation::{ablated, unchecked};
+use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::seal::seal;

@@ -4,7 +4,9 @@
 //! ([`part`]): as few as possible go, and whoever was left out in half of the last slots stays, however many
 //! say otherwise. What came of it is kept by slot ([`History`]). Owns no message.
 
+use crate::ablation::unchecked;
 use crate::crypto::transcript::{Label, Transcript};
+use crate::error::Check;
 use crate::ids::{AttemptId, NodeId};
 use crate::message::Deposit;
 use crate::params::Thresholds;
@@ -66,7 +68,8 @@ pub fn bad(deposits: &BTreeMap<NodeId, Deposit>) -> BTreeSet<Pair> {
             commitments.entry(pair(*node, section.holder)).or_default().push(section.pair.0);
         }
     }
-    let good = |both: &[[u8; 32]]| matches!(both, [a, b] if a == b && *a != [0; 32]);
+    let good =
+        |both: &[[u8; 32]]| matches!(both, [a, b] if a == b && *a != [0; 32]) || unchecked!(Check::A09);
     commitments.into_iter().filter(|(_, both)| !good(both)).map(|(pair, _)| pair).collect()
 }
 

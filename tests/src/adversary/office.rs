@@ -9,8 +9,8 @@ use super::world::World;
 use crate::forge::puppet::Puppet;
 use samensom_protocol::codec::{Blob, decode};
 use samensom_protocol::coordinator::{Coordinator, Setup};
-use samensom_protocol::error::Fault;
 use samensom_protocol::crypto::sharing::{Polynomial, scalar};
+use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
 use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{
