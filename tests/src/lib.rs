@@ -1,11 +1,13 @@
 //! What the scenario tests share: the real programs as a small country or as the demo, bad networks, a look
-//! into memory; the worlds of the claims: an adversary over real machines, and the leakage oracle; the forge kit.
+//! into memory; the worlds of the claims: an adversary over real machines, and the leakage oracle; the forge kit;
+//! and what the fuzzer runs.
 
 pub mod adversary;
 pub mod bad_network;
 #[cfg(feature = "programs")]
 pub mod deployment;
 pub mod forge;
+pub mod fuzzed;
 #[cfg(feature = "programs")]
 pub mod harness;
 pub mod leak;

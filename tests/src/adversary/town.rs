@@ -7,7 +7,8 @@ use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash};
 use samensom_protocol::query::Query;
 use samensom_protocol::roster::{
-    Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, Signer, Status,
+    Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, SignedRoster, Signer,
+    Status,
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
@@ -42,7 +43,7 @@ pub struct Town {
     pub lock: Lock,
 }
 
-/// The key of tests with this number.
+/// The key of a number: hospitals from 1, the coordinator 700, the approver 800, signers from 900.
 #[must_use]
 pub fn identity(number: u16) -> Identity {
     let mut seed = [5u8; 32];
@@ -112,7 +113,21 @@ fn founding() -> RosterBody {
     }
 }
 
-fn roster(n: u16) -> Roster {
+/// The first roster of every town, without members.
+///
+/// # Panics
+/// When the sample document above is no longer valid.
+#[must_use]
+pub fn first() -> SignedRoster {
+    founding().to_signed(vec![]).unwrap()
+}
+
+/// The second roster of a town of `n` hospitals, as it travels.
+///
+/// # Panics
+/// When the sample document above is no longer valid.
+#[must_use]
+pub fn second(n: u16) -> SignedRoster {
     let member = |id: u16| Member {
         id: NodeId(id),
         institution: text(&format!("h{id}")),
@@ -123,12 +138,15 @@ fn roster(n: u16) -> Roster {
         status: Status::Active,
         floor_hospitals: 0,
     };
-    let first = Roster::founding(&founding().to_signed(vec![]).unwrap()).unwrap();
+    let first = Roster::founding(&first()).unwrap();
     let members = List::new((1..=n).map(member).collect()).unwrap();
     let body = RosterBody { epoch: 1, previous: first.hash(), members, ..founding() };
     let raw = encode(&body).unwrap();
-    let signatures = (900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect();
-    first.next(&body.to_signed(signatures).unwrap()).unwrap()
+    body.to_signed((900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect()).unwrap()
+}
+
+fn roster(n: u16) -> Roster {
+    Roster::founding(&first()).unwrap().next(&second(n)).unwrap()
 }
 
 /// A warrant's terms under a roster, approved by these keys of tests.
