@@ -147,7 +147,11 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    /// Reads the text of the file at `path`, which is absolute.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let file: File = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
         let base_dir = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         let usual = Timing::default();

@@ -9,8 +9,12 @@ mod centre;
 pub mod decode;
 mod forged;
 pub mod play;
+#[cfg(feature = "programs")]
+mod program_seeds;
 mod promises;
 pub mod seeds;
+#[cfg(feature = "programs")]
+pub mod text;
 
 use std::cell::Cell;
 
@@ -53,6 +57,24 @@ pub const TARGETS: &[Target] = &[
     ("tampered", acts::tampered),
     ("lying_coordinator", acts::lying_coordinator),
     ("lying_node", acts::lying_node),
+    #[cfg(feature = "programs")]
+    ("bundle", text::bundle),
+    #[cfg(feature = "programs")]
+    ("token", text::token),
+    #[cfg(feature = "programs")]
+    ("node_config", text::node_config),
+    #[cfg(feature = "programs")]
+    ("coordinator_config", text::coordinator_config),
+    #[cfg(feature = "programs")]
+    ("rules", text::rules),
+    #[cfg(feature = "programs")]
+    ("person", text::person),
+    #[cfg(feature = "programs")]
+    ("control", text::control),
+    #[cfg(feature = "programs")]
+    ("frame", text::frame),
+    #[cfg(feature = "programs")]
+    ("extract", text::extract),
 ];
 
 /// Runs the target of this name.

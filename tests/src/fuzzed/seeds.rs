@@ -33,6 +33,8 @@ pub fn all() -> Seeds {
     }
     of_admission(&mut seeds);
     of_queries(&mut seeds);
+    #[cfg(feature = "programs")]
+    super::program_seeds::add_to(&mut seeds);
     for target in ["network", "inputs", "tampered", "lying_coordinator", "lying_node"] {
         for (name, script) in SCRIPTS {
             add(&mut seeds, target, *name, script.to_vec());

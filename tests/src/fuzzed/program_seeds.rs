@@ -1,0 +1,76 @@
+//! Seeds of what the two programs read: shipped files, tokens, key files, extracts, control lines.
+
+use super::seeds::{Seeds, add};
+use crate::adversary::town::identity;
+use samensom_coordinator::config::Config;
+use samensom_coordinator::control::{Request, Response};
+use samensom_coordinator::rules::DEFAULT;
+use samensom_protocol::admission::{Token, TokenSecret};
+use samensom_protocol::codec::{Blob, Bytes, Text, to_hex};
+use samensom_protocol::ids::{NodeId, RosterHash};
+use samensom_protocol::time::Time;
+
+const NODE_TOML: &str = include_str!("../../../deploy/config/node.toml");
+
+/// Adds them.
+pub(super) fn add_to(seeds: &mut Seeds) {
+    add(seeds, "node_config", "shipped", NODE_TOML.as_bytes().to_vec());
+    add(seeds, "coordinator_config", "default", Config::default().to_text().into_bytes());
+    let public = Some("node.lcg.example:443".to_owned());
+    let config = Config { public, ..Config::default() };
+    add(seeds, "coordinator_config", "public", config.to_text().into_bytes());
+    add(seeds, "rules", "shipped", DEFAULT.as_bytes().to_vec());
+    let (key, hash) = (identity(700).public(), RosterHash([9; 32]));
+    let token = Token {
+        coordinator: Text::new("node.lcg.example:443").expect("short"),
+        coordinator_key: key,
+        founding_roster: hash,
+        hospital: NodeId(12),
+        institution: Text::new("erasmus-mc").expect("short"),
+        expires: Time(1_800_000_000_000),
+        secret: TokenSecret(Bytes([5; 32])),
+    };
+    let line = format!(
+        "coordinator = \"{}\"\ncoordinator_key = \"{key}\"\nfounding_roster = \"{hash}\"\nhospital = 12\n\
+         institution = \"{}\"\nexpires = {}\nsecret = \"{}\"\n",
+        token.coordinator,
+        token.institution,
+        token.expires.0,
+        to_hex(&token.secret.0.0)
+    );
+    add(seeds, "token", "token", line.into_bytes());
+    let person = format!(
+        "kind = \"approver\"\nperson = \"A. de Vries\"\nrole = \"pharmacist\"\norganisation = \"h1\"\nkey = \"{key}\"\n"
+    );
+    add(seeds, "person", "approver", person.into_bytes());
+    of_control(seeds, &token);
+    for (name, frames) in [("two", vec![vec![1; 40], vec![2; 3]]), ("long", vec![vec![7; 17_000]])] {
+        let wire = |bytes: &Vec<u8>| {
+            let length = u32::try_from(bytes.len()).expect("short");
+            [&length.to_be_bytes()[..], bytes].concat()
+        };
+        add(seeds, "frame", name, frames.iter().flat_map(wire).collect());
+    }
+    let stock = "Artikel;Voorraad;Peildatum\na;1,5;01-02-2026\nb;12;28-02-2026\n";
+    add(seeds, "extract", "stock", [&[0][..], stock.as_bytes()].concat());
+    let quoted = "\u{feff}Artikel,Voorraad,Peildatum,Eenheid,Soort\r\n\"a\",-3.25,2026-02-01,piece,ccv\r\n\
+                  b,x,2026-13-01,doos,\r\n\"c";
+    add(seeds, "extract", "quoted", [&[0b0101_1111][..], quoted.as_bytes()].concat());
+}
+
+fn of_control(seeds: &mut Seeds, token: &Token) {
+    let requests = [
+        Request::Status,
+        Request::HospitalToken { hospital: "erasmus-mc".to_owned(), valid_ms: 86_400_000 },
+        Request::QuerySubmit { query: Blob::new(vec![1, 2, 3]).expect("short"), valid_ms: 1, sessions: 2 },
+        Request::QueryRun { warrant: "ab12".to_owned() },
+    ];
+    for (place, request) in requests.iter().enumerate() {
+        let line = serde_json::to_vec(request).expect("a request is written");
+        add(seeds, "control", format!("request-{place}"), line);
+    }
+    let answer = Response::Token(token.clone());
+    add(seeds, "control", "token", serde_json::to_vec(&answer).expect("an answer is written"));
+    let last = r#"{"attempt":"ab","state":"ended","reason":"A03: x","up_bytes":12}"#;
+    add(seeds, "control", "last-session", last.as_bytes().to_vec());
+}
