@@ -6,6 +6,7 @@
 #[cfg(samensom_ablation)]
 mod controls;
 mod memory;
+mod random;
 mod seeds;
 
 use samensom_tests::fuzzed::{TARGETS, measure_with};
@@ -34,7 +35,7 @@ fn every_input_is_taken_within_its_memory() {
         let inputs = files(&fuzz().join("corpus").join(name));
         assert!(!inputs.is_empty(), "{name} has no corpus");
         for input in &inputs {
-            memory::now_at(input);
+            memory::now_at(name, input);
             run(&fs::read(input).unwrap());
         }
         println!("{name}: {} inputs; at most {}", inputs.len(), memory::most());
