@@ -5,8 +5,8 @@ use samensom_tests::fuzzed::acts::session;
 
 /// A planted bug or leak, and what happens to the frames.
 const PLANTED: &[(&str, &[u8])] = &[
-    ("leak-r-of-survivors", &[0, 16, 4, 0, 4, 0]),
-    ("leak-b-of-dropouts", &[0, 16, 4, 0, 4, 0]),
+    ("leak-r-of-survivors", &[0, 16, 4, 0]),
+    ("leak-b-of-dropouts", &[0, 16, 4, 0]),
     ("added-twice", &[]),
 ];
 
