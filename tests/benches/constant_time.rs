@@ -3,7 +3,7 @@
 //! Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?" (2017): two classes of inputs in random
 //! order, Welch's t over the times, also over the fastest parts of them; |t| < 4.5 shows no difference. Each
 //! piece of the product has a leaky twin that must be flagged. Prints figures; exits 1 if one is not as it
-//! must be. Nothing else may run on the machine's core: noise hides a leak, it does not make one.
+//! must be. Best on a quiet machine: noise hides a leak, it does not make one.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -123,6 +123,9 @@ fn canonical(random: bool, rng: &mut ChaCha20Rng) -> Bytes<32> {
     Bytes(bytes)
 }
 
+/// Measures so often; |t| of the product's and of the leaky twin.
+type Piece = fn(usize) -> (f64, f64);
+
 fn masks(n: usize) -> (f64, f64) {
     let make = |random, rng: &mut ChaCha20Rng| (bytes::<32>(random, rng), vec![0u64; 64]);
     let ours = measure(n, make, |(seed, lanes)| apply(lanes, &mut [Mask::new(seed, Sign::Plus)]));
@@ -203,7 +206,7 @@ fn main() -> ExitCode {
     let n = asked.unwrap_or(if all { USUAL } else { 4 * BATCH });
     println!("{n} measurements each; |t| < {LIMIT} shows no difference; a twin must be above");
     let mut held = true;
-    let pieces: [(&str, fn(usize) -> (f64, f64)); 4] = [
+    let pieces: [(&str, Piece); 4] = [
         ("mask expansion", masks),
         ("sharing: a share of three coefficients", sharing),
         ("comparison: channel confirmation", comparison),

@@ -54,7 +54,7 @@ pub(super) fn add(seeds: &mut Seeds, target: &'static str, name: impl Into<Strin
 /// One hospital is not told to go: it is a dropout.
 const DROPOUT: &[u8] = &[0, 16, 4, 0];
 /// Two are not, so that no certificate comes, and the next session voids the attempt.
-const VOIDED: &[u8] = &[0, 16, 4, 0, 4, 0, 0, 31, 7, 7, 13];
+const VOIDED: &[u8] = &[0, 16, 4, 0, 4, 0, 0, 31, 7, 7, 7, 7, 13];
 /// What the fuzzer begins with.
 const SCRIPTS: &[(&str, &[u8])] = &[
     ("honest", &[]),
