@@ -10,6 +10,7 @@ use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round, Voids};
+use samensom_protocol::rounds::pairs::History;
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
 use std::collections::BTreeMap;
@@ -134,7 +135,7 @@ impl Play {
             invited: open.invited.clone(),
             bound: open.bound.clone(),
             earlier: open.earlier.clone(),
-            history: BTreeMap::new(),
+            history: History::default(),
             unsettled: unsettled.into_iter().map(lost).collect(),
             voided,
         }
