@@ -82,6 +82,7 @@ mod named {
         ("relation-off", "shares are taken that do not lie on the dealer's polynomials"),
         ("unusable-stay", "a dealer whose shares nobody can use stays, whoever lists it"),
         ("leaf-off", "a revealed share is not compared with its dealer's commitment"),
+        ("history-off", "who was left out in the slots before does not count"),
         ("list-off", "seeds in a recovery list are not compared with their commitments"),
         ("range-off", "a figure is contributed whatever its range"),
         ("type-off", "a signature counts for every type of message"),

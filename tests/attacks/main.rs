@@ -10,6 +10,7 @@ mod headers;
 mod keys;
 mod replays;
 mod results;
+mod saboteurs;
 mod survivors;
 
 use samensom_protocol::error::Check;

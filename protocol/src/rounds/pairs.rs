@@ -4,7 +4,7 @@
 //! ([`part`]): as few as possible go, and whoever was left out in half of the last slots stays, however many
 //! say otherwise. What came of it is kept by slot ([`History`]). Owns no message.
 
-use crate::ablation::unchecked;
+use crate::ablation::{ablated, unchecked};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::error::Check;
 use crate::ids::{AttemptId, NodeId};
@@ -198,6 +198,7 @@ fn costs(
         let partners = past.partners.union(now).count();
         // An honest node's bad pairs are with X others at most, in all slots together.
         let had_enough = match past.out.checked_sub(HALF) {
+            Some(_) if ablated!("history-off") => 0,
             Some(more) if fair && partners <= usize::from(thresholds.x) => {
                 1024u128.saturating_pow(u32::from(more.min(11)))
             }
