@@ -1,6 +1,8 @@
 //! A session in memory: real machines, a perfect network, a disk that is a vector. For tests only.
 
 mod run;
+mod tape;
+mod vectors;
 
 use crate::codec::Text;
 use crate::coordinator::Setup;
@@ -19,11 +21,10 @@ use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::tests::{QUERY, approved, body};
 use crate::warrant::{SignedWarrant, Warrant};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use tape::Tape;
 
 pub(crate) const COORDINATOR: u16 = 700;
 
@@ -37,7 +38,7 @@ pub(crate) type Tamper<'a> = &'a mut dyn FnMut(&World, NodeId, Vec<u8>) -> Vec<V
 pub(crate) type Forge = Box<dyn FnMut(&World, NodeId, Vec<u8>) -> Vec<Vec<u8>>>;
 
 pub(crate) struct World {
-    pub rng: ChaCha20Rng,
+    pub rng: Tape,
     pub now: Time,
     pub chain: Vec<SignedRoster>,
     pub roster: Arc<Roster>,
@@ -73,6 +74,8 @@ pub(crate) struct World {
     pub crash_after: Option<usize>,
     /// What each node was sent.
     pub told: Vec<(NodeId, Vec<u8>)>,
+    /// Every frame that was sent, channels included: by whom, to whom.
+    pub wire: Vec<(Peer, Peer, Vec<u8>)>,
     /// Pairs whose channel confirmations the coordinator withholds.
     parted: Vec<(u16, u16)>,
 }
@@ -90,7 +93,7 @@ impl World {
         let now = Time(1_800_000_000_000);
         let warrant = Arc::new(signed.verify(&roster, now).unwrap());
         let mut world = World {
-            rng: ChaCha20Rng::seed_from_u64(seed),
+            rng: Tape::new(seed),
             now,
             chain,
             roster,
@@ -117,6 +120,7 @@ impl World {
             relinked: RefCell::default(),
             crash_after: None,
             told: Vec::new(),
+            wire: Vec::new(),
             parted: pairs.to_vec(),
         };
         for i in 1..=n {
@@ -135,11 +139,14 @@ impl World {
             vec![Arc::clone(&self.roster)],
             view,
         );
+        self.rng.by = Peer::Node(id);
         let (node, outputs) = node.step(Input::Start(self.now), &mut self.rng);
         self.nodes.insert(id, Some(node));
         let mut queue: VecDeque<(NodeId, Output)> = outputs.into_iter().map(|output| (id, output)).collect();
         while let Some((from, output)) = queue.pop_front() {
             let Output::Send { to, bytes } = output else { continue };
+            let by = if to == Peer::Coordinator { Peer::Node(from) } else { Peer::Coordinator };
+            self.wire.push((by, to, bytes.clone()));
             let outputs = match to {
                 Peer::Coordinator => {
                     let message = Message::from_frame(&bytes).unwrap();
@@ -186,6 +193,7 @@ impl World {
 
     pub(crate) fn node_step(&mut self, id: NodeId, input: Input) -> Vec<Output> {
         let Some(node) = self.nodes.get_mut(&id).and_then(Option::take) else { return Vec::new() };
+        self.rng.by = Peer::Node(id);
         let (node, outputs) = node.step(input, &mut self.rng);
         self.nodes.insert(id, Some(node));
         outputs
@@ -258,6 +266,7 @@ impl World {
 
     /// A frame to a node after the coordinator is done.
     fn last_words(&mut self, id: NodeId, bytes: Vec<u8>) {
+        self.wire.push((Peer::Coordinator, Peer::Node(id), bytes.clone()));
         for output in self.node_step(id, Input::Frame { from: Peer::Coordinator, bytes, at: self.now }) {
             match output {
                 Output::Persist(record) => self.records.entry(id).or_default().push(record),

@@ -37,6 +37,11 @@ impl IncarnationSecret {
         rng.fill_bytes(&mut seed.0);
         IncarnationSecret(DecapsulationKey::from(*seed.expose()))
     }
+    /// The incarnation of a drawn seed.
+    #[cfg(test)]
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
+        IncarnationSecret(DecapsulationKey::from(seed))
+    }
     /// Its public key.
     #[must_use]
     pub fn public(&self) -> Bytes<PUBLIC_LEN> {
@@ -152,7 +157,7 @@ mod tests {
             serde_json::from_str(include_str!("../../vectors/public/x-wing.json")).unwrap();
         let field = |name: &str| crate::codec::from_hex(vector[name].as_str().unwrap()).unwrap();
         let seed: [u8; 32] = field("seed").try_into().unwrap();
-        let secret = IncarnationSecret(DecapsulationKey::from(seed));
+        let secret = IncarnationSecret::from_seed(seed);
         assert_eq!(secret.public().0.as_slice(), field("pk"));
         let ct: [u8; CIPHERTEXT_LEN] = field("ct").try_into().unwrap();
         assert_eq!(secret.decapsulate(&Bytes(ct)).expose().as_slice(), field("ss"));

@@ -219,4 +219,4 @@ pub fn derive(seed: &[u8; 32], label: Label, context: &[&[u8]]) -> Key {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

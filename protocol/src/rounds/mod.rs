@@ -152,6 +152,4 @@ pub fn total_root(lanes: &[u64]) -> [u8; 32] {
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
-mod frozen;
-#[cfg(test)]
 mod tests;

@@ -74,6 +74,7 @@ impl<'a, 'b> Run<'a, 'b> {
     /// Steps the coordinator; spooled blocks come back before anything else is read.
     fn coordinate(&mut self, input: Input) {
         let coordinator = self.coordinator.take().unwrap();
+        self.world.rng.by = Peer::Coordinator;
         let (coordinator, outputs) = coordinator.step(input, &mut self.world.rng);
         self.coordinator = Some(coordinator);
         for output in outputs {
@@ -120,6 +121,7 @@ impl<'a, 'b> Run<'a, 'b> {
                 if again || self.silence.get(&id.0).is_none_or(|limit| *count < *limit) {
                     *count += usize::from(!again);
                     self.world.frames.push((id, bytes.clone()));
+                    self.world.wire.push((Peer::Node(id), Peer::Coordinator, bytes.clone()));
                     let at = self.world.now;
                     for bytes in (self.forge)(self.world, id, bytes) {
                         self.inputs.push_back(Input::Frame { from: Peer::Node(id), bytes, at });
@@ -172,6 +174,7 @@ impl<'a, 'b> Run<'a, 'b> {
             }
             Output::Send { to: Peer::Node(id), bytes } => {
                 self.world.told.push((id, bytes.clone()));
+                self.world.wire.push((Peer::Coordinator, Peer::Node(id), bytes.clone()));
                 for bytes in (self.tamper)(self.world, id, bytes) {
                     let at = self.world.now;
                     self.step(id, Input::Frame { from: Peer::Coordinator, bytes, at });
@@ -196,10 +199,14 @@ impl<'a, 'b> Run<'a, 'b> {
         self.queue.retain(|(of, _)| of.is_some());
         self.deadlines.clear();
         let world = &mut *self.world;
-        let records: Vec<Record> = world.written.clone();
+        // Those of the last attempt, which begin with its header.
+        let begins = |record: &Record| matches!(record, Record::Sent { round: Round::Deposit, .. });
+        let first = world.written.iter().rposition(begins).unwrap_or(0);
+        let records: Vec<Record> = world.written.split_at(first).1.to_vec();
         let spool = world.spool.clone();
         let mut blocks = |node| spool.range((node, 0)..=(node, u32::MAX)).map(|(_, b)| b.clone()).collect();
         let (setup, now) = (world.setup(), world.now);
+        world.rng.by = Peer::Coordinator;
         let (coordinator, outputs) =
             Coordinator::resume(setup, &records, &mut blocks, now, &mut world.rng).unwrap();
         self.coordinator = Some(coordinator);

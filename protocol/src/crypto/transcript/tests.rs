@@ -158,54 +158,55 @@ fn place(label: Label) -> usize {
     }
 }
 
+/// Every label and its text on the wire, without `fa/1 `.
+pub(crate) const ALL: [(Label, &str); 35] = [
+    (Label::Roster, "roster"),
+    (Label::Query, "query"),
+    (Label::Warrant, "warrant"),
+    (Label::Session, "session"),
+    (Label::Attempt, "sid"),
+    (Label::Tie, "tie"),
+    (Label::Announce, "announce"),
+    (Label::Channel, "chan"),
+    (Label::ChannelConfirm, "chan confirm"),
+    (Label::PairSeed, "sigma"),
+    (Label::PairCommit, "c"),
+    (Label::PairMask, "pair"),
+    (Label::SelfMask, "self"),
+    (Label::Cells, "cells"),
+    (Label::Share, "share"),
+    (Label::RecoveryList, "list"),
+    (Label::LeafR, "leaf r"),
+    (Label::LeafB, "leaf b"),
+    (Label::LeafHideR, "leaf g r"),
+    (Label::LeafHideB, "leaf g b"),
+    (Label::KeyCommit, "key commit"),
+    (Label::Challenge, "d"),
+    (Label::Contribution, "x"),
+    (Label::Start, "start"),
+    (Label::Go, "go"),
+    (Label::Readies, "readies"),
+    (Label::Report, "con"),
+    (Label::Freeze, "frz"),
+    (Label::Certificate, "cert"),
+    (Label::Result, "res"),
+    (Label::Opened, "opened"),
+    (Label::Fingerprint, "words"),
+    (Label::Token, "token"),
+    (Label::Chain, "chain"),
+    (Label::Extract, "extract"),
+];
+
 #[test]
 fn labels_are_frozen_and_no_two_are_equal() {
-    let all = [
-        (Label::Roster, "roster"),
-        (Label::Query, "query"),
-        (Label::Warrant, "warrant"),
-        (Label::Session, "session"),
-        (Label::Attempt, "sid"),
-        (Label::Tie, "tie"),
-        (Label::Announce, "announce"),
-        (Label::Channel, "chan"),
-        (Label::ChannelConfirm, "chan confirm"),
-        (Label::PairSeed, "sigma"),
-        (Label::PairCommit, "c"),
-        (Label::PairMask, "pair"),
-        (Label::SelfMask, "self"),
-        (Label::Cells, "cells"),
-        (Label::Share, "share"),
-        (Label::RecoveryList, "list"),
-        (Label::LeafR, "leaf r"),
-        (Label::LeafB, "leaf b"),
-        (Label::LeafHideR, "leaf g r"),
-        (Label::LeafHideB, "leaf g b"),
-        (Label::KeyCommit, "key commit"),
-        (Label::Challenge, "d"),
-        (Label::Contribution, "x"),
-        (Label::Start, "start"),
-        (Label::Go, "go"),
-        (Label::Readies, "readies"),
-        (Label::Report, "con"),
-        (Label::Freeze, "frz"),
-        (Label::Certificate, "cert"),
-        (Label::Result, "res"),
-        (Label::Opened, "opened"),
-        (Label::Fingerprint, "words"),
-        (Label::Token, "token"),
-        (Label::Chain, "chain"),
-        (Label::Extract, "extract"),
-    ];
-    for (i, (label, text)) in all.iter().enumerate() {
+    for (i, (label, text)) in ALL.iter().enumerate() {
         assert_eq!(place(*label), i);
         assert_eq!(label.text(), format!("fa/1 {text}").as_bytes());
-        assert!(all[..i].iter().all(|(_, other)| other != text), "{text}");
+        assert!(ALL[..i].iter().all(|(_, other)| other != text), "{text}");
         // What is hashed begins with the label's length, so that none is the beginning of another.
         let prefixed = [&u32::try_from(label.text().len()).unwrap().to_be_bytes()[..], label.text()].concat();
         assert_eq!(Transcript::new(*label).finish(), sha256(&prefixed));
     }
-    assert_eq!(all.len(), 35);
 }
 
 #[test]
