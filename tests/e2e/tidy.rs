@@ -259,6 +259,20 @@ fn red_controls_are_listed(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// The second implementation shares no code with the core: it does not even name it, in code or comment.
+fn the_second_implementation_is_its_own(sources: &[Source]) -> Vec<String> {
+    let within = |path: &str| path.starts_with("tests/src/second") || path.starts_with("tests/vectors/");
+    let names =
+        ["samensom_protocol", "samensom_node", "samensom_coordinator", "crate::sim", "crate::adversary"];
+    let mut complaints = Vec::new();
+    for source in sources.iter().filter(|source| is_rust(source) && within(&source.path)) {
+        for name in names.iter().filter(|name| source.text.contains(**name)) {
+            complaints.push(format!("{}: names `{name}`", source.path));
+        }
+    }
+    complaints
+}
+
 fn bad(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), text: text.to_owned() }
 }
@@ -324,6 +338,17 @@ fn programs() {
     hold(
         sql_has_its_place,
         &[bad("coordinator/src/ops.rs", "\"SELECT 1\""), bad("node/src/a.rs", "\"CREATE TABLE x\"")],
+    );
+}
+
+#[test]
+fn second_implementation() {
+    hold(
+        the_second_implementation_is_its_own,
+        &[
+            bad("tests/src/second/a.rs", "use samensom_protocol::codec;"),
+            bad("tests/vectors/main.rs", "samensom_protocol::message::Message"),
+        ],
     );
 }
 

@@ -13,6 +13,7 @@ pub mod harness;
 pub mod leak;
 pub mod needles;
 pub mod relay;
+pub mod second;
 #[cfg(feature = "programs")]
 pub mod shim;
 pub mod sim;

@@ -252,6 +252,7 @@ impl<'a> Told<'a> {
                     "commitment": hex(commitment), "mask_seed": seed,
                 }));
             }
+            pairs.sort_by_key(|pair| (pair["low"].as_u64(), pair["high"].as_u64()));
             attempt.fields.insert("pairs".to_owned(), json!(pairs));
             let Some(go) = attempt.go else { continue };
             let own = own_seeds(attempt, &go);

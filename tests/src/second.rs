@@ -1,0 +1,37 @@
+//! A second implementation of the wire, written from `protocol/src/manual/wire.md` and nothing else.
+//!
+//! It recomputes every field of the frozen vectors and shares no code with the core: it must not name that
+//! crate (`tidy.rs`). Where it and the core differ, the manual decides.
+
+mod codec;
+mod fields;
+mod messages;
+mod primitives;
+mod session;
+mod values;
+mod wire;
+
+use serde_json::Value;
+
+/// What is wrong with a vector.
+pub type Checked<T> = Result<T, String>;
+
+/// The files of wire version 1.
+pub const FILES: [&str; 7] =
+    ["transcripts", "keys", "masks", "sharing", "messages", "session-dropout", "session-restart"];
+
+/// Recomputes every field of the file of this name.
+///
+/// # Errors
+/// The first field that differs, is missing or is unknown.
+pub fn check(name: &str, file: &Value) -> Checked<()> {
+    match name {
+        "transcripts" => values::transcripts(file),
+        "keys" => values::keys(file),
+        "masks" => values::masks(file),
+        "sharing" => values::sharing(file),
+        "messages" => messages::check(file),
+        "session-dropout" | "session-restart" => session::check(file),
+        _ => Err(format!("{name}: no such file")),
+    }
+}
