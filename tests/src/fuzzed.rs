@@ -2,7 +2,7 @@
 //!
 //! `tests/fuzz` wraps each for libFuzzer; `tests/replay` runs each over its corpus on stable Rust. A target
 //! panics when a promise is broken and takes anything else. What the product does with the bytes goes
-//! through [`taking`], so that a test can measure it. It must not know libFuzzer.
+//! through `taking`, so that a test can measure it. It must not know libFuzzer.
 
 pub mod acts;
 mod centre;

@@ -70,17 +70,8 @@ fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
     Ok(one.iter().copied().cycle().take(codes * one.len()).collect())
 }
 
-pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
-    let raw = bytes(&offer["header"]["body"])?;
-    let header = session.open(COORDINATOR, "header", &offer["header"])?;
-    let sid = H::new("sid").bytes(&raw).end();
-    let invited = ids(&header["invited"], "node")?;
-    if !invited.contains(&node) {
-        return Err("an offer to somebody who is not invited".to_owned());
-    }
-    if let Some(known) = session.attempts.iter().find(|one| one.sid == sid) {
-        return same("offer", offer, &known.offer);
-    }
+/// The warrant's hash and the bounds of its cells, if exactly the sample's approvers signed it.
+fn approved(session: &Session, offer: &Value) -> Checked<(Hash, Vec<(i64, i64)>)> {
     let body = bytes(&offer["warrant"]["body"])?;
     let warrant = decode(&wire::warrant(), &body)?;
     let approvals = offer["warrant"]["approvals"].as_array().ok_or("no approvals")?;
@@ -93,12 +84,26 @@ pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
     }
     same("roster", &warrant["roster"], &hex(session.facts.roster))?;
     let bounds = bounds(&decode(&wire::query(), &bytes(&warrant["query"])?)?)?;
+    Ok((H::new("warrant").bytes(&body).end(), bounds))
+}
+
+pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
+    let raw = bytes(&offer["header"]["body"])?;
+    let header = session.open(COORDINATOR, "header", &offer["header"])?;
+    let sid = H::new("sid").bytes(&raw).end();
+    let invited = ids(&header["invited"], "node")?;
+    if !invited.contains(&node) {
+        return Err("an offer to somebody who is not invited".to_owned());
+    }
+    if let Some(known) = session.attempts.iter().find(|one| one.sid == sid) {
+        return same("offer", offer, &known.offer);
+    }
+    let (warrant, bounds) = approved(session, offer)?;
     let widest = bounds.iter().map(|(lo, hi)| hi.abs_diff(*lo)).max().unwrap_or(0);
     let width = width(session.facts.n, widest);
     let limit = |name: &str| number(&session.facts.limits[name]);
     let report = (bounds.len() as u64 * u64::from(width)).div_ceil(8);
     let growing = limit("contribute_ms_per_mb")? * report.div_ceil(1_000_000);
-    let warrant = H::new("warrant").bytes(&body).end();
     let slot = session.facts.slot;
     let listed: Vec<(u16, Hash)> =
         invited.iter().filter_map(|id| Some((*id, *session.current.get(id)?))).collect();
