@@ -3,6 +3,7 @@
 mod run;
 mod tape;
 mod vectors;
+mod wycheproof;
 
 use crate::codec::Text;
 use crate::coordinator::Setup;

@@ -117,8 +117,13 @@ impl Identity {
 /// malleable encodings).
 #[must_use]
 pub fn verify(key: &PublicKey, what: Signed, raw: &[u8], signature: &SignatureBytes) -> bool {
-    VerifyingKey::from_bytes(&key.0)
-        .is_ok_and(|key| key.verify_strict(&what.message(raw), &Signature::from_bytes(&signature.0)).is_ok())
+    is_signature(&key.0, &what.message(raw), &signature.0)
+}
+
+/// Strict Ed25519 verification of a message as it stands.
+pub(crate) fn is_signature(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(key)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
 /// True if `key` is a point that may stand in a roster: canonical and not of small order.

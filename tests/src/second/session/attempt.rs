@@ -70,11 +70,11 @@ fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
     Ok(one.iter().copied().cycle().take(codes * one.len()).collect())
 }
 
-/// The warrant's hash and the bounds of its cells, if exactly the sample's approvers signed it.
-fn approved(session: &Session, offer: &Value) -> Checked<(Hash, Vec<(i64, i64)>)> {
-    let body = bytes(&offer["warrant"]["body"])?;
+/// A warrant's hash, the bounds of its cells and w.
+fn warranted(session: &Session, signed: &Value) -> Checked<(Hash, Vec<(i64, i64)>, u32)> {
+    let body = bytes(&signed["body"])?;
     let warrant = decode(&wire::warrant(), &body)?;
-    let approvals = offer["warrant"]["approvals"].as_array().ok_or("no approvals")?;
+    let approvals = signed["approvals"].as_array().ok_or("no approvals")?;
     let keys: Vec<Value> = [800, 801].map(|id| hex(public(&session.identities[&id]))).to_vec();
     if !approvals.iter().map(|one| &one["key"]).eq(&keys) {
         return Err("approved by others".to_owned());
@@ -84,7 +84,8 @@ fn approved(session: &Session, offer: &Value) -> Checked<(Hash, Vec<(i64, i64)>)
     }
     same("roster", &warrant["roster"], &hex(session.facts.roster))?;
     let bounds = bounds(&decode(&wire::query(), &bytes(&warrant["query"])?)?)?;
-    Ok((H::new("warrant").bytes(&body).end(), bounds))
+    let widest = bounds.iter().map(|(lo, hi)| hi.abs_diff(*lo)).max().unwrap_or(0);
+    Ok((H::new("warrant").bytes(&body).end(), bounds, width(session.facts.n, widest)))
 }
 
 pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
@@ -98,9 +99,7 @@ pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
     if let Some(known) = session.attempts.iter().find(|one| one.sid == sid) {
         return same("offer", offer, &known.offer);
     }
-    let (warrant, bounds) = approved(session, offer)?;
-    let widest = bounds.iter().map(|(lo, hi)| hi.abs_diff(*lo)).max().unwrap_or(0);
-    let width = width(session.facts.n, widest);
+    let (warrant, bounds, width) = warranted(session, &offer["warrant"])?;
     let limit = |name: &str| number(&session.facts.limits[name]);
     let report = (bounds.len() as u64 * u64::from(width)).div_ceil(8);
     let growing = limit("contribute_ms_per_mb")? * report.div_ceil(1_000_000);
