@@ -70,8 +70,11 @@ fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
     Ok(one.iter().copied().cycle().take(codes * one.len()).collect())
 }
 
+/// Least and largest value of each cell.
+type Bounds = Vec<(i64, i64)>;
+
 /// A warrant's hash, the bounds of its cells and w.
-fn warranted(session: &Session, signed: &Value) -> Checked<(Hash, Vec<(i64, i64)>, u32)> {
+fn warranted(session: &Session, signed: &Value) -> Checked<(Hash, Bounds, u32)> {
     let body = bytes(&signed["body"])?;
     let warrant = decode(&wire::warrant(), &body)?;
     let approvals = signed["approvals"].as_array().ok_or("no approvals")?;
