@@ -447,7 +447,7 @@ impl Attempt {
         Ok(json!({ "body": body, "confirmations": confirmations }))
     }
 
-    /// A holder's shares of r of the dropouts, or of b of the survivors: opened from the dealer's envelope.
+    /// A holder's shares of r of the dropouts, or of b of the survivors; its envelopes were made of the same.
     fn reveal(&mut self, given: &Value, holder: u16, of_b: bool) -> Checked<Value> {
         let position = self.position(holder)?;
         let dealers = if of_b { self.survivors.clone() } else { self.dropouts() };
