@@ -68,13 +68,11 @@ fn what_was_lost_after_contribution_is_voided_and_the_slot_has_its_sum() {
     assert_eq!((code.as_str(), *present), ("too-few", 2), "{outcome:?}");
     let spent = contributions(&deployment);
     assert_eq!(spent, HOSPITALS, "all had spent the slot");
-    for hospital in 0..HOSPITALS {
-        if !deployment.runs(hospital) {
-            assert_eq!(deployment.ended(hospital, Duration::from_secs(1)), None, "it was killed");
-            deployment.start(hospital, &[]);
-        }
+    let killed: Vec<usize> = (0..HOSPITALS).filter(|hospital| !deployment.runs(*hospital)).collect();
+    for hospital in &killed {
+        assert_eq!(deployment.ended(*hospital, Duration::from_secs(1)), None, "it was killed");
     }
-    deployment.linked(HOSPITALS, Duration::from_secs(5));
+    deployment.restart(&killed, Duration::from_secs(5));
     let slot = deployment.slot();
     let sum = deployment.run(1).sum();
     assert_eq!((sum.slot, sum.survivors.len()), (slot, HOSPITALS), "voided, and all of them");

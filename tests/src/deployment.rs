@@ -342,6 +342,31 @@ impl Deployment {
         })
     }
 
+    /// Starts agents that were killed and waits until each has a new link and every channel stands: before
+    /// that the server may still take the links of their former processes for alive.
+    ///
+    /// # Panics
+    /// When that takes longer than `patience`.
+    pub fn restart(&mut self, hospitals: &[usize], patience: Duration) {
+        let links = |deployment: &Deployment, hospital: usize| {
+            deployment.told(hospital).matches("linked address").count()
+        };
+        let before: Vec<usize> = hospitals.iter().map(|hospital| links(self, *hospital)).collect();
+        for hospital in hospitals {
+            self.start(*hospital, &[]);
+        }
+        let begun = Instant::now();
+        let again = |deployment: &Deployment| {
+            let mut all = hospitals.iter().zip(&before);
+            all.all(|(hospital, before)| links(deployment, *hospital) > *before)
+                && deployment.asked(&["status"]).is_some_and(|status| status["channels_missing"] == 0)
+        };
+        while !again(self) {
+            assert!(begun.elapsed() < patience, "not back within {patience:?}: {}", self.tails());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The end of every log.
     #[must_use]
     pub fn tails(&self) -> String {
