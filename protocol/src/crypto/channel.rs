@@ -4,7 +4,10 @@
 //! `K_uv = HKDF-Extract(SHA256("fa/1 chan" || annhash_u || annhash_v || ct1 || ct2), ss1 || ss2)`
 //! (protocol.md 1.4). Both sides show that they hold it by an HMAC over their role before it is used.
 
-use super::transcript::{Label, Transcript, extract, sha256};
+#[cfg(samensom_ablation)]
+use super::transcript::sha256;
+use super::transcript::{Label, Transcript, extract};
+#[cfg(samensom_ablation)]
 use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::ids::AnnounceHash;
@@ -51,6 +54,7 @@ impl IncarnationSecret {
     /// gives a key that nobody else has.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &Bytes<CIPHERTEXT_LEN>) -> Key {
+        #[cfg(samensom_ablation)]
         if ablated!("classic-only") {
             return classic(&self.public(), ciphertext);
         }
@@ -65,6 +69,7 @@ pub fn encapsulate(
 ) -> Option<(Bytes<CIPHERTEXT_LEN>, Key)> {
     let key = EncapsulationKey::try_from(public.0.as_slice()).ok()?;
     let (ciphertext, shared) = key.encapsulate_with_rng(rng);
+    #[cfg(samensom_ablation)]
     if ablated!("classic-only") {
         let ciphertext = Bytes(ciphertext.into());
         return Some((ciphertext, classic(public, &ciphertext)));
@@ -72,7 +77,8 @@ pub fn encapsulate(
     Some((Bytes(ciphertext.into()), Secret::new(shared.into())))
 }
 
-/// For a red control: what whoever broke X25519 computes from the recorded ends, which follow ML-KEM's.
+/// What whoever broke X25519 computes from the recorded ends, which follow ML-KEM's.
+#[cfg(samensom_ablation)]
 fn classic(public: &Bytes<PUBLIC_LEN>, ciphertext: &Bytes<CIPHERTEXT_LEN>) -> Key {
     let last = |bytes: &[u8]| bytes.last_chunk::<32>().copied().unwrap_or([0; 32]);
     Secret::new(sha256(&[last(&public.0), last(&ciphertext.0)].concat()))
