@@ -14,6 +14,7 @@ pub mod consent;
 pub mod enroll;
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod hello;
 pub mod identity;
 pub mod ledger;
@@ -30,6 +31,7 @@ mod tests;
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::error::Error;
+use crate::health::Health;
 use crate::ledger::{Enrolment, Ledger, Pins};
 use crate::link::{Backoff, Link, dial};
 use crate::session::Driver;
@@ -54,16 +56,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let ledger = Ledger::open(&config.state)?;
     let mut agent = Agent::open(config, ledger)?;
     let mut backoff = Backoff::default();
+    let health = Health::ready();
     tokio::pin!(shutdown);
     loop {
         let since = Instant::now();
-        let wait = match agent.link(&mut shutdown).await {
+        let wait = match agent.link(&health, &mut shutdown).await {
             Ok(End::Shutdown) => return Ok(()),
             Ok(End::Again) => continue,
             Err(error) if error.passes() => {
                 backoff.lasted(since.elapsed());
                 let wait = backoff.next(&mut identity::randomness());
                 tracing::warn!(again_in_ms = wait.as_millis(), "{}", one_line(&error));
+                health.say(&format!("not linked: {}", one_line(&error)));
                 wait
             }
             Err(error) => return Err(error),
@@ -118,7 +122,11 @@ impl Agent {
     }
 
     /// One link, from dialling to its end.
-    async fn link(&mut self, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> Result<End, Error> {
+    async fn link(
+        &mut self,
+        health: &Health,
+        shutdown: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<End, Error> {
         let address = self.config.coordinator.clone().unwrap_or_else(|| self.enrolment.coordinator.clone());
         let dialling = dial(&address, &self.enrolment.coordinator_key, &self.identity, self.config.timing);
         let mut link = tokio::select! {
@@ -131,6 +139,7 @@ impl Agent {
             () = &mut *shutdown => return Ok(End::Shutdown),
         };
         tracing::info!(%address, coordinator = welcome.software, "linked");
+        health.say(&format!("linked to {address}"));
         warn_of_skew(&welcome);
         loop {
             let listed = self.listed(&chain)?;

@@ -9,5 +9,6 @@ mod demo;
 mod losses;
 mod partition;
 mod privacy;
+mod service;
 mod state;
 mod tidy;
