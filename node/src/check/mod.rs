@@ -15,75 +15,17 @@ use crate::ledger::{Enrolment, Ledger, LedgerError, Pins, is_running};
 use crate::link::{LinkError, dial};
 use samensom_protocol::admission::words;
 use samensom_protocol::crypto::keys::Identity;
-use serde::Serialize;
-use std::fmt;
 use std::os::unix::fs::PermissionsExt;
+
+mod findings;
+mod service;
+
+pub use findings::{Finding, Findings, Level};
+
+use findings::{LCG, NETWORK, YOU};
 
 /// Free space below which a warning is due, in MB.
 const FREE_MB: u64 = 100;
-
-/// How a line ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Right.
-    Ok,
-    /// Works, but somebody should look.
-    Warn,
-    /// This hospital cannot take part.
-    Fail,
-}
-
-/// One line. The JSON form has these names and is stable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How it ends.
-    pub level: Level,
-    /// What it is about.
-    pub area: &'static str,
-    /// What was tried and found.
-    pub found: String,
-    /// What to do.
-    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
-    pub todo: Option<String>,
-    /// Who can do it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub who: Option<&'static str>,
-}
-
-const YOU: &str = "you";
-const NETWORK: &str = "hospital network team";
-const LCG: &str = "LCG";
-
-/// All lines, in order.
-#[derive(Debug, Default, Serialize)]
-pub struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn ok(&mut self, area: &'static str, found: impl Into<String>) {
-        self.0.push(Finding { level: Level::Ok, area, found: found.into(), todo: None, who: None });
-    }
-    fn not(&mut self, level: Level, area: &'static str, found: String, todo: &str, who: &'static str) {
-        self.0.push(Finding { level, area, found, todo: Some(todo.to_owned()), who: Some(who) });
-    }
-    /// Takes an error's own text apart: what happened, then what to do.
-    fn fail(&mut self, area: &'static str, error: &dyn fmt::Display, who: &'static str) {
-        let text = error.to_string();
-        let (found, todo) = text.split_once("\n  do: ").unwrap_or((&text, "see above"));
-        let one_line = |text: &str| text.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
-        self.not(Level::Fail, area, one_line(found), &one_line(todo), who);
-    }
-    /// True if nothing failed.
-    #[must_use]
-    pub fn good(&self) -> bool {
-        self.0.iter().all(|finding| finding.level != Level::Fail)
-    }
-    /// The lines.
-    #[must_use]
-    pub fn lines(&self) -> &[Finding] {
-        &self.0
-    }
-}
 
 /// Checks everything.
 pub async fn check(config: Result<Config, ConfigError>) -> Findings {
@@ -103,6 +45,7 @@ pub async fn check(config: Result<Config, ConfigError>) -> Findings {
     }
     data(&mut findings, &config);
     policy(&mut findings, &config);
+    service::service(&mut findings, &config);
     findings
 }
 
@@ -190,6 +133,7 @@ async fn coordinator(findings: &mut Findings, config: &Config, enrolment: &Enrol
         Ok((pins, welcome)) => {
             clock(findings, &welcome);
             roster(findings, &pins, enrolment, identity);
+            service::version(findings, &welcome.software);
         }
         Err(error) => findings.fail("roster", &error, LCG),
     }
@@ -292,25 +236,4 @@ fn policy(findings: &mut Findings, config: &Config) {
     }
     let floor = config.policy.floor_hospitals;
     findings.ok("policy", format!("takes part in: {}; own floor {floor} hospitals", allowed.join(", ")));
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Finding { level, area, found, todo, who } in &self.0 {
-            let level = match level {
-                Level::Ok => "ok",
-                Level::Warn => "warn",
-                Level::Fail => "FAIL",
-            };
-            writeln!(f, "{level:<4}  {area:<8}  {found}")?;
-            if let Some(todo) = todo {
-                writeln!(f, "      do:  {todo}")?;
-            }
-            if let Some(who) = who {
-                writeln!(f, "      who: {who}")?;
-            }
-        }
-        let count = |level| self.0.iter().filter(|finding| finding.level == level).count();
-        write!(f, "{} ok, {} warn, {} FAIL", count(Level::Ok), count(Level::Warn), count(Level::Fail))
-    }
 }
