@@ -6,7 +6,7 @@
 use crate::adversary::adversary;
 use crate::check::check;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
-use crate::enroll::{Operator, Wish, enroll};
+use crate::enroll::{Fact, Operator, Wish, enroll};
 use crate::error::{EXIT_CODES, Error};
 use crate::extract::data_check;
 use crate::{run, status, stop_signal};
@@ -136,7 +136,7 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Enroll { token_file, no_wait, accept_roster } => {
             let wish = Wish { token_file: token_file.clone(), wait: !no_wait, accept: accept_roster.clone() };
             let config = global.config_or_state()?;
-            enroll(&config, &wish, &mut Person { ask: !global.no_input }).await
+            enroll(&config, &wish, &mut Person { ask: !global.no_input, format: global.format }).await
         }
         Verb::Run => run(global.config()?, stop_signal()).await,
         Verb::Check { adversary: true } => {
@@ -221,12 +221,18 @@ fn print(text: &str) -> Result<(), Error> {
 /// The operator at a terminal, if there is one.
 struct Person {
     ask: bool,
+    format: Format,
 }
 
 impl Operator for Person {
-    fn show(&mut self, text: &str) {
+    fn show(&mut self, fact: &Fact) {
+        let text = match self.format {
+            Format::Text => fact.to_string(),
+            // One object a line: the key is to be read out long before a roster is accepted.
+            Format::Json => serde_json::to_string(fact).unwrap_or_default(),
+        };
         // What cannot be shown stays in the state; `status` shows it again.
-        let _ = print(text);
+        let _ = print(&text);
     }
     fn progress(&mut self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");

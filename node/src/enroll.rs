@@ -14,6 +14,9 @@ use crate::ledger::{Enrolment, Pins};
 use crate::link::{Backoff, Link, dial};
 use samensom_protocol::admission::{Admission, Token, words};
 use samensom_protocol::crypto::keys::Identity;
+use samensom_protocol::ids::NodeId;
+use serde::Serialize;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,11 +42,48 @@ pub struct Wish {
 /// The operator's side of the conversation.
 pub trait Operator {
     /// Shows a fact.
-    fn show(&mut self, text: &str);
+    fn show(&mut self, fact: &Fact);
     /// Shows how it goes.
     fn progress(&mut self, text: &str);
     /// Asks for a yes; `None` when there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;
+}
+
+/// What is told on the way. The JSON form has these names and is stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Fact {
+    /// Whose agent this is, before anything else.
+    Here {
+        /// Short name of the hospital.
+        hospital: String,
+        /// Its number in all rosters.
+        node: u16,
+        /// The words of its key, to be read to LCG.
+        key: String,
+    },
+    /// A roster is followed from now on.
+    Accepted {
+        /// The words of the roster.
+        roster: String,
+        /// Its number.
+        epoch: u32,
+        /// How many hospitals it lists.
+        hospitals: u16,
+    },
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fact::Here { hospital, node, key } => {
+                write!(f, "hospital: {hospital} ({})\nkey:      {key}", NodeId(*node))
+            }
+            Fact::Accepted { roster, epoch, hospitals } => {
+                write!(f, "roster:   {roster} (number {epoch}, {hospitals} hospitals), accepted")
+            }
+        }
+    }
 }
 
 /// Does what the operator wants.
@@ -56,8 +96,11 @@ pub async fn enroll(config: &Config, wish: &Wish, operator: &mut impl Operator) 
     let (enrolment, known) = enrolment(config, &pins, token.as_ref())?;
     same_name(config, &enrolment.institution)?;
     let identity = identity::load_or_make(&config.state)?;
-    operator.show(&format!("hospital: {} ({})", enrolment.institution, enrolment.hospital));
-    operator.show(&format!("key:      {}", words(&identity.public().0)));
+    operator.show(&Fact::Here {
+        hospital: enrolment.institution.clone(),
+        node: enrolment.hospital.0,
+        key: words(&identity.public().0),
+    });
     let mut chain = Chain::load(&pins, enrolment.founding_roster)?;
     if let (None, Some(given)) = (&token, &wish.accept)
         && !chain.held().is_empty()
@@ -254,7 +297,10 @@ fn accept(
 
 fn show_accepted(chain: &Chain, operator: &mut impl Operator) {
     if let Some(roster) = chain.current() {
-        let (epoch, words) = (roster.body().epoch, words(&roster.hash().0));
-        operator.show(&format!("roster:   {words} (number {epoch}, {} hospitals), accepted", roster.size()));
+        operator.show(&Fact::Accepted {
+            roster: words(&roster.hash().0),
+            epoch: roster.body().epoch,
+            hospitals: roster.size(),
+        });
     }
 }

@@ -125,8 +125,8 @@ struct Told {
 }
 
 impl Operator for Told {
-    fn show(&mut self, text: &str) {
-        self.lines.push(text.to_owned());
+    fn show(&mut self, fact: &crate::enroll::Fact) {
+        self.lines.extend(fact.to_string().lines().map(str::to_owned));
     }
     fn progress(&mut self, text: &str) {
         self.lines.push(text.to_owned());

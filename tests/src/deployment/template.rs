@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 const SIGNERS: usize = 5;
@@ -25,6 +26,7 @@ pub struct Template {
     hospitals: usize,
     pace: Pace,
     warrants: Vec<String>,
+    told: Mutex<Vec<(String, Value)>>,
 }
 
 impl Template {
@@ -35,7 +37,7 @@ impl Template {
     #[must_use]
     pub fn make(hospitals: usize, queries: usize, pace: Pace) -> Template {
         let folder = TempDir::new().expect("a temporary folder");
-        let mut template = Template { folder, hospitals, pace, warrants: Vec::new() };
+        let mut template = Template { folder, hospitals, pace, warrants: Vec::new(), told: Mutex::default() };
         let persons = template.persons();
         template.init(&persons);
         let mut server = template.serve();
@@ -70,7 +72,16 @@ impl Template {
         let mut command = command(&samensom());
         command.arg("--data").arg(self.path("lcg")).args(["--no-input", "--format", "json"]).args(args);
         let printed = output(&mut command);
-        serde_json::from_str(&printed).unwrap_or(Value::String(printed))
+        let facts: Value = serde_json::from_str(&printed).expect("JSON");
+        let verb: Vec<&str> = args.iter().copied().take_while(|word| !word.starts_with('-')).collect();
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push((verb.join(" "), facts.clone()));
+        facts
+    }
+
+    /// What each command of `samensom` printed on the way, by its words up to the first option.
+    #[must_use]
+    pub fn told(&self) -> Vec<(String, Value)> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn persons(&self) -> Vec<String> {
