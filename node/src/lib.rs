@@ -56,18 +56,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let ledger = Ledger::open(&config.state)?;
     let mut agent = Agent::open(config, ledger)?;
     let mut backoff = Backoff::default();
-    let health = Health::ready();
+    let mut health = Health::ready(&agent.config.state);
     tokio::pin!(shutdown);
     loop {
         let since = Instant::now();
-        let wait = match agent.link(&health, &mut shutdown).await {
+        let wait = match agent.link(&mut health, &mut shutdown).await {
             Ok(End::Shutdown) => return Ok(()),
             Ok(End::Again) => continue,
             Err(error) if error.passes() => {
                 backoff.lasted(since.elapsed());
                 let wait = backoff.next(&mut identity::randomness());
                 tracing::warn!(again_in_ms = wait.as_millis(), "{}", one_line(&error));
-                health.say(&format!("not linked: {}", one_line(&error)));
+                health.link(false, &one_line(&error));
                 wait
             }
             Err(error) => return Err(error),
@@ -124,7 +124,7 @@ impl Agent {
     /// One link, from dialling to its end.
     async fn link(
         &mut self,
-        health: &Health,
+        health: &mut Health,
         shutdown: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<End, Error> {
         let address = self.config.coordinator.clone().unwrap_or_else(|| self.enrolment.coordinator.clone());
@@ -139,7 +139,7 @@ impl Agent {
             () = &mut *shutdown => return Ok(End::Shutdown),
         };
         tracing::info!(%address, coordinator = welcome.software, "linked");
-        health.say(&format!("linked to {address}"));
+        health.link(true, &address);
         warn_of_skew(&welcome);
         loop {
             let listed = self.listed(&chain)?;

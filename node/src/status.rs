@@ -5,6 +5,7 @@
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::error::Error;
+use crate::health::LinkSeen;
 use crate::identity;
 use crate::ledger::{Entry, Ledger, Pins, is_running};
 use crate::session::LastSession;
@@ -33,6 +34,8 @@ pub struct Status {
     pub coordinator_key: String,
     /// Whether an agent runs over this state.
     pub running: bool,
+    /// The link as the agent saw it last.
+    pub link: Option<LinkSeen>,
     /// The roster that is followed.
     pub roster: Option<RosterShown>,
     /// A newer one that waits for the operator.
@@ -93,6 +96,7 @@ pub fn read(config: &Config) -> Result<Status, Error> {
         coordinator: config.coordinator.clone().unwrap_or(enrolment.coordinator),
         coordinator_key: words(&enrolment.coordinator_key.0),
         running: is_running(&config.state),
+        link: LinkSeen::read(&config.state),
         roster: chain.current().map(shown),
         held: chain.held().last().map(shown),
         admitted: chain.current().is_some_and(|roster| roster.member_by_key(&key).is_some()),
@@ -143,6 +147,15 @@ impl fmt::Display for Status {
         writeln!(f, "key:         {}", self.key)?;
         writeln!(f, "coordinator: {}, key {}", self.coordinator, self.coordinator_key)?;
         writeln!(f, "agent:       {}", if self.running { "runs" } else { "does not run" })?;
+        match &self.link {
+            Some(LinkSeen { linked: true, since, line }) if self.running => {
+                writeln!(f, "link:        to {line}, since {since}")?;
+            }
+            Some(LinkSeen { linked: false, since, line }) if self.running => {
+                writeln!(f, "link:        none since {since}: {line}")?;
+            }
+            _ => writeln!(f, "link:        none")?,
+        }
         match &self.roster {
             Some(RosterShown { epoch, words, hospitals }) => {
                 let lists = if self.admitted { "with this hospital" } else { "without this hospital" };

@@ -92,6 +92,11 @@ fn systemd_hears_that_the_agent_is_ready_alive_linked_and_stops() {
     }
     deployment.serve();
     manager.hears("STATUS=linked to ");
+    let link = |deployment: &Deployment| deployment.status(0)["link"]["linked"].clone();
+    assert_eq!(link(&deployment), true);
+    deployment.kill_server();
+    manager.hears("STATUS=not linked: ");
+    assert_eq!(link(&deployment), false);
     assert_eq!(deployment.stop(0), Some(0));
     manager.hears("STOPPING=1");
     let ready = manager.told.iter().filter(|text| text.contains("READY=1")).count();
