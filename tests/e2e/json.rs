@@ -106,6 +106,13 @@ fn asked() -> Vec<(String, Value)> {
     std::fs::write(deployment.home(1).join("stock.csv"), "code;quantity\nc0;twaalf\n").unwrap();
     tell("samensom-node data check", agent(&deployment, 1, &["data", "check"]));
     let ended = demo(&["--hospitals", "5"]);
+    let bundle = ended.facts["bundle"].as_str().unwrap();
+    let file = deployment.folder.path().join("exported.json");
+    tell("samensom result verify", vec![deployment.asked(&["result", "verify", bundle]).unwrap()]);
+    let mut export = Command::new(programs().join("samensom"));
+    let export = export.args(["result", "export", bundle, "--out"]).arg(&file).output().unwrap();
+    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    tell("samensom result export", vec![serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap()]);
     tell("samensom demo", vec![ended.facts]);
     let ended = demo(&["--hospitals", "5", "--absent", "4"]);
     tell("samensom demo", vec![ended.facts]);
