@@ -12,6 +12,8 @@ mod replays;
 mod results;
 mod saboteurs;
 mod survivors;
+#[cfg(feature = "programs")]
+mod wire;
 
 use samensom_protocol::error::Check;
 use samensom_protocol::ids::NodeId;

@@ -82,7 +82,8 @@ fn page(sources: &[Source]) -> String {
         "# Attacks, and what stops each\n\nThe numbers are those of the catalogue in the specification, \
          section 2. A test plays its attack with\nevery check on; its red control, compiled under `--cfg \
          samensom_ablation` alone, plays the same attack with\nthat defence off, and there the liar must win. \
-         This table is made of the tests' names\n(`tests/e2e/tidy/attacks.rs`).\n\n\
+         What is played over the wire\nis played between the real programs; its control is that of the same \
+         number in memory. This table is made of\nthe tests' names (`tests/e2e/tidy/attacks.rs`).\n\n\
          | # | attack | check | test | red control |\n|---|---|---|---|---|\n",
     );
     let list = |all: &[Named]| all.iter().map(|one| format!("`{}`", one.name)).collect::<Vec<_>>().join(", ");
