@@ -6,12 +6,11 @@
 //! bits, a divisor, comes last (`ring.rs`).
 
 use super::transcript::{Label, derive};
-use aes::Aes256;
-use aes::cipher::{KeyIvInit, StreamCipher};
-use ctr::Ctr64LE;
+use aes::Aes256Enc;
+use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
 
-/// Lanes added at a time: 32 KiB of stream.
-const PIECE: usize = 4096;
+/// Lanes added at a time: 16 KiB of stream and as much of the vector, which the nearest cache holds.
+const PIECE: usize = 2048;
 
 /// Whether a mask is added or taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,9 @@ impl Sign {
 /// The keystream of one seed and the sign with which it goes into the vector.
 pub struct Mask {
     sign: Sign,
-    stream: Ctr64LE<Aes256>,
+    cipher: Aes256Enc,
+    /// Words of the stream that are used up.
+    used: u64,
 }
 
 impl core::fmt::Debug for Mask {
@@ -50,38 +51,52 @@ impl Mask {
     #[must_use]
     pub fn new(seed: &[u8; 32], sign: Sign) -> Self {
         let key = derive(seed, Label::Cells, &[]);
-        Mask { sign, stream: Ctr64LE::<Aes256>::new(key.expose().into(), &[0u8; 16].into()) }
+        Mask { sign, cipher: Aes256Enc::new(key.expose().into()), used: 0 }
+    }
+
+    /// Adds the next words of the stream to `lanes`; `stream` is room for the blocks that hold them.
+    fn add(&mut self, lanes: &mut [u64], stream: &mut [Block<Aes256Enc>]) {
+        // A block holds two words; the first may be used up already.
+        let (first, skip) = (self.used >> 1, self.used & 1);
+        let skip = usize::from(skip == 1);
+        let blocks = lanes.len().saturating_add(skip).div_ceil(2);
+        let (stream, _) = stream.split_at_mut(blocks.min(stream.len()));
+        for (counter, block) in (first..).zip(stream.iter_mut()) {
+            *block = u128::from(counter).to_le_bytes().into();
+        }
+        self.cipher.encrypt_blocks(stream);
+        let words = Block::<Aes256Enc>::slice_as_flattened(stream).as_chunks::<8>().0.iter().skip(skip);
+        match self.sign {
+            Sign::Plus => lanes
+                .iter_mut()
+                .zip(words)
+                .for_each(|(lane, word)| *lane = lane.wrapping_add(u64::from_le_bytes(*word))),
+            Sign::Minus => lanes
+                .iter_mut()
+                .zip(words)
+                .for_each(|(lane, word)| *lane = lane.wrapping_sub(u64::from_le_bytes(*word))),
+        }
+        self.used = self.used.saturating_add(u64::try_from(lanes.len()).unwrap_or(u64::MAX));
     }
 }
 
 /// Adds every mask to `lanes`, each from where it stands, modulo 2^64.
 pub fn apply(lanes: &mut [u64], masks: &mut [Mask]) {
-    let mut stream = zeroize::Zeroizing::new(vec![0u8; PIECE.saturating_mul(8)]);
+    let room = lanes.len().min(PIECE).saturating_add(2).div_ceil(2);
+    let mut stream = vec![Block::<Aes256Enc>::default(); room];
     for piece in lanes.chunks_mut(PIECE) {
         for mask in masks.iter_mut() {
-            let (bytes, _) = stream.split_at_mut(piece.len().saturating_mul(8).min(PIECE.saturating_mul(8)));
-            bytes.fill(0);
-            mask.stream.apply_keystream(bytes);
-            let (words, _) = bytes.as_chunks::<8>();
-            match mask.sign {
-                Sign::Plus => piece
-                    .iter_mut()
-                    .zip(words)
-                    .for_each(|(lane, word)| *lane = lane.wrapping_add(u64::from_le_bytes(*word))),
-                Sign::Minus => piece
-                    .iter_mut()
-                    .zip(words)
-                    .for_each(|(lane, word)| *lane = lane.wrapping_sub(u64::from_le_bytes(*word))),
-            }
+            mask.add(piece, &mut stream);
         }
     }
+    stream.iter_mut().for_each(|block| zeroize::Zeroize::zeroize(&mut block[..]));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::{from_hex, to_hex};
-    use aes::cipher::{BlockCipherEncrypt, KeyInit};
+    use aes::Aes256;
 
     /// FIPS 197, appendix C.3.
     #[test]
