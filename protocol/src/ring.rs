@@ -37,20 +37,23 @@ pub fn pack(lanes: &[u64], width: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(lanes.len().saturating_mul(usize::from(width)).div_ceil(8));
     let (mut held, mut bits) = (0u128, 0u32);
     for lane in lanes {
-        held |= u128::from(lane & mask).checked_shl(bits).unwrap_or(0);
+        // Fewer than 64 bits are held, so a lane always fits.
+        held |= u128::from(lane & mask).wrapping_shl(bits);
         bits = bits.saturating_add(u32::from(width));
-        while bits >= 8 {
-            let [low, ..] = held.to_le_bytes();
-            bytes.push(low);
-            held >>= 8;
-            bits = bits.saturating_sub(8);
+        if bits >= 64 {
+            bytes.extend_from_slice(&low(held).to_le_bytes());
+            held >>= 64;
+            bits = bits.saturating_sub(64);
         }
     }
-    if bits > 0 {
-        let [low, ..] = held.to_le_bytes();
-        bytes.push(low);
-    }
+    let rest = usize::try_from(bits.div_ceil(8)).unwrap_or(0);
+    bytes.extend(held.to_le_bytes().into_iter().take(rest));
     bytes
+}
+
+/// The low 64 bits.
+fn low(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 /// Adds packed reports to a vector as their blocks arrive, so that no report is ever whole in memory.
@@ -69,18 +72,55 @@ impl Unpacker {
         Unpacker { width, held: 0, bits: 0, next: 0 }
     }
     /// Adds the cells that these next bytes complete, modulo 2^64 a lane.
-    pub fn add(&mut self, bytes: &[u8], lanes: &mut [u64]) {
-        let mask = lane_mask(self.width);
-        for byte in bytes {
-            self.held |= u128::from(*byte).checked_shl(self.bits).unwrap_or(0);
-            self.bits = self.bits.saturating_add(8);
-            while self.bits >= u32::from(self.width) {
-                let Some(lane) = lanes.get_mut(self.next) else { return };
-                *lane = lane.wrapping_add(u64::try_from(self.held & u128::from(mask)).unwrap_or(0));
-                self.held >>= self.width;
-                self.bits = self.bits.saturating_sub(u32::from(self.width));
-                self.next = self.next.saturating_add(1);
+    pub fn add(&mut self, mut bytes: &[u8], lanes: &mut [u64]) {
+        loop {
+            if self.bits == 0 {
+                bytes = self.add_whole(bytes, lanes);
             }
+            let Some((byte, rest)) = bytes.split_first() else { return };
+            self.add_byte(*byte, lanes);
+            bytes = rest;
+        }
+    }
+
+    /// Adds what one byte completes.
+    fn add_byte(&mut self, byte: u8, lanes: &mut [u64]) {
+        let mask = lane_mask(self.width);
+        self.held |= u128::from(byte).checked_shl(self.bits).unwrap_or(0);
+        self.bits = self.bits.saturating_add(8);
+        while self.bits >= u32::from(self.width) {
+            let Some(lane) = lanes.get_mut(self.next) else { return };
+            *lane = lane.wrapping_add(low(self.held) & mask);
+            self.held >>= self.width;
+            self.bits = self.bits.saturating_sub(u32::from(self.width));
+            self.next = self.next.saturating_add(1);
+        }
+    }
+
+    /// Adds cells that begin where `bytes` begin, each from a window of 16 bytes, while there is one; the
+    /// bytes that are left, of which the first may be held in part.
+    fn add_whole<'a>(&mut self, bytes: &'a [u8], lanes: &mut [u64]) -> &'a [u8] {
+        let (mask, width) = (lane_mask(self.width), usize::from(self.width));
+        let (_, open) = lanes.split_at_mut(self.next.min(lanes.len()));
+        let mut bit = 0usize;
+        let mut done = 0usize;
+        for lane in open {
+            let Some(window) = bytes.get(bit >> 3..).and_then(<[u8]>::first_chunk::<16>) else { break };
+            let from = u128::from_le_bytes(*window) >> (bit & 7);
+            *lane = lane.wrapping_add(low(from) & mask);
+            bit = bit.saturating_add(width);
+            done = done.saturating_add(1);
+        }
+        self.next = self.next.saturating_add(done);
+        let (_, rest) = bytes.split_at((bit >> 3).min(bytes.len()));
+        let begun = u32::try_from(bit & 7).unwrap_or(0);
+        match rest.split_first() {
+            Some((byte, rest)) if begun > 0 => {
+                self.held = u128::from(byte >> begun);
+                self.bits = 8u32.saturating_sub(begun);
+                rest
+            }
+            _ => rest,
         }
     }
     /// True when every cell came and the padding is zero.
@@ -162,10 +202,7 @@ impl Contribution {
     /// Salted commitment (profile V0); the salt is thrown away with the attempt.
     pub(crate) fn commitment(&self, salt: &[u8; 32]) -> [u8; 32] {
         let lanes = self.lanes.expose();
-        lanes
-            .iter()
-            .fold(Transcript::new(Label::Contribution).fixed(salt).count(lanes.len()), |t, lane| t.u64(*lane))
-            .finish()
+        Transcript::new(Label::Contribution).fixed(salt).count(lanes.len()).u64s(lanes).finish()
     }
 }
 

@@ -159,6 +159,19 @@ impl Transcript {
         self.0.update(value.to_be_bytes());
         self
     }
+    /// Adds 64-bit integers, one after the other; they may be secret.
+    #[must_use]
+    pub fn u64s(mut self, values: &[u64]) -> Self {
+        let mut piece = zeroize::Zeroizing::new([[0u8; 8]; 128]);
+        for values in values.chunks(piece.len()) {
+            for (bytes, value) in piece.iter_mut().zip(values) {
+                *bytes = value.to_be_bytes();
+            }
+            let (bytes, _) = piece.as_flattened().split_at(values.len().saturating_mul(8).min(1024));
+            self.0.update(bytes);
+        }
+        self
+    }
     /// Adds the count that precedes the items of a list.
     #[must_use]
     pub fn count(self, items: usize) -> Self {
