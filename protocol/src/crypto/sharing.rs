@@ -8,6 +8,7 @@
 //! places in U0 and are never read from a message.
 
 use super::transcript::{Label, Transcript};
+use super::wide::{PRODUCTS, STEPS, Wide};
 use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::ids::{AttemptId, NodeId};
@@ -68,8 +69,14 @@ impl Polynomial {
     /// The share at `position` (from 1).
     #[must_use]
     pub fn at(&self, position: u16) -> Scalar {
-        let x = Scalar::from(position);
-        self.0.iter().rev().fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient)
+        // Horner's rule from the highest coefficient, reduced only when the sum could get too large.
+        let mut sum = Scalar::ZERO;
+        for coefficients in self.0.rchunks(STEPS) {
+            let mut wide = Wide::from(&sum);
+            coefficients.iter().rev().for_each(|coefficient| wide.step(position, coefficient));
+            sum = wide.reduce();
+        }
+        sum
     }
 }
 
@@ -205,32 +212,61 @@ impl Inverses {
     }
 }
 
-/// The polynomial of degree below `points.len()` through `points` (position, value), by Newton's divided
-/// differences; `None` if two positions are equal or a position exceeds the table.
+/// What opens secrets from the shares of one set of holders, made once for all dealers: row j holds what each
+/// share adds to the coefficient of x^j (Lagrange's basis polynomials).
+pub struct Basis(Vec<Vec<Scalar>>);
+
+impl Basis {
+    /// Of these positions; `None` if two of them are equal or one exceeds the table.
+    #[must_use]
+    pub fn new(positions: &[u16], inverses: &Inverses) -> Option<Self> {
+        let n = positions.len();
+        // The product of all (x - x_i), lowest coefficient first.
+        let mut product = vec![Scalar::ONE];
+        for x in positions {
+            product.insert(0, Scalar::ZERO);
+            for i in 1..product.len() {
+                let above = *product.get(i)?;
+                *product.get_mut(i.checked_sub(1)?)? -= above * Scalar::from(*x);
+            }
+        }
+        let mut rows = vec![Vec::with_capacity(n); n];
+        for (k, x) in positions.iter().enumerate() {
+            let mut weight = Scalar::ONE;
+            for (_, other) in positions.iter().enumerate().filter(|(i, _)| *i != k) {
+                weight *= inverses.difference(*x, *other)?;
+            }
+            // The product without (x - x_k): divided from the top, one coefficient after the other.
+            let mut carry = Scalar::ZERO;
+            for (row, coefficient) in rows.iter_mut().zip(product.iter().skip(1)).rev() {
+                carry = carry * Scalar::from(*x) + coefficient;
+                row.push(carry * weight);
+            }
+        }
+        Some(Basis(rows))
+    }
+
+    /// The polynomial of degree below the number of positions with these shares, in their order.
+    #[must_use]
+    pub fn polynomial(&self, shares: &[Scalar]) -> Polynomial {
+        let coefficient = |row: &Vec<Scalar>| {
+            let parts = row.chunks(PRODUCTS).zip(shares.chunks(PRODUCTS)).map(|(row, shares)| {
+                let mut wide = Wide::default();
+                row.iter().zip(shares).for_each(|(part, share)| wide.add(part, share));
+                wide.reduce()
+            });
+            parts.fold(Scalar::ZERO, |sum, part| sum + part)
+        };
+        Polynomial(self.0.iter().map(coefficient).collect())
+    }
+}
+
+/// The polynomial of degree below `points.len()` through `points` (position, value); `None` if two positions
+/// are equal or a position exceeds the table.
 #[must_use]
 pub fn interpolate(points: &[(u16, Scalar)], inverses: &Inverses) -> Option<Polynomial> {
-    let mut table: Vec<Scalar> = points.iter().map(|(_, value)| *value).collect();
-    let n = points.len();
-    for order in 1..n {
-        for i in (order..n).rev() {
-            let (high, low) = (points.get(i)?.0, points.get(i.checked_sub(order)?)?.0);
-            let slope = (table.get(i)? - table.get(i.checked_sub(1)?)?) * inverses.difference(high, low)?;
-            *table.get_mut(i)? = slope;
-        }
-    }
-    // Horner over (x - x_i): coefficients are shifted up and multiplied out one factor at a time.
-    let mut coefficients: Vec<Scalar> = Vec::with_capacity(n);
-    for i in (0..n).rev() {
-        let x = Scalar::from(points.get(i)?.0);
-        let mut carry = *table.get(i)?;
-        for coefficient in &mut coefficients {
-            let old = *coefficient;
-            *coefficient = carry - x * old;
-            carry = old;
-        }
-        coefficients.push(carry);
-    }
-    Some(Polynomial(coefficients))
+    let (positions, shares): (Vec<u16>, Vec<Scalar>) = points.iter().copied().unzip();
+    Some(Basis::new(&positions, inverses)?.polynomial(&shares))
 }
 
 #[cfg(test)]

@@ -116,12 +116,20 @@ impl Drawn {
     fn shares(&self, position: u16) -> Secret<Shares> {
         Secret::new(Shares { r: self.r.expose().at(position), b: self.b.expose().at(position) })
     }
-    fn leaf(&self, sid: &AttemptId, me: NodeId, position: u16, key: [u8; 32]) -> Leaf {
-        let of = |which, f: &Secret<Polynomial>, g: &Secret<Polynomial>| {
-            let (f, g) = (Secret::new(f.expose().at(position)), Secret::new(g.expose().at(position)));
-            commit(which, sid, me, position, (f.expose(), g.expose()))
+    /// Commitments to the shares of one position and to what hides them.
+    fn leaf(
+        &self,
+        (sid, me): (&AttemptId, NodeId),
+        position: u16,
+        shares: &Secret<Shares>,
+        key: [u8; 32],
+    ) -> Leaf {
+        let of = |which, f: &Scalar, g: &Secret<Polynomial>| {
+            let g = Secret::new(g.expose().at(position));
+            commit(which, sid, me, position, (f, g.expose()))
         };
-        let ((r, g_r), (b, g_b)) = (of(Which::R, &self.r, &self.g_r), of(Which::B, &self.b, &self.g_b));
+        let shares = shares.expose();
+        let ((r, g_r), (b, g_b)) = (of(Which::R, &shares.r, &self.g_r), of(Which::B, &shares.b, &self.g_b));
         Leaf { r: Bytes(r), b: Bytes(b), g_r: Bytes(g_r), g_b: Bytes(g_b), key: Bytes(key) }
     }
     /// z_r and z_b.
@@ -208,7 +216,7 @@ pub fn deal(
         sections.push(Section {
             holder,
             sealed: Blob::new(sealed)?,
-            leaf: drawn.leaf(sid, me, position, key_commit),
+            leaf: drawn.leaf((sid, me), position, &shares, key_commit),
             z: PublicAt { r: Bytes([0; 32]), b: Bytes([0; 32]) },
             pair: Bytes(commitment.unwrap_or([0; 32])),
             seen_seq: dealer.seen.seen(holder),

@@ -13,12 +13,13 @@ use crate::ablation::ablated;
 use crate::codec::{Bytes, List};
 use crate::crypto::seal::open;
 pub use crate::crypto::sharing::Which;
-use crate::crypto::sharing::{Inverses, Polynomial, Standing, interpolate, scalar, scalar_bytes};
+use crate::crypto::sharing::{Basis, Inverses, Polynomial, Standing, scalar, scalar_bytes};
 use crate::error::{Check, Fault, Malformed};
 use crate::ids::{FreezeHash, NodeId};
 use crate::message::{Deposit, Reveal, Section, ShareOf};
 use crate::secret::Key;
 use curve25519_dalek::Scalar;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// This node's shares of `dealers`' secrets, as far as they are usable.
@@ -165,11 +166,22 @@ impl Opening {
     #[must_use]
     pub fn open(&self, threshold: u16, invited: u16) -> Option<BTreeMap<NodeId, Polynomial>> {
         let inverses = Inverses::up_to(invited);
-        let open = |(dealer, shares): (&NodeId, &Vec<(u16, Scalar)>)| {
+        // Most dealers have their shares from the same holders.
+        let mut bases: BTreeMap<Vec<u16>, Basis> = BTreeMap::new();
+        let mut opened = BTreeMap::new();
+        for (dealer, shares) in &self.shares {
             let points = shares.get(..usize::from(threshold))?;
-            Some((*dealer, interpolate(points, &inverses)?))
-        };
-        self.shares.iter().map(open).collect()
+            let (positions, values): (Vec<u16>, Vec<Scalar>) = points.iter().copied().unzip();
+            let basis = match bases.entry(positions) {
+                Entry::Occupied(basis) => basis.into_mut(),
+                Entry::Vacant(place) => {
+                    let basis = Basis::new(place.key(), &inverses)?;
+                    place.insert(basis)
+                }
+            };
+            opened.insert(*dealer, basis.polynomial(&values));
+        }
+        Some(opened)
     }
 }
 
@@ -179,10 +191,10 @@ impl Opening {
 #[must_use]
 pub fn is_garbage(f: &Polynomial, deposit: &Deposit, facts: &Facts) -> bool {
     let dealer = deposit.head.node;
-    let signed = super::deposit::read(deposit, facts, dealer).is_ok();
-    let list =
-        || recover(&f.at_zero(), &deposit.recovery, facts, dealer, |holder| committed(deposit, holder));
-    signed && is_dealt(Which::R, f, deposit, facts) && list().is_err()
+    // What an honest list fails costs least, so it comes first.
+    let list = recover(&f.at_zero(), &deposit.recovery, facts, dealer, |holder| committed(deposit, holder));
+    let signed = || super::deposit::read(deposit, facts, dealer).is_ok();
+    list.is_err() && signed() && is_dealt(Which::R, f, deposit, facts)
 }
 
 /// What a dealer committed to for its pair with `holder`.

@@ -32,6 +32,35 @@ fn any_threshold_of_shares_gives_the_secret_and_fewer_do_not() {
     assert_ne!(interpolate(&few, &inverses).unwrap().at_zero(), f.expose().at_zero());
 }
 
+/// Reducing less often changes nothing: Horner's rule with a reduction in every step gives the same.
+#[test]
+fn a_share_is_the_polynomial_s_value() {
+    let mut rng = rng();
+    for threshold in [1u16, 2, 15, 16, 17, 35, 64, 513] {
+        let f = Polynomial::random(threshold, &mut rng);
+        for position in [1u16, 2, 69, 1024, u16::MAX] {
+            let x = Scalar::from(position);
+            let value = f.expose().coefficients().iter().rev().fold(Scalar::ZERO, |sum, c| sum * x + c);
+            assert_eq!(f.expose().at(position), value, "{threshold} coefficients at {position}");
+        }
+    }
+}
+
+/// One basis serves all dealers, also when it takes more shares than one sum of products holds.
+#[test]
+fn one_basis_opens_every_dealer() {
+    let (mut rng, inverses) = (rng(), Inverses::up_to(300));
+    for threshold in [1u16, 35, 64, 65, 130] {
+        let positions: Vec<u16> = (1..=threshold).map(|i| 2 * i + 3).collect();
+        let basis = Basis::new(&positions, &inverses).unwrap();
+        for _ in 0..2 {
+            let f = Polynomial::random(threshold, &mut rng);
+            let shares: Vec<Scalar> = positions.iter().map(|position| f.expose().at(*position)).collect();
+            assert_eq!(basis.polynomial(&shares).coefficients(), f.expose().coefficients());
+        }
+    }
+}
+
 #[test]
 fn equal_positions_and_positions_outside_are_refused() {
     let inverses = Inverses::up_to(5);
