@@ -15,7 +15,6 @@ use crate::message::{
     Certificate, Counted, Dealt, Deposit, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome,
     ResultBody, Round, Sealed, Start, StartBody,
 };
-use crate::roster::MAX_NODES;
 use crate::rounds::contribute::Adder;
 use crate::rounds::offer::Facts;
 use crate::rounds::pairs::{self, History, Pair};
@@ -258,10 +257,10 @@ pub(crate) fn enter_reveal(stage: Confirming, certificate: Certificate, at: Time
     let Confirming { open, cohort, go, survivors, freeze, lanes, .. } = stage;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
     let bound = confirm::bound(&open.facts, &freeze, &nodes, &certificate.confirmations)?;
-    let confirmations = certificate.confirmations.to_vec();
     let bytes = Message::Certificate(certificate).to_frame()?;
     let header = &open.facts.header;
-    let fixed = Record::Bound { lock: header.lock.clone(), slot: header.slot, pass: header.pass, bound };
+    let (lock, slot, pass) = (header.lock.clone(), header.slot, header.pass);
+    let fixed = Record::Bound { lock, slot, pass, bound: bound.clone() };
     let mut outputs = vec![Output::Persist(fixed)];
     let dropouts: Vec<NodeId> =
         cohort.dealt.iter().map(|dealt| dealt.node).filter(|node| !nodes.contains(node)).collect();
@@ -270,8 +269,7 @@ pub(crate) fn enter_reveal(stage: Confirming, certificate: Certificate, at: Time
     let (open, opening) = open.next((Round::Reveal, bytes), &nodes, (at, ms), send);
     outputs.extend(opening);
     let opening = Opening::new(Which::R, dropouts.iter().copied());
-    let next =
-        Revealing { open, cohort, go, survivors, freeze, lanes, confirmations, dropouts, opening, r: None };
+    let next = Revealing { open, cohort, go, survivors, freeze, lanes, bound, dropouts, opening, r: None };
     Ok((Stage::RevealingR(Box::new(next)), outputs))
 }
 
@@ -376,9 +374,9 @@ fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
     }
     opened.sort_by_key(|one| one.dealer);
     let lanes = unmasked(&mut stage, &secrets).during(round)?;
-    let list: List<_, MAX_NODES> = List::new(stage.confirmations.clone()).during(round)?;
     let (total, opened) = (total_root(&lanes), List::new(opened).during(round)?);
-    let result = result_hash(&certificate_hash(&stage.freeze, &list), &total, &opened).during(round)?;
+    let certificate = certificate_hash(&stage.freeze, &stage.bound.certificate);
+    let result = result_hash(&certificate, &total, &opened).during(round)?;
     let (sid, freeze) = (stage.open.facts.sid, stage.freeze);
     let body = ResultBody { sid, freeze, total: Bytes(total), result, at };
     let body = Sealed::new(&setup.identity, Signed::Result, &body).during(round)?;
@@ -413,9 +411,8 @@ pub(crate) fn enter_done_again(mut stage: Revealing, outcome: Outcome, at: Time)
 
 /// Row 12, once RESULT is signed.
 fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> Entered {
-    let Revealing { open, survivors, freeze, confirmations, dropouts, .. } = stage;
+    let Revealing { open, survivors, bound, dropouts, .. } = stage;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-    let bound = confirm::bound(&open.facts, &freeze, &nodes, &List::new(confirmations)?)?;
     let sid = open.facts.sid;
     let bytes = Message::Outcome(outcome.clone()).to_frame()?;
     let mut outputs = vec![sent(sid, Round::Result, at, &bytes)];

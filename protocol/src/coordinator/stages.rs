@@ -8,8 +8,8 @@ use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
 use crate::io::{Event, Failure, Kept, Output, Peer, Record};
 use crate::message::{
-    AlarmBody, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf, Report,
-    ReportBlock, Reveal, Round, SUITE, Sealed, Start, WIRE_VERSION,
+    AlarmBody, Bound, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf,
+    Report, ReportBlock, Reveal, Round, SUITE, Sealed, Start, WIRE_VERSION,
 };
 use crate::rounds::contribute::{Adder, Upload};
 use crate::rounds::offer::Facts;
@@ -118,7 +118,8 @@ pub(crate) struct Revealing {
     pub survivors: Vec<Counted>,
     pub freeze: FreezeHash,
     pub lanes: Vec<u64>,
-    pub confirmations: Vec<Confirmation>,
+    /// The certificate, verified.
+    pub bound: Bound,
     pub dropouts: Vec<NodeId>,
     pub opening: Opening,
     /// The dropouts' opened r, once round R is closed.
@@ -428,7 +429,7 @@ pub(crate) fn on_block(
         }
         Ok(last) => {
             let mut outputs =
-                vec![Output::Spool { node: from, block: block.index, bytes: block.bytes.to_vec() }];
+                vec![Output::Spool { node: from, block: block.index, bytes: block.bytes.into_vec() }];
             if last {
                 let (head, signature) = (upload.head, upload.sealed.body.signature);
                 let counted =
