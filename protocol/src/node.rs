@@ -71,6 +71,19 @@ pub(crate) enum Step {
     Abort(AttemptId, Option<Fault>),
 }
 
+/// A frame that asks for an answer, by which an equal repeat of it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Request {
+    len: usize,
+    hash: [u8; 32],
+}
+
+impl Request {
+    fn of(frame: &[u8]) -> Self {
+        Request { len: frame.len(), hash: sha256(frame) }
+    }
+}
+
 impl Node {
     /// A node that knows its ledger and the accepted rosters (oldest first, the last is the head).
     #[must_use]
@@ -209,7 +222,7 @@ fn frame(
     at: Time,
     rng: &mut impl CryptoRng,
 ) -> (Node, Vec<Output>) {
-    if let Some(answer) = stage.repeated(&sha256(bytes)) {
+    if let Some(answer) = stage.repeated(bytes) {
         let outputs = answer.iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes: bytes.clone() });
         let outputs = outputs.collect();
         return (Node { context, stage }, outputs);
@@ -225,7 +238,9 @@ fn frame(
                 Err(fault) => Step::Reject(stage, fault),
             }
         }
-        (Message::Offer(offer), stage) => stages::on_offer(&mut context, stage, &offer, sha256(bytes), at),
+        (Message::Offer(offer), stage) => {
+            stages::on_offer(&mut context, stage, &offer, Request::of(bytes), at)
+        }
         (Message::End(end), stage) => stages::on_end(&context, stage, &end),
         (Message::VoidAsk(ask), stage) => voiding::on_void_ask(&mut context, stage, &ask),
         (Message::Voids(voids), stage) => voiding::on_voids(&mut context, stage, &voids),
@@ -234,19 +249,19 @@ fn frame(
             None => refused(stage, &message),
         },
         (Message::Start(start), Stage::Deposited(stage)) => {
-            stages::on_start(&context, stage, &start, sha256(bytes), at)
+            stages::on_start(&context, stage, &start, Request::of(bytes), at)
         }
         (Message::Go(go), Stage::Following(stage)) => {
-            stages::on_go(&mut context, stage, &go, sha256(bytes), at)
+            stages::on_go(&mut context, stage, &go, Request::of(bytes), at)
         }
         (Message::Freeze(freeze), Stage::Gone(stage)) => {
-            stages::on_freeze(&mut context, stage, freeze, sha256(bytes), at)
+            stages::on_freeze(&mut context, stage, freeze, Request::of(bytes), at)
         }
         (Message::Certificate(certificate), Stage::Confirmed(stage)) => {
-            stages::on_certificate(&mut context, stage, &certificate, sha256(bytes), at)
+            stages::on_certificate(&mut context, stage, &certificate, Request::of(bytes), at)
         }
         (Message::AskB(ask), Stage::Revealing(stage)) => {
-            stages::on_ask_b(&mut context, stage, &ask, sha256(bytes), at)
+            stages::on_ask_b(&mut context, stage, &ask, Request::of(bytes), at)
         }
         (Message::Outcome(outcome), Stage::Released(stage)) => stages::on_outcome(&context, stage, outcome),
         (Message::OutcomeBlock(block), Stage::Released(stage)) => {
@@ -345,8 +360,14 @@ impl Stage {
         }
     }
     /// The stored answer to a request that came before, byte for byte.
-    fn repeated(&self, request: &[u8; 32]) -> Option<&[Vec<u8>]> {
-        let answer = self.seat()?.answered.iter().find(|answer| answer.request == *request)?;
+    fn repeated(&self, frame: &[u8]) -> Option<&[Vec<u8>]> {
+        let answered = &self.seat()?.answered;
+        // Most frames are reports of others, which need not be hashed to see that they were not answered.
+        if answered.iter().all(|answer| answer.request.len != frame.len()) {
+            return None;
+        }
+        let request = Request::of(frame);
+        let answer = answered.iter().find(|answer| answer.request == request)?;
         if ablated!("repeat-refused") {
             return None;
         }

@@ -5,7 +5,7 @@ mod probe;
 #[cfg(test)]
 pub(crate) use probe::Secrets;
 
-use super::{Context, GRACE_MS, Step};
+use super::{Context, GRACE_MS, Request, Step};
 use crate::ablation::ablated;
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
@@ -38,11 +38,11 @@ pub(crate) struct Seat {
     pub answered: Vec<Answer>,
 }
 
-/// A request that was answered (its hash) and the answer's frames; they may hold shares, so they are not
+/// A request that was answered and the answer's frames; they may hold shares, so they are not
 /// printed, and wiped.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub request: [u8; 32],
+    pub request: Request,
     pub frames: Secret<Vec<Vec<u8>>>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Measuring {
     facts: Facts,
-    request: [u8; 32],
+    request: Request,
     deadline: Time,
 }
 
@@ -167,13 +167,13 @@ impl Seat {
     }
 
     /// Sends an answer and keeps it for an equal repeat of the request.
-    fn answer(&mut self, request: [u8; 32], messages: &[Message]) -> Result<Vec<Output>, Fault> {
+    fn answer(&mut self, request: Request, messages: &[Message]) -> Result<Vec<Output>, Fault> {
         let frames: Result<Vec<Vec<u8>>, _> = messages.iter().map(Message::to_frame).collect();
         let frames = frames?;
         Ok(self.answer_frames(request, frames))
     }
 
-    fn answer_frames(&mut self, request: [u8; 32], frames: Vec<Vec<u8>>) -> Vec<Output> {
+    fn answer_frames(&mut self, request: Request, frames: Vec<Vec<u8>>) -> Vec<Output> {
         let send = |bytes: &Vec<u8>| Output::Send { to: Peer::Coordinator, bytes: bytes.clone() };
         let outputs = frames.iter().map(send).collect();
         // A report is large, and of no use once the survivors are fixed.
@@ -190,7 +190,7 @@ pub(crate) fn on_offer(
     context: &mut Context,
     stage: Stage,
     offer: &Offer,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let sid = offer::attempt_id(&offer.header.body);
@@ -307,7 +307,7 @@ pub(crate) fn on_start(
     context: &Context,
     stage: Box<Deposited>,
     start: &Start,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let body = match ready::open_start(start, &stage.seat.facts, &context.coordinator) {
@@ -341,7 +341,7 @@ pub(crate) fn on_go(
     context: &mut Context,
     stage: Box<Following>,
     go: &Go,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let body = match contribute::open_go(go, &stage.seat.facts, &context.coordinator) {
@@ -384,7 +384,7 @@ pub(crate) fn on_freeze(
     context: &mut Context,
     stage: Box<Gone>,
     freeze: Freeze,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let opened = confirm::open_body(&freeze.body, Signed::Freeze, &stage.seat.facts, &context.coordinator);
@@ -430,7 +430,7 @@ pub(crate) fn on_certificate(
     context: &mut Context,
     stage: Box<Confirmed>,
     certificate: &Certificate,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let facts = &stage.seat.facts;
@@ -479,7 +479,7 @@ pub(crate) fn on_ask_b(
     context: &mut Context,
     stage: Box<Revealing>,
     ask: &Sealed<128>,
-    request: [u8; 32],
+    request: Request,
     at: Time,
 ) -> Step {
     let facts = &stage.confirmed.seat.facts;
