@@ -8,7 +8,7 @@ use crate::check::check;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
 use crate::enroll::{Fact, Operator, Wish, enroll};
 use crate::error::{EXIT_CODES, Error};
-use crate::extract::data_check;
+use crate::extract::{Reader, data_check_by, read_as_child};
 use crate::{run, status, stop_signal};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use samensom_protocol::query::Dataset;
@@ -83,6 +83,9 @@ enum Verb {
     /// The hospital's own data
     #[command(subcommand)]
     Data(Data),
+    /// The reading child; its job comes on stdin
+    #[command(name = crate::extract::VERB, hide = true)]
+    ReadExtracts,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +113,10 @@ fn long_help() -> String {
 #[must_use]
 pub fn main() -> u8 {
     let cli = Cli::parse();
+    if matches!(cli.verb, Verb::ReadExtracts) {
+        // Before any thread is made, for it limits the thread it runs in. It logs nothing.
+        return read_as_child();
+    }
     // The self-test's refusals are its report; as log lines they would alarm.
     let quiet = matches!(cli.verb, Verb::Check { adversary: true });
     log_to_stderr(cli.global.log_format, if quiet { "error" } else { "info" });
@@ -152,7 +159,9 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Status => global.print(&status::read(&global.config_or_state()?)?),
         Verb::Data(Data::Check { dataset }) => {
             let config = global.config()?;
-            let reports = data_check(&config.extracts, &config.base_dir, *dataset);
+            let scratch = config.scratch();
+            let (reports, _) =
+                data_check_by(&config.reader, &config.extracts, &config.base_dir, &scratch, *dataset)?;
             let good = !reports.is_empty() && reports.iter().all(|report| report.complete);
             match global.format {
                 Format::Json => global.print(&Plain(&reports))?,
@@ -161,13 +170,19 @@ async fn act(cli: &Cli) -> Result<(), Error> {
             }
             if good { Ok(()) } else { Err(Error::Problems) }
         }
+        // Served before there is a runtime.
+        Verb::ReadExtracts => Ok(()),
     }
 }
+
+/// This very program, also after its file was replaced by a newer one.
+const ITSELF: &str = "/proc/self/exe";
 
 impl Global {
     fn config(&self) -> Result<Config, ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let mut config = Config::load(file)?;
+        config.reader = Reader::Child(ITSELF.into());
         if let Some(state) = &self.state {
             config.state = std::path::absolute(state).unwrap_or_else(|_| state.clone());
         }

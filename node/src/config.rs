@@ -4,7 +4,7 @@
 //! is wrong, the nearest known key. Secrets never stand in it. It must not open any other file.
 
 use crate::consent::Consent;
-use crate::extract::ExtractConfig;
+use crate::extract::{ExtractConfig, Reader};
 use crate::link::Timing;
 use samensom_protocol::query::{Purpose, nearest};
 use serde::{Deserialize, Deserializer};
@@ -33,6 +33,8 @@ pub struct Config {
     pub timing: Timing,
     /// The extracts.
     pub extracts: Vec<ExtractConfig>,
+    /// Who reads them. Not the file's to say: the program sets a child, tests read in their own process.
+    pub reader: Reader,
     /// The hospital's own rules.
     pub policy: Policy,
 }
@@ -143,8 +145,15 @@ impl Config {
             coordinator: None,
             timing: Timing::default(),
             extracts: Vec::new(),
+            reader: Reader::Here,
             policy: Policy::default(),
         }
+    }
+
+    /// Where a check of the extracts puts by what it must: the state folder, if there is one.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        if self.state.is_dir() { self.state.clone() } else { std::env::temp_dir() }
     }
 
     /// Reads the text of the file at `path`, which is absolute.
@@ -178,6 +187,7 @@ impl Config {
             coordinator: file.network.coordinator.map(|address| address.0),
             timing,
             extracts: file.extract,
+            reader: Reader::Here,
             policy: file.policy,
         })
     }

@@ -152,6 +152,9 @@ pub enum Error {
         /// In the roster.
         found: samensom_protocol::ids::NodeId,
     },
+    /// The extracts could not be read at all.
+    #[error(transparent)]
+    Extracts(#[from] crate::extract::ExtractError),
     /// `check` or `data check` found problems; they were shown.
     #[error("problems were found; each line above says what to do")]
     Problems,
@@ -176,6 +179,7 @@ impl Error {
             | Error::Roster(_)
             | Error::Fork { .. }
             | Error::SelfTest { .. }
+            | Error::Extracts(_)
             | Error::Io { .. } => 1,
             Error::Config(_) | Error::Token { .. } => 3,
             Error::NotEnrolled { .. }

@@ -163,6 +163,10 @@ impl Agent {
         shutdown: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<Served, Error> {
         let closer = link.closer();
+        let reading = match &self.part {
+            Part::Driving(driver) => Some(driver.stop()),
+            _ => None,
+        };
         let accepted = accepted_after(&mut self.pins, chain.current().map(|roster| roster.body().epoch));
         let serving = serve(&mut self.part, listed, link, chain);
         tokio::pin!(serving, accepted);
@@ -171,6 +175,9 @@ impl Agent {
             () = &mut *shutdown => End::Shutdown,
             done = &mut accepted => done.map(|()| End::Again)?,
         };
+        if let (End::Shutdown, Some(reading)) = (&end, reading) {
+            reading.now();
+        }
         // The link is closed under the session, which then ends in its own order.
         closer.close("the agent ends this link");
         match timeout(STOP, serving).await {

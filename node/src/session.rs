@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::consent;
 use crate::error::Error;
-use crate::extract::{self, ExtractError, Frozen};
+use crate::extract::{self, ExtractError, Snapshots, Stop};
 use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
@@ -73,6 +73,8 @@ pub struct Driver {
     last: LastSession,
     session: Option<SessionId>,
     slots: Slots,
+    snapshots: Arc<Snapshots>,
+    stop: Stop,
     clock: Clock,
     roster: Option<Roster>,
     refused: Option<Fault>,
@@ -91,6 +93,7 @@ impl Driver {
         config: Arc<Config>,
         ledger: Ledger,
     ) -> Driver {
+        let snapshots = Arc::new(Snapshots::of_state(&config.state));
         let last = LastSession { attempt: String::new(), state: "none".into(), reason: None, up_bytes: 0 };
         Driver {
             me,
@@ -104,6 +107,8 @@ impl Driver {
             last,
             session: None,
             slots: Slots::default(),
+            snapshots,
+            stop: Stop::default(),
             clock: Clock::default(),
             roster: None,
             refused: None,
@@ -114,6 +119,11 @@ impl Driver {
     #[must_use]
     pub fn last(&self) -> &LastSession {
         &self.last
+    }
+    /// Ends a reading of the extracts that is under way, when the program is to stop.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
     /// The check that refused a frame last.
     #[must_use]
@@ -312,8 +322,13 @@ impl Driver {
             tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
             return Err(Refusal::Policy);
         }
-        let (config, place) = (Arc::clone(&self.config), Place { lock: lock.to_owned(), slot });
-        let computed = tokio::task::spawn_blocking(move || figures(&config, &place, &warrant)).await;
+        let (config, snapshots, stop) =
+            (Arc::clone(&self.config), Arc::clone(&self.snapshots), self.stop.clone());
+        let place = lock.to_owned();
+        let computed = tokio::task::spawn_blocking(move || {
+            figures(&config, &snapshots, (&place, slot), &warrant, &stop)
+        })
+        .await;
         match computed {
             Ok(Ok(contribution)) => Ok(contribution),
             Ok(Err(error)) => {
@@ -327,6 +342,10 @@ impl Driver {
                         code,
                         "the extract does not give the figures; run `samensom-node data check`"
                     );
+                }
+                if let Some(path) = self.snapshots.last_good(lock, slot) {
+                    let path = path.display();
+                    tracing::warn!(%path, "the last good snapshot stays; this slot does not use it (A03)");
                 }
                 Err(Refusal::Extract)
             }
@@ -353,52 +372,20 @@ impl Slots {
     }
 }
 
-/// Where a slot's snapshot lies.
-struct Place {
-    lock: String,
-    slot: u64,
-}
-
-impl Place {
-    fn file(&self, state: &Path) -> PathBuf {
-        state.join("frozen").join(format!("{}-{}.db", self.lock, self.slot))
-    }
-}
-
 /// Freezes the extracts for the slot, or opens what is frozen, and evaluates the query.
-fn figures(config: &Config, place: &Place, warrant: &Warrant) -> Result<Contribution, ExtractError> {
-    let file = place.file(&config.state);
-    let frozen = if file.exists() { Frozen::open(&file)? } else { freeze(config, place, &file)? };
+fn figures(
+    config: &Config,
+    snapshots: &Snapshots,
+    place: (&str, u64),
+    warrant: &Warrant,
+    stop: &Stop,
+) -> Result<Contribution, ExtractError> {
+    let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, stop)?;
     let values = extract::evaluate(warrant.query(), &frozen)?;
     let layout = warrant.query().layout();
     Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.hash).map_err(|_| {
         ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" }
     })
-}
-
-fn freeze(config: &Config, place: &Place, file: &Path) -> Result<Frozen, ExtractError> {
-    let folder = file.parent().unwrap_or(&config.state);
-    let made = std::fs::create_dir_all(folder);
-    made.map_err(|_| ExtractError::Config {
-        problem: "the folder for frozen extracts cannot be made",
-        dataset: "any",
-    })?;
-    let frozen = extract::freeze(&config.extracts, &config.base_dir, file)?;
-    forget_older(folder, place);
-    Ok(frozen)
-}
-
-/// A snapshot is kept until its slot is over.
-fn forget_older(folder: &Path, place: &Place) {
-    let prefix = format!("{}-", place.lock);
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let slot = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".db"));
-        if slot.and_then(|slot| slot.parse::<u64>().ok()).is_some_and(|slot| slot < place.slot) {
-            // One that stays behind is refused by its slot; nothing depends on its absence.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 impl core::fmt::Debug for Driver {

@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::config::{Config, ConfigError};
 use crate::enroll::same_name;
 use crate::error::Error;
-use crate::extract::{CheckReport, data_check};
+use crate::extract::{CheckReport, Guard, data_check_by};
 use crate::hello::{SKEW_MS, Welcome, greet};
 use crate::identity;
 use crate::ledger::{Enrolment, Ledger, LedgerError, Pins, is_running};
@@ -206,9 +206,13 @@ fn data(findings: &mut Findings, config: &Config) {
         let todo = "add an [[extract]] table to the configuration; deploy/config/node.toml shows one";
         return findings.not(Level::Fail, "data", "no extract is declared".to_owned(), todo, YOU);
     }
-    for CheckReport { dataset, file, accounting, problem, .. } in
-        data_check(&config.extracts, &config.base_dir, None)
-    {
+    let read = data_check_by(&config.reader, &config.extracts, &config.base_dir, &config.scratch(), None);
+    let (reports, guard) = match read {
+        Ok(read) => read,
+        Err(error) => return findings.fail("data", &error, YOU),
+    };
+    kept_apart(findings, guard);
+    for CheckReport { dataset, file, accounting, problem, .. } in reports {
         match (problem, accounting) {
             (None, Some(accounting)) => {
                 let (used, rejected) = (accounting.used, accounting.rejected);
@@ -220,6 +224,28 @@ fn data(findings: &mut Findings, config: &Config) {
                 let todo = format!("run `samensom-node data check {dataset}`, which shows the rows");
                 findings.not(Level::Fail, "data", found, &todo, YOU);
             }
+        }
+    }
+}
+
+/// How the process that reads the extracts is kept apart.
+fn kept_apart(findings: &mut Findings, guard: Option<Guard>) {
+    let limits = "read by a process of its own: limited memory and time, no network";
+    match guard {
+        Some(Guard::Full) => findings.ok("reader", format!("{limits}, no other files")),
+        Some(Guard::Partial) => {
+            findings
+                .ok("reader", format!("{limits}, no other files (as far as this kernel's Landlock goes)"));
+        }
+        Some(Guard::NoLandlock) => {
+            let found =
+                format!("{limits}; this kernel has no Landlock, so it could read this user's other files");
+            let todo = "use a kernel of 5.13 or newer with Landlock switched on (lsm=landlock)";
+            findings.not(Level::Warn, "reader", found, todo, YOU);
+        }
+        None => {
+            let found = "read by this process itself".to_owned();
+            findings.not(Level::Warn, "reader", found, "run the shipped program", YOU);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "dataset",
     "file",
     "encoding",
@@ -20,6 +20,7 @@ const KEYS: [&str; 10] = [
     "date",
     "unit",
     "unit_column",
+    "unique",
     "max_rejected",
     "columns",
 ];
@@ -46,6 +47,8 @@ pub struct ExtractConfig {
     pub date: String,
     /// The unit of the quantities.
     pub unit: UnitSource,
+    /// Columns whose values no two rows share; none where nothing is declared.
+    pub unique: Vec<Column>,
     /// Most rejected rows with which the extract still counts as complete.
     pub max_rejected: u64,
     /// Canonical column -> column of the file.
@@ -91,6 +94,7 @@ struct Parts {
     date: Option<String>,
     unit: Option<Unit>,
     unit_column: Option<String>,
+    unique: Vec<Column>,
     max_rejected: u64,
     columns: Option<BTreeMap<Column, String>>,
 }
@@ -108,6 +112,9 @@ impl Parts {
             "date" => self.date = Some(text(map, date_format)?),
             "unit" => self.unit = Some(text(map, unit)?),
             "unit_column" => self.unit_column = Some(text(map, their_column)?),
+            "unique" => {
+                self.unique = map.next_value::<Vec<CanonicalColumn>>()?.into_iter().map(|c| c.0).collect()
+            }
             "max_rejected" => self.max_rejected = map.next_value()?,
             _ => self.columns = Some(map.next_value::<Columns>()?.0),
         }
@@ -154,6 +161,7 @@ impl Parts {
             decimal,
             date: self.date.unwrap_or_else(|| "%Y-%m-%d".to_owned()),
             unit,
+            unique: self.unique,
             max_rejected: self.max_rejected,
             columns,
         })

@@ -98,6 +98,13 @@ pub enum ExtractError {
         /// Its file.
         path: PathBuf,
     },
+    /// The file is not the one that was opened, or it was written while it was read.
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What the reading child says, or what is said of it.
+    Told(super::child::Told),
     /// This slot has its snapshot already.
     AlreadyFrozen {
         /// Its file.
@@ -121,7 +128,9 @@ impl ExtractError {
             | ExtractError::NoExtract { .. }
             | ExtractError::Store { .. }
             | ExtractError::Damaged { .. }
+            | ExtractError::Changed { .. }
             | ExtractError::AlreadyFrozen { .. } => "cannot",
+            ExtractError::Told(told) => told.code(),
         }
     }
 }
@@ -134,6 +143,16 @@ impl ExtractError {
         match self {
             ExtractError::Io { .. } => true,
             ExtractError::Store { source, .. } => source.sqlite_error_code().is_some(),
+            ExtractError::Told(told) => told.is_of_the_disk(),
+            _ => false,
+        }
+    }
+
+    /// True where reading it once more may help.
+    pub(super) fn is_changed(&self) -> bool {
+        match self {
+            ExtractError::Changed { .. } => true,
+            ExtractError::Told(told) => told.is_changed(),
             _ => false,
         }
     }
@@ -196,6 +215,12 @@ impl fmt::Display for ExtractError {
                 "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
                 path.display()
             ),
+            ExtractError::Changed { path } => write!(
+                f,
+                "{}: changed while it was read, three times; expected a file at rest; write it under another name and rename it",
+                path.display()
+            ),
+            ExtractError::Told(told) => told.fmt(f),
             ExtractError::AlreadyFrozen { path } => write!(
                 f,
                 "{}: this slot has its frozen extract; expected none; it stays the same for the whole slot",

@@ -8,9 +8,10 @@ use super::error::ExtractError;
 use super::sql::{self, Sql};
 use super::store::{Frozen, count, store_error};
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql};
 use samensom_protocol::query::{
-    Aggregate, Column, Decimal, Layout, Measure, MeasureKind, Operand, Query, Scalar, divide_half_even, pow10,
+    Aggregate, Column, Decimal, Layout, Measure, MeasureKind, Operand, Query, Scalar, Unit, divide_half_even,
+    pow10,
 };
 
 /// The figures of this hospital in the order of the query's layout, in base units of each measure's scale.
@@ -24,71 +25,168 @@ pub fn evaluate(query: &Query, frozen: &Frozen) -> Result<Vec<i64>, ExtractError
         .ok_or(ExtractError::NoExtract { dataset: query.dataset().name() })?;
     let connection = frozen.connect()?;
     let failing = store_error(frozen.path(), "evaluating the query");
-    fill_dimensions(&connection, query).map_err(&failing)?;
     let evaluation = Evaluation {
         query,
         layout: query.layout(),
-        columns: query.dimensions().iter().map(|dimension| dimension.column()).collect(),
+        ranges: ranges(&connection, query).map_err(&failing)?,
+        dimensions: other_dimensions(query),
+        units: frozen.units_of(query.dataset()).map(|seen| seen.unit).collect(),
         connection,
         file: accounting.file.clone(),
         accounting: accounting.to_string(),
+        failing: &failing,
     };
+    evaluation.fill_dimensions().map_err(&failing)?;
     let cells = usize::try_from(evaluation.layout.cells()).unwrap_or(0);
     let mut figures = vec![0_i64; cells];
-    for (place, measure) in query.measures().iter().enumerate() {
-        evaluation.refuse_foreign_unit(measure, &failing)?;
-        evaluation.fill(place, measure, &mut figures, &failing)?;
+    for measure in query.measures() {
+        evaluation.refuse_foreign_unit(measure)?;
+    }
+    for measures in over_the_same_rows(query) {
+        evaluation.fill(&measures, &mut figures)?;
     }
     Ok(figures)
 }
 
-fn fill_dimensions(connection: &Connection, query: &Query) -> rusqlite::Result<()> {
-    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
-    for (place, dimension) in query.dimensions().iter().enumerate() {
-        connection.execute_batch(&sql::create_dimension(place))?;
-        let mut insert = connection.prepare(&sql::insert_dimension(place))?;
-        for (code, position) in dimension.codes().iter().zip(0_i64..) {
-            insert.execute((position, &**code))?;
+/// Measures and their places, those together that count the same rows.
+fn over_the_same_rows(query: &Query) -> Vec<Vec<(usize, &Measure)>> {
+    let mut all: Vec<Vec<(usize, &Measure)>> = Vec::new();
+    for (place, measure) in query.measures().iter().enumerate() {
+        let same = |others: &&mut Vec<(usize, &Measure)>| {
+            others.first().is_some_and(|(_, other)| other.filter() == measure.filter())
+        };
+        match all.iter_mut().find(same) {
+            Some(others) => others.push((place, measure)),
+            None => all.push(vec![(place, measure)]),
         }
     }
-    Ok(())
+    all
+}
+
+/// The dimensions that are joined: all but the code, which is gone through one by one.
+fn other_dimensions(query: &Query) -> Vec<(usize, Column)> {
+    let columns = query.dimensions().iter().map(|dimension| dimension.column());
+    columns.enumerate().filter(|(_, column)| *column != Column::Code).collect()
+}
+
+/// A code of the query's list that has rows.
+struct Range {
+    place: usize,
+    code: String,
+    first: i64,
+    last: i64,
+}
+
+/// The codes of the query's list of codes that have rows, in the order of their rows; `None` where the query
+/// has no such list.
+fn ranges(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Vec<Range>>> {
+    let Some(dimension) = query.dimensions().iter().find(|one| one.column() == Column::Code) else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare(&sql::range_of_code(query.dataset()))?;
+    let mut ranges = Vec::new();
+    for (place, code) in dimension.codes().iter().enumerate() {
+        let range = statement.query_row([&**code], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if let Some((first, last)) = range {
+            ranges.push(Range { place, code: code.to_string(), first, last });
+        }
+    }
+    ranges.sort_by_key(|range| range.first);
+    Ok(Some(ranges))
 }
 
 struct Evaluation<'a> {
     query: &'a Query,
     layout: Layout,
-    columns: Vec<Column>,
+    ranges: Option<Vec<Range>>,
+    dimensions: Vec<(usize, Column)>,
+    units: Vec<Unit>,
     connection: Connection,
     file: String,
     accounting: String,
+    failing: &'a dyn Fn(rusqlite::Error) -> ExtractError,
 }
 
-type Failing<'a> = &'a dyn Fn(rusqlite::Error) -> ExtractError;
-
 impl Evaluation<'_> {
-    /// `FROM .. WHERE ..` of the rows that count for a measure.
-    fn rows_of(&self, measure: &Measure, sql: &mut Sql) -> Result<String, ExtractError> {
-        let overflow = || ExtractError::Overflow { measure: measure.name().to_owned() };
-        let population = sql.condition(self.query.population()).ok_or_else(overflow)?;
-        let filter = sql.condition(measure.filter()).ok_or_else(overflow)?;
-        let from = sql::from_cells(self.query.dataset(), &self.columns);
-        Ok(format!("{from} WHERE {population} AND {filter}"))
+    fn fill_dimensions(&self) -> rusqlite::Result<()> {
+        // Groups of many rows are sorted in a file, which SQLite makes for this account alone and unlinks.
+        self.connection.execute_batch("PRAGMA temp_store = FILE")?;
+        for (place, dimension) in self.query.dimensions().iter().enumerate() {
+            if dimension.column() == Column::Code {
+                continue;
+            }
+            self.connection.execute_batch(&sql::create_dimension(place))?;
+            let mut insert = self.connection.prepare(&sql::insert_dimension(place))?;
+            for (code, position) in dimension.codes().iter().zip(0_i64..) {
+                insert.execute((position, &**code))?;
+            }
+        }
+        Ok(())
     }
 
-    fn refuse_foreign_unit(&self, measure: &Measure, failing: Failing<'_>) -> Result<(), ExtractError> {
+    fn statement(&self) -> Sql {
+        Sql::new(self.query.dataset(), self.ranges.is_some())
+    }
+
+    /// `FROM .. WHERE ..` of the rows that count for a measure.
+    fn rows_of(&self, measure: &Measure, sql: &mut Sql) -> Result<String, ExtractError> {
+        let population = sql.condition(self.query.population()).ok_or_else(|| overflow(measure))?;
+        let filter = sql.condition(measure.filter()).ok_or_else(|| overflow(measure))?;
+        Ok(format!("{} AND {population} AND {filter}", sql.cells(&self.dimensions)))
+    }
+
+    /// Runs a statement, per code where the query has a list of codes, and gives each row of its result with
+    /// the place of the code.
+    fn each(
+        &self,
+        text: &str,
+        sql: &Sql,
+        failing: &dyn Fn(rusqlite::Error) -> ExtractError,
+        sink: &mut dyn FnMut(Option<usize>, &Row<'_>) -> Result<(), ExtractError>,
+    ) -> Result<(), ExtractError> {
+        let mut statement = self.connection.prepare(text).map_err(failing)?;
+        // A parameter behind the last one that the text names does not exist.
+        let named = statement.parameter_count();
+        for (place, value) in (1..=named).zip(&sql.values) {
+            statement.raw_bind_parameter(place, value).map_err(failing)?;
+        }
+        let once = [Range { place: 0, code: String::new(), first: 0, last: 0 }];
+        for range in self.ranges.as_deref().unwrap_or(&once) {
+            let code = self.ranges.is_some().then_some(range.place);
+            if code.is_some() {
+                let bounds = [&range.first as &dyn ToSql, &range.last, &range.code];
+                for (place, value) in (1..=named.min(sql::PER_CODE)).zip(bounds) {
+                    statement.raw_bind_parameter(place, value).map_err(failing)?;
+                }
+            }
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().map_err(failing)? {
+                sink(code, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_foreign_unit(&self, measure: &Measure) -> Result<(), ExtractError> {
         let Some(unit) = measure.unit() else { return Ok(()) };
-        let mut sql = Sql::default();
+        if self.units.iter().all(|seen| *seen == unit) {
+            return Ok(());
+        }
+        let mut sql = self.statement();
         let rows = self.rows_of(measure, &mut sql)?;
         let expected = sql.bind(Value::Text(unit.name().to_owned()));
-        let text = format!(
-            "SELECT t.source_row, t.unit {rows} AND t.unit <> {expected} ORDER BY t.source_row LIMIT 1"
-        );
-        let found: Option<(u64, String)> = self
-            .connection
-            .query_row(&text, params_from_iter(&sql.values), |row| Ok((count(row, 0)?, row.get(1)?)))
-            .optional()
-            .map_err(failing)?;
-        match found {
+        let text =
+            format!("SELECT MIN(t.source_row), t.unit {rows} AND t.unit <> {expected} HAVING COUNT(*) > 0");
+        let mut first: Option<(u64, String)> = None;
+        self.each(&text, &sql, self.failing, &mut |_, row| {
+            let (line, found) = (count(row, 0), row.get(1));
+            let found = (line.map_err(self.failing)?, found.map_err(self.failing)?);
+            if first.as_ref().is_none_or(|first| found.0 < first.0) {
+                first = Some(found);
+            }
+            Ok(())
+        })?;
+        match first {
             None => Ok(()),
             Some((row, found)) => Err(ExtractError::ForeignUnit {
                 file: self.file.clone(),
@@ -100,46 +198,76 @@ impl Evaluation<'_> {
         }
     }
 
-    fn fill(
-        &self,
-        place: usize,
-        measure: &Measure,
-        figures: &mut [i64],
-        failing: Failing<'_>,
-    ) -> Result<(), ExtractError> {
-        let overflow = || ExtractError::Overflow { measure: measure.name().to_owned() };
-        let mut sql = Sql::default();
-        let figure = match measure.kind() {
-            MeasureKind::Sum { .. } => format!("SUM(t.{})", sql::column_name(Column::Quantity)),
-            MeasureKind::Rows { .. } => "COUNT(*)".to_owned(),
-            MeasureKind::Hospitals { condition, .. } => {
-                // A cell without rows is no group, but its condition may hold all the same.
-                if condition.holds(&mut over_no_rows) == Some(true) {
-                    self.each_cell(place, figures, 1);
+    /// The figures of measures that count the same rows, in one go over them.
+    fn fill(&self, measures: &[(usize, &Measure)], figures: &mut [i64]) -> Result<(), ExtractError> {
+        let Some((_, first)) = measures.first() else { return Ok(()) };
+        let mut sql = self.statement();
+        let mut shown = Vec::new();
+        for (place, measure) in measures {
+            shown.push(match measure.kind() {
+                MeasureKind::Sum { .. } => format!("SUM({})", sql.column(Column::Quantity)),
+                MeasureKind::Rows { .. } => "COUNT(*)".to_owned(),
+                MeasureKind::Hospitals { condition, .. } => {
+                    // A cell without rows is no group, but its condition may hold all the same.
+                    if condition.holds(&mut over_no_rows) == Some(true) {
+                        self.each_cell(*place, figures, 1);
+                    }
+                    let condition = sql.condition(condition).ok_or_else(|| overflow(measure))?;
+                    format!("COALESCE({condition}, 0)")
                 }
-                let condition = sql.condition(condition).ok_or_else(overflow)?;
-                format!("COALESCE({condition}, 0)")
+            });
+        }
+        let rows = self.rows_of(first, &mut sql)?;
+        let (places, groups) = (sql::places(&self.dimensions), sql::group_by_cell(&self.dimensions));
+        let text = format!("SELECT {places}{} {rows} {groups}", shown.join(", "));
+        let done = self.each(&text, &sql, &|error| self.too_large(error, first), &mut |code, row| {
+            self.take(measures, code, row, figures)
+        });
+        match done {
+            // Which of the sums it is shows when each is made alone.
+            Err(ExtractError::Overflow { .. }) if measures.len() > 1 => {
+                measures.chunks(1).try_for_each(|measure| self.fill(measure, figures))
             }
-        };
-        let rows = self.rows_of(measure, &mut sql)?;
-        let dimensions = self.columns.len();
-        let text =
-            format!("SELECT {}{figure} {rows} {}", sql::places(dimensions), sql::group_by_cell(dimensions));
-        let failing = |error: rusqlite::Error| match &error {
-            // SQLite's own word for a sum that leaves 64 bits.
+            done => done,
+        }
+    }
+
+    /// SQLite's own word for a sum that leaves 64 bits, or another failure.
+    fn too_large(&self, error: rusqlite::Error, measure: &Measure) -> ExtractError {
+        match &error {
             rusqlite::Error::SqliteFailure(failure, Some(message))
                 if failure.code == ErrorCode::Unknown && message.contains("overflow") =>
             {
-                overflow()
+                overflow(measure)
             }
-            _ => failing(error),
-        };
-        let mut statement = self.connection.prepare(&text).map_err(failing)?;
-        let mut rows = statement.query(params_from_iter(&sql.values)).map_err(failing)?;
-        while let Some(row) = rows.next().map_err(failing)? {
-            let (places, exact) = cell_of(row, dimensions).map_err(failing)?;
-            let value = rounded(measure, exact).ok_or_else(overflow)?;
-            let Some(cell) = self.layout.cell(&places, place) else { continue };
+            _ => (self.failing)(error),
+        }
+    }
+
+    /// One group of rows: a figure for each measure.
+    fn take(
+        &self,
+        measures: &[(usize, &Measure)],
+        code: Option<usize>,
+        row: &Row<'_>,
+        figures: &mut [i64],
+    ) -> Result<(), ExtractError> {
+        let mut places = Vec::new();
+        let mut joined = 0;
+        for dimension in self.query.dimensions() {
+            match (dimension.column(), code) {
+                (Column::Code, Some(code)) => places.push(code),
+                _ => {
+                    let place = count(row, joined).map_err(self.failing)?;
+                    places.push(usize::try_from(place).unwrap_or(usize::MAX));
+                    joined += 1;
+                }
+            }
+        }
+        for (at, (place, measure)) in measures.iter().enumerate() {
+            let exact = row.get(joined + at).map_err(self.failing)?;
+            let value = rounded(measure, exact).ok_or_else(|| overflow(measure))?;
+            let Some(cell) = self.layout.cell(&places, *place) else { continue };
             self.refuse_out_of_range(cell, &places, measure, value)?;
             if let Some(figure) = usize::try_from(cell).ok().and_then(|cell| figures.get_mut(cell)) {
                 *figure = value;
@@ -186,10 +314,8 @@ impl Evaluation<'_> {
     }
 }
 
-fn cell_of(row: &Row<'_>, dimensions: usize) -> rusqlite::Result<(Vec<usize>, i64)> {
-    let places = (0..dimensions).map(|place| Ok(usize::try_from(count(row, place)?).unwrap_or(usize::MAX)));
-    let places = places.collect::<rusqlite::Result<Vec<usize>>>()?;
-    Ok((places, row.get(dimensions)?))
+fn overflow(measure: &Measure) -> ExtractError {
+    ExtractError::Overflow { measure: measure.name().to_owned() }
 }
 
 /// The figure at the measure's scale: quantities are rounded once, half to even, counts are whole.

@@ -6,57 +6,46 @@
 
 mod accounting;
 mod cell;
+mod child;
 mod config;
+mod describe;
+mod draft;
 mod error;
 mod evaluate;
+mod jail;
+mod key;
 mod report;
+mod schema;
+mod snapshot;
+mod sort;
 mod source;
 mod sql;
 mod store;
+mod unique;
 
 #[cfg(test)]
 mod tests;
 
 pub use accounting::{Accounting, Rejected, UnitSeen};
+pub use child::{Reader, Stop, VERB, read_as_child};
 pub use config::{ExtractConfig, UnitSource};
 pub use error::ExtractError;
 pub use evaluate::evaluate;
-pub use report::{CheckReport, data_check};
+pub use jail::Guard;
+pub use report::{CheckReport, data_check, data_check_by};
+pub use snapshot::Snapshots;
 pub use store::Frozen;
 
 use std::path::Path;
-use store::Draft;
 
-/// Reads the declared extracts of one lock once and freezes them at `db`, a file that is not there yet.
+/// Reads the declared extracts of one lock once, in this process, and freezes them at `db`, a file that is
+/// not there yet.
 ///
 /// # Errors
 /// What is wrong with a file, its rows or its units, or with the snapshot's own file; nothing is left of a
 /// snapshot that could not be finished.
 pub fn freeze(configs: &[ExtractConfig], base_dir: &Path, db: &Path) -> Result<Frozen, ExtractError> {
-    one_file_per_dataset(configs)?;
-    let draft = Draft::create(db)?;
-    match read_all(configs, base_dir, &draft) {
-        Ok(accounting) => draft.finish(accounting),
-        Err(error) => {
-            draft.discard();
-            Err(error)
-        }
-    }
-}
-
-fn read_all(
-    configs: &[ExtractConfig],
-    base_dir: &Path,
-    draft: &Draft,
-) -> Result<Vec<Accounting>, ExtractError> {
-    let mut all = Vec::new();
-    for config in configs {
-        let accounting = source::read(config, base_dir, &mut |row| draft.insert(config.dataset, &row))?;
-        refuse(&accounting, config)?;
-        all.push(accounting);
-    }
-    all.sort_by_key(|accounting| accounting.dataset.name());
-    Ok(all)
+    snapshot::make(&Reader::Here, configs, base_dir, db, &Stop::default())
 }
 
 fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {

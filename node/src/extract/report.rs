@@ -3,19 +3,22 @@
 //! Reads the same files with the same code as a freeze and stores nothing. For the hospital's own eyes.
 
 use super::accounting::Accounting;
+use super::child::{self, Done, Reader, Stop, What};
 use super::config::ExtractConfig;
+use super::draft::{self, Draft};
 use super::error::{DisplayRejected, ExtractError};
-use super::{refuse, source};
+use super::jail::Guard;
+use super::{refuse, snapshot, source};
 use samensom_protocol::query::Dataset;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
 /// What was found in one extract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
     /// The data set.
-    pub dataset: &'static str,
+    pub dataset: String,
     /// The file.
     pub file: String,
     /// Whether a freeze would take it.
@@ -26,19 +29,70 @@ pub struct CheckReport {
     pub problem: Option<String>,
 }
 
-/// Reads every extract, or those of one data set, and reports on each.
+/// Reads every extract, or those of one data set, in this process, and reports on each.
 #[must_use]
 pub fn data_check(configs: &[ExtractConfig], base_dir: &Path, dataset: Option<Dataset>) -> Vec<CheckReport> {
-    let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
-    wanted.map(|config| check(config, base_dir)).collect()
+    match data_check_by(&Reader::Here, configs, base_dir, &std::env::temp_dir(), dataset) {
+        Ok((reports, _)) => reports,
+        Err(error) => configs.iter().map(|config| failed(config, base_dir, &error)).collect(),
+    }
 }
 
-fn check(config: &ExtractConfig, base_dir: &Path) -> CheckReport {
-    let read = source::read(config, base_dir, &mut |_| Ok(()));
-    let (accounting, problem) = match read {
+/// The same by a reader, which puts by what it must in a folder of its own below `scratch`; with how a child
+/// was kept apart.
+///
+/// # Errors
+/// That the reading itself failed: nothing can be said of the extracts.
+pub fn data_check_by(
+    reader: &Reader,
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    scratch: &Path,
+    dataset: Option<Dataset>,
+) -> Result<(Vec<CheckReport>, Option<Guard>), ExtractError> {
+    let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
+    let wanted: Vec<ExtractConfig> = wanted.cloned().collect();
+    let scratch = tempfile::Builder::new().prefix("check-").tempdir_in(scratch).map_err(|source| {
+        ExtractError::Io { path: scratch.to_owned(), doing: "making a folder for the check", source }
+    })?;
+    snapshot::unchanged(|| match reader {
+        Reader::Here => {
+            let reports = wanted.iter().map(|config| check(config, base_dir, scratch.path()));
+            Ok((reports.collect::<Result<_, _>>()?, None))
+        }
+        Reader::Child(program) => {
+            let stop = Stop::default();
+            match child::ask(program, What::Reports, &wanted, base_dir, scratch.path(), &stop)? {
+                Done::Reported(reports, guard) => Ok((reports, Some(guard))),
+                Done::Drafted(_) => Ok((Vec::new(), None)),
+            }
+        }
+    })
+}
+
+/// Reads one extract as a freeze does. Rows are stored, and thrown away, only where that can reject more.
+pub(super) fn check(
+    config: &ExtractConfig,
+    base_dir: &Path,
+    folder: &Path,
+) -> Result<CheckReport, ExtractError> {
+    let read = || {
+        if config.unique.is_empty() {
+            return source::read(config, base_dir, &mut |_| Ok(()));
+        }
+        draft::make_folder(&folder.join("rows"))?;
+        Draft::create(&folder.join("rows"))?.load(config, base_dir).map(|loaded| loaded.accounting)
+    };
+    let (accounting, problem) = match read() {
+        Err(error) if error.is_changed() => return Err(error),
         Ok(accounting) => {
             let problem = refuse(&accounting, config).err();
             (Some(accounting), problem)
+        }
+        // So that the report shows what a load gives up at.
+        Err(ExtractError::Incomplete { accounting, limit }) => {
+            let problem = ExtractError::Incomplete { accounting: accounting.clone(), limit };
+            (Some(*accounting), Some(problem))
         }
         Err(error) => (None, Some(error)),
     };
@@ -52,12 +106,22 @@ fn check(config: &ExtractConfig, base_dir: &Path) -> CheckReport {
         }
         other => other.to_string(),
     });
-    CheckReport {
-        dataset: config.dataset.name(),
+    Ok(CheckReport {
+        dataset: config.dataset.name().to_owned(),
         file: base_dir.join(&config.file).display().to_string(),
         complete: problem.is_none(),
         accounting,
         problem,
+    })
+}
+
+fn failed(config: &ExtractConfig, base_dir: &Path, error: &ExtractError) -> CheckReport {
+    CheckReport {
+        dataset: config.dataset.name().to_owned(),
+        file: base_dir.join(&config.file).display().to_string(),
+        complete: false,
+        accounting: None,
+        problem: Some(error.to_string()),
     }
 }
 

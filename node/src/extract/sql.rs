@@ -4,19 +4,59 @@
 //! so nothing that a query holds is ever part of a statement's text.
 
 use super::cell::SCALE;
+use super::schema;
 use rusqlite::types::Value;
 use samensom_protocol::query::{Aggregate, Column, Dataset, Expr, Term};
 
 /// A statement in the making: text with `?1 ?2 ..` and the values for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sql {
+    dataset: Dataset,
+    per_code: bool,
     pub(super) values: Vec<Value>,
 }
+
+/// The first and last row of a code, and the code: the parameters of a statement that is run per code.
+pub(super) const PER_CODE: usize = 3;
 
 /// Whole numbers of 10^-6 in one unit; quantities are stored so, counts are brought to it to be compared.
 const ONE: i64 = 1_000_000;
 
 impl Sql {
+    /// A statement over all rows, or one that is run once per code over that code's rows.
+    pub(super) fn new(dataset: Dataset, per_code: bool) -> Sql {
+        let values = if per_code { vec![Value::Null; PER_CODE] } else { Vec::new() };
+        Sql { dataset, per_code, values }
+    }
+
+    /// A column of a row. The code stands beside the rows, once.
+    pub(super) fn column(&self, column: Column) -> String {
+        match column {
+            Column::Code if self.per_code => format!("?{PER_CODE}"),
+            Column::Code => "c.code".to_owned(),
+            other => format!("t.{}", other.name()),
+        }
+    }
+
+    /// `FROM .. WHERE ..` the rows that lie in some cell: one joined table of codes per dimension, the rows
+    /// of a code as a range of their numbers. The order of the tables is that of the text.
+    pub(super) fn cells(&self, dimensions: &[(usize, Column)]) -> String {
+        let (rows, codes) = (schema::rows(self.dataset), schema::codes(self.dataset));
+        let (mut from, range) = if self.per_code {
+            (format!("FROM {rows} AS t"), "t.seq BETWEEN ?1 AND ?2".to_owned())
+        } else {
+            let text = format!("FROM {codes} AS c CROSS JOIN {rows} AS t");
+            (text, "t.seq BETWEEN c.first AND c.last".to_owned())
+        };
+        for (place, column) in dimensions {
+            let column = self.column(*column);
+            from.push_str(&format!(
+                " CROSS JOIN temp.dimension{place} AS d{place} ON d{place}.code = {column}"
+            ));
+        }
+        format!("{from} WHERE {range}")
+    }
+
     /// Binds a value and gives the text that stands for it.
     pub(super) fn bind(&mut self, value: Value) -> String {
         self.values.push(value);
@@ -31,8 +71,8 @@ impl Sql {
         let mut stack: Vec<String> = Vec::new();
         for term in expr.terms() {
             let text = match term {
-                Term::Column(column) => format!("t.{}", column_name(*column)),
-                Term::Aggregate(aggregate) => aggregate_sql(*aggregate),
+                Term::Column(column) => self.column(*column),
+                Term::Aggregate(aggregate) => self.aggregate(*aggregate),
                 Term::Text(text) => self.bind(Value::Text(text.to_string())),
                 Term::Date(date) => self.bind(Value::Text(date.to_string())),
                 Term::Number(number) => {
@@ -66,52 +106,36 @@ impl Sql {
         let [condition] = take(&mut stack)?;
         Some(condition)
     }
+
+    fn aggregate(&self, aggregate: Aggregate) -> String {
+        match aggregate {
+            Aggregate::Count => format!("(COUNT(*) * {ONE})"),
+            Aggregate::Sum(column) => format!("SUM({})", self.column(column)),
+            Aggregate::Min(column) => format!("MIN({})", self.column(column)),
+            Aggregate::Max(column) => format!("MAX({})", self.column(column)),
+        }
+    }
 }
 
 fn take<const N: usize>(stack: &mut Vec<String>) -> Option<[String; N]> {
     stack.split_off(stack.len().checked_sub(N)?).try_into().ok()
 }
 
-fn aggregate_sql(aggregate: Aggregate) -> String {
-    match aggregate {
-        Aggregate::Count => format!("(COUNT(*) * {ONE})"),
-        Aggregate::Sum(column) => format!("SUM(t.{})", column_name(column)),
-        Aggregate::Min(column) => format!("MIN(t.{})", column_name(column)),
-        Aggregate::Max(column) => format!("MAX(t.{})", column_name(column)),
-    }
-}
-
-/// The table of a data set; the canonical names are the store's names.
-pub(super) fn table_name(dataset: Dataset) -> &'static str {
-    dataset.name()
-}
-
-/// The column of a table.
-pub(super) fn column_name(column: Column) -> &'static str {
-    column.name()
-}
-
-/// `FROM` over the rows that lie in some cell: one joined table of codes per dimension.
-pub(super) fn from_cells(dataset: Dataset, dimensions: &[Column]) -> String {
-    let mut text = format!("FROM {} AS t", table_name(dataset));
-    for (place, column) in dimensions.iter().enumerate() {
-        let join =
-            format!(" JOIN temp.dimension{place} AS d{place} ON d{place}.code = t.{}", column_name(*column));
-        text.push_str(&join);
-    }
-    text
-}
-
-/// The places of a row's cell in every dimension, as a list that ends in a comma.
-pub(super) fn places(dimensions: usize) -> String {
-    (0..dimensions).map(|place| format!("d{place}.place, ")).collect()
+/// The places of a row's cell in these dimensions, as a list that ends in a comma.
+pub(super) fn places(dimensions: &[(usize, Column)]) -> String {
+    dimensions.iter().map(|(place, _)| format!("d{place}.place, ")).collect()
 }
 
 /// Groups rows by cell. Without rows there is no group, also where there are no dimensions.
-pub(super) fn group_by_cell(dimensions: usize) -> String {
-    let places: Vec<String> = (0..dimensions).map(|place| format!("d{place}.place")).collect();
+pub(super) fn group_by_cell(dimensions: &[(usize, Column)]) -> String {
+    let places: Vec<String> = dimensions.iter().map(|(place, _)| format!("d{place}.place")).collect();
     let group = if places.is_empty() { String::new() } else { format!("GROUP BY {} ", places.join(", ")) };
     format!("{group}HAVING COUNT(*) > 0")
+}
+
+/// A code's first and last row.
+pub(super) fn range_of_code(dataset: Dataset) -> String {
+    format!("SELECT first, last FROM {} WHERE code = ?1", schema::codes(dataset))
 }
 
 /// Makes the table of codes of one dimension.

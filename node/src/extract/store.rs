@@ -1,31 +1,33 @@
-//! The snapshot store: one SQLite file per lock and slot, written once, never changed.
+//! A snapshot that is whole: one SQLite file per lock and slot, written once, never changed.
 //!
-//! Owns its tables and the extract hash. The hash covers the normalised rows alone, in a canonical order,
-//! so that it does not depend on the file's order, mapping or dialect. Where a row stood in the file is
-//! kept beside it for messages and is not part of the hash.
+//! Owns its identity. The content hash covers the normalised rows alone in canonical order, so that it does
+//! not depend on the file's order, mapping or dialect; the id covers the content and what was declared of
+//! it. Where a row stood in the file is kept beside it for messages and is in neither.
 
 use super::accounting::{Accounting, UnitSeen};
 use super::error::ExtractError;
-use super::source::{Field, NormalRow};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, ToSql, params_from_iter};
+use super::key::{self, Part};
+use super::schema;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row};
 use samensom_protocol::ids::ExtractHash;
-use samensom_protocol::query::{Column, Dataset, Date, Unit};
+use samensom_protocol::query::{Column, Dataset, Unit};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
 
-const FORMAT: i64 = 1;
-const HASH_LABEL: &[u8] = b"samensom extract v1";
+const CONTENT_LABEL: &[u8] = b"samensom extract content v2";
+const ID_LABEL: &[u8] = b"samensom extract v2";
 
 /// An extract that no longer changes.
 #[derive(Debug, Clone)]
 pub struct Frozen {
-    /// Of its normalised rows.
+    /// Of its normalised rows and of what was declared of them.
     pub hash: ExtractHash,
+    /// Of its normalised rows alone.
+    pub content: ExtractHash,
     /// Per file that went in.
     pub accounting: Vec<Accounting>,
+    units: Vec<(Dataset, UnitSeen)>,
     path: PathBuf,
 }
 
@@ -35,28 +37,62 @@ impl Frozen {
     /// # Errors
     /// `Damaged` when they are not, `Store` when it cannot be read.
     pub fn open(db: &Path) -> Result<Frozen, ExtractError> {
+        let frozen = Frozen::open_unread(db)?;
+        let damaged = || ExtractError::Damaged { path: db.to_owned() };
+        let connection = frozen.connect()?;
+        let mut rows = Vec::new();
+        for accounting in &frozen.accounting {
+            let found = rows_hash(&connection, db, accounting)?;
+            let units: Vec<UnitSeen> = frozen.units_of(accounting.dataset).collect();
+            if found.count != accounting.used || found.units != units {
+                return Err(damaged());
+            }
+            rows.push((accounting, found));
+        }
+        if content_hash(rows.iter().map(|(accounting, found)| (*accounting, found))) != frozen.content {
+            return Err(damaged());
+        }
+        Ok(frozen)
+    }
+
+    /// Opens a snapshot and checks everything but its rows: its tables are these tables, and its id is of
+    /// the content hash and the descriptions that stand in it.
+    pub(super) fn open_unread(db: &Path) -> Result<Frozen, ExtractError> {
         let connection = open_read_only(db)?;
         let reading = store_error(db, "reading the snapshot");
+        let damaged = || ExtractError::Damaged { path: db.to_owned() };
         let format: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&reading)?;
-        let damaged = || ExtractError::Damaged { path: db.to_owned() };
-        if format != FORMAT {
+        if format != schema::FORMAT || tables(&connection).map_err(&reading)? != own_tables() {
             return Err(damaged());
         }
-        let stored: [u8; 32] =
-            connection.query_row("SELECT hash FROM extract", [], |row| row.get(0)).map_err(&reading)?;
+        let (id, content): ([u8; 32], [u8; 32]) = connection
+            .query_row("SELECT id, content FROM extract", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(&reading)?;
+        let (id, content) = (ExtractHash(id), ExtractHash(content));
         let accounting = read_accounting(&connection).map_err(&reading)?.ok_or_else(damaged)?;
-        let hash = hash_rows(&connection, &accounting).map_err(&reading)?;
-        if hash.0 != stored {
+        let described = read_pairs(&connection, "SELECT dataset, declared FROM description ORDER BY dataset")
+            .map_err(&reading)?;
+        let units = read_units(&connection).map_err(&reading)?.ok_or_else(damaged)?;
+        let names = accounting.iter().map(|one| one.dataset.name());
+        if !names.eq(described.iter().map(|(name, _)| name.as_str()))
+            || id != extract_id(&content, described.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+        {
             return Err(damaged());
         }
-        Ok(Frozen { hash, accounting, path: db.to_owned() })
+        Ok(Frozen { hash: id, content, accounting, units, path: db.to_owned() })
     }
 
     /// The snapshot's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The same under the name it has now.
+    pub(super) fn at(mut self, path: &Path) -> Frozen {
+        self.path = path.to_owned();
+        self
     }
 
     pub(super) fn connect(&self) -> Result<Connection, ExtractError> {
@@ -66,11 +102,20 @@ impl Frozen {
     pub(super) fn accounting_of(&self, dataset: Dataset) -> Option<&Accounting> {
         self.accounting.iter().find(|accounting| accounting.dataset == dataset)
     }
+
+    /// The units of a data set's rows, by name.
+    pub(super) fn units_of(&self, dataset: Dataset) -> impl Iterator<Item = UnitSeen> {
+        self.units.iter().filter(move |(of, _)| *of == dataset).map(|(_, seen)| *seen)
+    }
 }
 
 fn open_read_only(db: &Path) -> Result<Connection, ExtractError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(db, flags).map_err(store_error(db, "opening the snapshot"))
+    let opening = store_error(db, "opening the snapshot");
+    let connection = Connection::open_with_flags(db, flags).map_err(&opening)?;
+    // The file may come from a reader that a hostile extract has taken over.
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON").map_err(&opening)?;
+    Ok(connection)
 }
 
 /// Makes errors of SQLite on `path` while `doing`.
@@ -82,258 +127,156 @@ pub(super) fn store_error(
     move |source| ExtractError::Store { path: path.clone(), doing, source }
 }
 
-/// The snapshot while it is made: under another name until it is whole.
-pub(super) struct Draft {
-    connection: Connection,
-    temporary: PathBuf,
-    path: PathBuf,
-}
-
-impl Draft {
-    pub(super) fn create(db: &Path) -> Result<Draft, ExtractError> {
-        if db.exists() {
-            return Err(ExtractError::AlreadyFrozen { path: db.to_owned() });
-        }
-        let mut name = db.as_os_str().to_owned();
-        name.push(".part");
-        let temporary = PathBuf::from(name);
-        let io_error = |doing| {
-            let path = temporary.clone();
-            move |source| ExtractError::Io { path, doing, source }
-        };
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error("removing an unfinished snapshot")(error));
-            }
-            _ => {}
-        }
-        private_file(&temporary).map_err(io_error("making the snapshot"))?;
-        let writing = store_error(&temporary, "making the snapshot");
-        let connection = Connection::open(&temporary).map_err(&writing)?;
-        // The file is thrown away unless it is finished and synced, so it needs no journal of its own.
-        connection
-            .execute_batch(&format!(
-                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA user_version = {FORMAT}; BEGIN; {SCHEMA}"
-            ))
-            .map_err(&writing)?;
-        Ok(Draft { connection, temporary, path: db.to_owned() })
-    }
-
-    pub(super) fn insert(&self, dataset: Dataset, row: &NormalRow) -> Result<(), ExtractError> {
-        let writing = store_error(&self.temporary, "writing a row");
-        let values = row.fields.iter().map(|field| field as &dyn ToSql);
-        let place = stored(row.row);
-        let values = std::iter::once(&place as &dyn ToSql).chain(values);
-        let mut statement = self.connection.prepare_cached(insert_sql(dataset)).map_err(&writing)?;
-        statement.execute(params_from_iter(values)).map_err(&writing)?;
-        Ok(())
-    }
-
-    /// Writes accounting and hash, makes the file durable and gives it its name.
-    pub(super) fn finish(self, accounting: Vec<Accounting>) -> Result<Frozen, ExtractError> {
-        let Draft { connection, temporary, path } = self;
-        let writing = store_error(&temporary, "finishing the snapshot");
-        write_accounting(&connection, &accounting).map_err(&writing)?;
-        let hash = hash_rows(&connection, &accounting).map_err(&writing)?;
-        connection.execute("INSERT INTO extract (hash) VALUES (?1)", [&hash.0[..]]).map_err(&writing)?;
-        connection.execute_batch("COMMIT").map_err(&writing)?;
-        connection.close().map_err(|(_, error)| writing(error))?;
-        let durable = || -> io::Result<()> {
-            OpenOptions::new().write(true).open(&temporary)?.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_folder(&path)
-        };
-        durable().map_err(|source| ExtractError::Io {
-            path: path.clone(),
-            doing: "making the snapshot durable",
-            source,
-        })?;
-        Ok(Frozen { hash, accounting, path })
-    }
-
-    /// Removes what was written.
-    pub(super) fn discard(self) {
-        let Draft { connection, temporary, .. } = self;
-        drop(connection);
-        // What cannot be removed now is removed by the next freeze.
-        let _ = fs::remove_file(temporary);
-    }
-}
-
-const SCHEMA: &str = "
-CREATE TABLE extract (
-    hash BLOB NOT NULL               -- SHA-256 over the normalised rows; immutable
-) STRICT;
-CREATE TABLE accounting (
-    dataset TEXT NOT NULL PRIMARY KEY, -- canonical name
-    file TEXT NOT NULL,              -- where the rows came from
-    total INTEGER NOT NULL,          -- rows below the header = used + rejected
-    used INTEGER NOT NULL,
-    rejected INTEGER NOT NULL,
-    newest TEXT                      -- newest date of the data, YYYY-MM-DD
-) STRICT;
-CREATE TABLE stock (
-    source_row INTEGER NOT NULL,     -- line in the file, for messages
-    as_of TEXT,                      -- reference date, YYYY-MM-DD
-    code TEXT NOT NULL,
-    quantity INTEGER NOT NULL,       -- in 10^-6 of the unit
-    unit TEXT NOT NULL,
-    kind TEXT NOT NULL,              -- regular, ccv, import, own, study
-    expiry TEXT,                     -- YYYY-MM-DD
-    location TEXT,
-    owner TEXT,
-    PRIMARY KEY (code, source_row)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE use (
-    source_row INTEGER NOT NULL,     -- line in the file, for messages
-    period TEXT NOT NULL,            -- first day of the month, YYYY-MM-DD
-    code TEXT NOT NULL,
-    quantity INTEGER NOT NULL,       -- in 10^-6 of the unit; issues minus returns
-    unit TEXT NOT NULL,
-    PRIMARY KEY (code, period, source_row)
-) STRICT, WITHOUT ROWID;
-";
-
-fn insert_sql(dataset: Dataset) -> &'static str {
-    match dataset {
-        Dataset::Stock => "INSERT INTO stock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        Dataset::Use => "INSERT INTO use VALUES (?1, ?2, ?3, ?4, ?5)",
-    }
-}
-
-impl ToSql for Field {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Field::Absent => ToSqlOutput::Owned(Value::Null),
-            Field::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Field::Quantity(quantity) => ToSqlOutput::Owned(Value::Integer(*quantity)),
-        })
-    }
-}
-
-/// A count as SQLite keeps it.
-fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 /// A count that SQLite kept.
 pub(super) fn count(row: &Row<'_>, place: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(place)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(place, number))
 }
 
-/// A new file that only this account can read.
-fn private_file(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path).map(drop)
+/// Names and texts of all that a database file defines.
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    read_pairs(connection, "SELECT name, COALESCE(sql, '') FROM sqlite_schema ORDER BY name")
 }
 
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+fn own_tables() -> Vec<(String, String)> {
+    let fresh = Connection::open_in_memory().and_then(|fresh| {
+        fresh.execute_batch(schema::TABLES)?;
+        tables(&fresh)
+    });
+    fresh.unwrap_or_default()
 }
 
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
+fn read_pairs(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare(sql)?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-fn write_accounting(connection: &Connection, accounting: &[Accounting]) -> rusqlite::Result<()> {
-    for one in accounting {
-        connection.execute(
-            "INSERT INTO accounting VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (
-                one.dataset.name(),
-                &one.file,
-                stored(one.total),
-                stored(one.used),
-                stored(one.rejected),
-                one.newest.map(|date| date.to_string()),
-            ),
-        )?;
-    }
-    Ok(())
-}
-
-/// The accounting as it was stored; `None` when it names what does not exist.
+/// The accounting as it was stored; `None` when it says what does not exist.
 fn read_accounting(connection: &Connection) -> rusqlite::Result<Option<Vec<Accounting>>> {
-    let mut statement = connection
-        .prepare("SELECT dataset, file, total, used, rejected, newest FROM accounting ORDER BY dataset")?;
+    let all = read_pairs(connection, "SELECT dataset, account FROM accounting ORDER BY dataset")?;
+    let accounts = all.into_iter().map(|(name, account)| {
+        serde_json::from_str(&account).ok().filter(|account: &Accounting| account.dataset.name() == name)
+    });
+    Ok(accounts.collect())
+}
+
+fn read_units(connection: &Connection) -> rusqlite::Result<Option<Vec<(Dataset, UnitSeen)>>> {
+    let mut statement =
+        connection.prepare("SELECT dataset, unit, rows, first_row FROM unit ORDER BY dataset, unit")?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let Ok(dataset) = Dataset::parse(row.get_ref(0)?.as_str()?) else { return Ok(None) };
-        let Some(units) = units(connection, dataset)? else { return Ok(None) };
-        all.push(Accounting {
-            dataset,
-            file: row.get(1)?,
-            total: count(row, 2)?,
-            used: count(row, 3)?,
-            rejected: count(row, 4)?,
-            units,
-            newest: row.get::<_, Option<String>>(5)?.and_then(|text| Date::parse(&text)),
-            first_rejected: Vec::new(),
-        });
+        let Some(unit) = Unit::parse(row.get_ref(1)?.as_str()?) else { return Ok(None) };
+        all.push((dataset, UnitSeen { unit, rows: count(row, 2)?, first_row: count(row, 3)? }));
     }
     Ok(Some(all))
 }
 
-fn units(connection: &Connection, dataset: Dataset) -> rusqlite::Result<Option<Vec<UnitSeen>>> {
-    let table = dataset.name();
-    let sql =
-        format!("SELECT unit, COUNT(*), MIN(source_row) AS first FROM {table} GROUP BY unit ORDER BY first");
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    let mut units = Vec::new();
-    while let Some(row) = rows.next()? {
-        let Some(unit) = Unit::parse(row.get_ref(0)?.as_str()?) else { return Ok(None) };
-        units.push(UnitSeen { unit, rows: count(row, 1)?, first_row: count(row, 2)? });
-    }
-    Ok(Some(units))
+/// What the rows of one data set say themselves.
+pub(super) struct RowsHash {
+    /// SHA-256 over the keys of the rows in canonical order.
+    pub(super) rows: [u8; 32],
+    pub(super) count: u64,
+    /// By name.
+    pub(super) units: Vec<UnitSeen>,
 }
 
-/// SHA-256 over, per data set in order of name: its name, the number of its rows, and its rows sorted by all
-/// their values, each value as one byte for absent or present, its length and its bytes.
-fn hash_rows(connection: &Connection, accounting: &[Accounting]) -> rusqlite::Result<ExtractHash> {
-    let mut datasets: Vec<Dataset> = accounting.iter().map(|one| one.dataset).collect();
-    datasets.sort_by_key(|dataset| dataset.name());
+/// Goes through the rows of one data set in canonical order, as the store holds them.
+pub(super) fn rows_hash(
+    connection: &Connection,
+    path: &Path,
+    accounting: &Accounting,
+) -> Result<RowsHash, ExtractError> {
+    let reading = store_error(path, "reading the snapshot");
+    let damaged = || ExtractError::Damaged { path: path.to_owned() };
+    let dataset = accounting.dataset;
+    let columns: Vec<Column> = key::others(dataset).collect();
+    let unit_at = columns.iter().position(|column| *column == Column::Unit).map_or(0, |place| place + 1);
+    let mut codes = connection.prepare(&schema::all_codes(dataset)).map_err(&reading)?;
+    let mut codes = codes.query([]).map_err(&reading)?;
+    let mut statement = connection.prepare(&schema::all_rows(dataset)).map_err(&reading)?;
+    let mut rows = statement.query([]).map_err(&reading)?;
     let mut hash = Sha256::new();
-    absorb(&mut hash, HASH_LABEL);
-    for dataset in datasets {
-        absorb(&mut hash, dataset.name().as_bytes());
-        let table = dataset.name();
-        let count: u64 =
-            connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| count(row, 0))?;
-        hash.update(count.to_le_bytes());
-        let columns: Vec<&str> = dataset.columns().iter().copied().map(Column::name).collect();
-        let columns = columns.join(", ");
-        let sql = format!("SELECT {columns} FROM {table} ORDER BY {columns}");
-        let mut statement = connection.prepare(&sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            for place in 0..dataset.columns().len() {
-                match row.get_ref(place)? {
-                    ValueRef::Null => hash.update([0]),
-                    ValueRef::Integer(number) => {
-                        hash.update([1]);
-                        absorb(&mut hash, &number.to_le_bytes());
-                    }
-                    other => {
-                        hash.update([1]);
-                        absorb(&mut hash, other.as_bytes()?);
-                    }
-                }
+    let mut found = RowsHash { rows: [0; 32], count: 0, units: Vec::new() };
+    let (mut key, mut before, mut code, mut last) = (Vec::new(), Vec::new(), String::new(), 0);
+    while let Some(row) = rows.next().map_err(&reading)? {
+        let seq = count(row, 0).map_err(&reading)?;
+        if seq > last {
+            let next = codes.next().map_err(&reading)?.ok_or_else(damaged)?;
+            code = next.get(0).map_err(&reading)?;
+            let first = count(next, 1).map_err(&reading)?;
+            last = count(next, 2).map_err(&reading)?;
+            if !(first..=last).contains(&seq) {
+                return Err(damaged());
             }
         }
+        key.clear();
+        key::put(&mut key, Part::Text(&code));
+        for place in 1..=columns.len() {
+            key::put(&mut key, part(row, place).map_err(&reading)?);
+        }
+        if key < before {
+            return Err(damaged());
+        }
+        hash.update(&key);
+        std::mem::swap(&mut key, &mut before);
+        found.count += 1;
+        let line = count(row, columns.len() + 1).map_err(&reading)?;
+        let unit = row.get_ref(unit_at).map_err(&reading)?.as_str().ok().and_then(Unit::parse);
+        count_unit(&mut found.units, unit.ok_or_else(damaged)?, line);
     }
-    Ok(ExtractHash(hash.finalize().into()))
+    if codes.next().map_err(&reading)?.is_some() {
+        return Err(damaged());
+    }
+    found.units.sort_by_key(|seen| seen.unit.name());
+    found.rows = hash.finalize().into();
+    Ok(found)
+}
+
+fn part<'a>(row: &'a Row<'_>, place: usize) -> rusqlite::Result<Part<'a>> {
+    Ok(match row.get_ref(place)? {
+        ValueRef::Null => Part::Absent,
+        ValueRef::Integer(number) => Part::Quantity(number),
+        other => Part::Text(other.as_str()?),
+    })
+}
+
+pub(super) fn count_unit(units: &mut Vec<UnitSeen>, unit: Unit, row: u64) {
+    match units.iter_mut().find(|seen| seen.unit == unit) {
+        Some(seen) => {
+            seen.rows += 1;
+            seen.first_row = seen.first_row.min(row);
+        }
+        None => units.push(UnitSeen { unit, rows: 1, first_row: row }),
+    }
+}
+
+/// SHA-256 over, per data set in order of name: its name, the number of its rows, and their hash.
+pub(super) fn content_hash<'a>(all: impl Iterator<Item = (&'a Accounting, &'a RowsHash)>) -> ExtractHash {
+    let mut hash = Sha256::new();
+    absorb(&mut hash, CONTENT_LABEL);
+    for (accounting, found) in all {
+        absorb(&mut hash, accounting.dataset.name().as_bytes());
+        hash.update(found.count.to_le_bytes());
+        hash.update(found.rows);
+    }
+    ExtractHash(hash.finalize().into())
+}
+
+/// SHA-256 over the content hash and, per data set in order of name, its name and what was declared of it.
+pub(super) fn extract_id<'a>(
+    content: &ExtractHash,
+    described: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> ExtractHash {
+    let mut hash = Sha256::new();
+    absorb(&mut hash, ID_LABEL);
+    hash.update(content.0);
+    for (name, declared) in described {
+        absorb(&mut hash, name.as_bytes());
+        absorb(&mut hash, declared.as_bytes());
+    }
+    ExtractHash(hash.finalize().into())
 }
 
 fn absorb(hash: &mut Sha256, bytes: &[u8]) {
