@@ -1,0 +1,213 @@
+//! Speed of a hospital's extract: read, frozen, asked, each beside its limit on the same bytes.
+//!
+//! Makes a stock file of SAMENSOM_BENCH_ROWS rows (5,000,000) of SAMENSOM_BENCH_WIDTH bytes at least (0: as
+//! they come, some 100) below SAMENSOM_BENCH_FOLDER, lets the reading child freeze it as the service does, and
+//! asks for lists of codes. Prints figures; nothing fails by being slow. The child is this program itself.
+
+use samensom_node::extract::{ExtractConfig, Frozen, Reader, Snapshots, Stop, VERB, evaluate, read_as_child};
+use samensom_protocol::query::Query;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Codes in the file; every one has rows.
+const CODES: u64 = 20_000;
+
+const CONFIG: &str = r#"{ "dataset": "stock", "file": "stock.csv", "encoding": "utf-8", "separator": ";",
+    "decimal": ",", "date": "%d-%m-%Y", "unit": "piece", "columns": { "code": "Artikel", "quantity": "Voorraad",
+    "kind": "Soort", "expiry": "Houdbaar", "location": "Plaats", "owner": "Eigenaar", "as_of": "Peildatum" } }"#;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(VERB) {
+        return ExitCode::from(read_as_child());
+    }
+    let number =
+        |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let rows = number("SAMENSOM_BENCH_ROWS", 5_000_000);
+    let width = number("SAMENSOM_BENCH_WIDTH", 0);
+    let place = std::env::var_os("SAMENSOM_BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
+    let folder = tempfile::tempdir_in(place).expect("a folder");
+    let file = folder.path().join("stock.csv");
+    generate(&file, rows, usize::try_from(width).expect("a width"));
+    let bytes = file.metadata().expect("the file").len();
+    println!("{rows} rows, {:.0} MB, {} bytes a row, {CODES} codes", mb(bytes), bytes / rows.max(1));
+    // Once without a clock, so that no measurement pays for the disk alone.
+    read_all(&file);
+    speed("reading the same bytes", bytes, read_all(&file), "the limit");
+    speed("CSV cells alone", bytes, cells(&file), "the limit of any parser here");
+    let configs: Vec<ExtractConfig> = vec![serde_json::from_str(CONFIG).expect("the description above")];
+    let reader = Reader::Child(std::env::current_exe().expect("this program"));
+    cancel(&configs, folder.path(), &reader);
+    let snapshots = Snapshots::of_state(folder.path());
+    let (frozen, took, peak) = freeze(&snapshots, &configs, folder.path(), &reader);
+    speed("whole ingest, to a durable snapshot", bytes, took, "goal 40 MB/s");
+    println!("{:<44} {peak:>9} MB       goal 256 MB", "resident peak of the reading child");
+    let stored = frozen.path().metadata().expect("the snapshot").len();
+    println!("{:<44} {:>9.0} MB", "snapshot", mb(stored));
+    time("reading it through (once per process)", || Frozen::open(frozen.path()).map(drop).expect("sound"));
+    let goal = if rows > 5_000_000 { "goal 10 s for 50 M rows" } else { "goal 1.0 s for 5 M rows" };
+    for codes in [16, 1_000, CODES] {
+        let query = query(codes, "");
+        println!(
+            "{:<44} {:>9.3} s        {goal}",
+            format!("sum, rows and holders of {codes} codes"),
+            seconds(|| drop(evaluate(&query, &frozen).expect("figures")))
+        );
+    }
+    let kinds = "[[dimension]]\ncolumn = \"kind\"\ncodes = [\"regular\", \"ccv\", \"import\", \"own\"]\n";
+    let query = query(1_000, kinds);
+    time("the same of 1000 codes by 4 kinds", || drop(evaluate(&query, &frozen).expect("figures")));
+    ExitCode::SUCCESS
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn time(what: &str, work: impl FnOnce()) {
+    println!("{what:<44} {:>9.3} s", seconds(work));
+}
+
+fn speed(what: &str, bytes: u64, took: f64, beside: &str) {
+    println!("{what:<44} {:>9.1} MB/s {took:>8.2} s  {beside}", mb(bytes) / took);
+}
+
+fn generate(path: &Path, rows: u64, width: usize) {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path).expect("the file"));
+    writeln!(out, "Artikel;Omschrijving;Voorraad;Soort;Houdbaar;Plaats;Eigenaar;Peildatum;Toelichting")
+        .expect("written");
+    let mut state = 42_u64;
+    let mut pick = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % most
+    };
+    let kinds = ["regular", "regular", "regular", "regular", "ccv", "import", "own"];
+    let mut row = String::new();
+    for number in 0..rows {
+        use std::fmt::Write as _;
+        row.clear();
+        let code = if number < CODES { number } else { pick(CODES) };
+        let (whole, part) = (pick(5_000), pick(100));
+        let kind = kinds[usize::try_from(pick(7)).expect("small")];
+        let (day, month, year) = (1 + pick(28), 1 + pick(12), 2027 + pick(3));
+        let (place, owner) =
+            (pick(40), ["", "", "", "groothandel"][usize::try_from(pick(4)).expect("small")]);
+        write!(
+            row,
+            "{:08};Injectievloeistof {code} mg/ml 10 ml;{whole},{part:02};{kind};{day:02}-{month:02}-{year};\
+             apotheek {place};{owner};22-11-2026;",
+            90_000_000 + code
+        )
+        .expect("written");
+        while row.len() + 1 < width {
+            row.push('x');
+        }
+        row.push('\n');
+        out.write_all(row.as_bytes()).expect("written");
+    }
+    out.flush().expect("written");
+}
+
+fn read_all(path: &Path) -> f64 {
+    let mut buffer = vec![0; 1 << 20];
+    seconds(|| {
+        let mut file = File::open(path).expect("the file");
+        while file.read(&mut buffer).expect("read") > 0 {}
+    })
+}
+
+fn cells(path: &Path) -> f64 {
+    seconds(|| {
+        let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_path(path).expect("the file");
+        let mut record = csv::ByteRecord::new();
+        while reader.read_byte_record(&mut record).expect("read") {}
+    })
+}
+
+/// How long a reading takes to end once it is no longer wanted; a short file may be read before.
+fn cancel(configs: &[ExtractConfig], folder: &Path, reader: &Reader) {
+    let (stop, asked) = (Stop::default(), Arc::new(AtomicU64::new(0)));
+    let (from, start) = (Arc::clone(&asked), Instant::now());
+    let now = move || u64::try_from(start.elapsed().as_micros()).expect("short");
+    let stopper = {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(2_000));
+            from.store(now(), Ordering::SeqCst);
+            stop.now();
+        })
+    };
+    let snapshots = Snapshots::of_state(&folder.join("cancelled"));
+    let ended = snapshots.of_slot(reader, configs, folder, ("bench", 1), &stop);
+    let took = now().saturating_sub(asked.load(Ordering::SeqCst));
+    match ended {
+        Err(_) => println!("{:<44} {:>9.3} s        goal 1 s", "cancelled in the middle", took as f64 / 1e6),
+        Ok(_) => println!("{:<44} {:>9}", "cancelled in the middle", "too short"),
+    }
+    stopper.join().expect("the stopper ends");
+}
+
+fn freeze(
+    snapshots: &Snapshots,
+    configs: &[ExtractConfig],
+    folder: &Path,
+    reader: &Reader,
+) -> (Frozen, f64, u64) {
+    let over = Arc::new(AtomicBool::new(false));
+    let watcher = {
+        let over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            let mut peak = 0;
+            while !over.load(Ordering::SeqCst) {
+                peak = peak.max(peak_of_children());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            peak
+        })
+    };
+    let start = Instant::now();
+    let frozen = snapshots.of_slot(reader, configs, folder, ("bench", 1), &Stop::default());
+    let took = start.elapsed().as_secs_f64();
+    over.store(true, Ordering::SeqCst);
+    let peak = watcher.join().expect("the watcher ends");
+    (frozen.unwrap_or_else(|error| panic!("{error}")), took, peak)
+}
+
+/// The largest resident size so far of the processes whose parent this is, in MB.
+fn peak_of_children() -> u64 {
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let peaks = entries.filter_map(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        let peak = status.split("VmHWM:").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()?;
+        status.contains(&parent).then_some(peak)
+    });
+    peaks.max().unwrap_or(0) / 1024
+}
+
+fn query(codes: u64, dimension: &str) -> Query {
+    // Spread over all of them, as a list by substance is.
+    let step = CODES / codes;
+    let list: Vec<String> = (0..codes).map(|at| format!("\"{:08}\"", 90_000_000 + at * step)).collect();
+    let text = format!(
+        "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"stock\", \
+         dataset = \"stock\" }}\n[population]\nwhere = \"expiry > '2027-06-01'\"\n\
+         [[dimension]]\ncolumn = \"code\"\ncodes = [{}]\n{dimension}\
+         [[measure]]\nname = \"stock\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 3\nrange = [0, 1000000000]\n\
+         [[measure]]\nname = \"rows\"\nrows = true\n\
+         [[measure]]\nname = \"holders\"\nhospitals = \"sum(quantity) > 0\"\nunit = \"piece\"\n",
+        list.join(", ")
+    );
+    Query::from_toml(&text, &mut |_| Err("no files here".to_owned()))
+        .unwrap_or_else(|error| panic!("{error}"))
+}
