@@ -10,6 +10,7 @@ mod json;
 mod losses;
 mod partition;
 mod privacy;
+mod reader;
 mod service;
 mod state;
 mod tidy;

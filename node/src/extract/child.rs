@@ -4,7 +4,6 @@
 //! child that dies, takes too long or is no longer wanted. Its stderr is nothing, so that no row gets into a
 //! log by a library's panic. The parent trusts an answer only as far as it can check it.
 
-use super::accounting::Accounting;
 use super::config::{ExtractConfig, UnitSource};
 use super::error::ExtractError;
 use super::jail::{self, Guard};
@@ -78,7 +77,7 @@ pub(super) enum What {
 
 #[derive(Serialize, Deserialize)]
 enum Reply {
-    Drafted(Vec<Accounting>),
+    Drafted,
     Reported(Vec<CheckReport>),
     Failed(Told),
 }
@@ -91,7 +90,7 @@ struct Answer {
 
 /// What came of a job.
 pub(super) enum Done {
-    Drafted(Vec<Accounting>),
+    Drafted,
     Reported(Vec<CheckReport>, Guard),
 }
 
@@ -168,7 +167,7 @@ pub(super) fn ask(
         .map_err(|_| Told::by_parent("the reading process gave no answer that can be read"))?;
     match (answer.reply, what) {
         (Reply::Failed(told), _) => Err(ExtractError::Told(told)),
-        (Reply::Drafted(all), What::Draft) => Ok(Done::Drafted(all)),
+        (Reply::Drafted, What::Draft) => Ok(Done::Drafted),
         (Reply::Reported(all), What::Reports) => Ok(Done::Reported(all, answer.guard)),
         _ => Err(Told::by_parent("the reading process answered something else")),
     }
@@ -327,7 +326,7 @@ fn serve(job: &Job) -> io::Result<Answer> {
     let guard = jail::enter(&files(&configs, &job.base_dir), &job.folder, job.cpu_seconds)?;
     let reply = match job.what {
         What::Draft => match draft::write(&configs, &job.base_dir, &job.folder) {
-            Ok(all) => Reply::Drafted(all),
+            Ok(()) => Reply::Drafted,
             Err(error) => Reply::Failed(Told::of(&error)),
         },
         What::Reports => {

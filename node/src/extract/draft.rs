@@ -66,11 +66,7 @@ fn io_error(path: &Path, doing: &'static str, source: io::Error) -> ExtractError
 }
 
 /// Reads the declared extracts and writes their snapshot into `folder`.
-pub(super) fn write(
-    configs: &[ExtractConfig],
-    base_dir: &Path,
-    folder: &Path,
-) -> Result<Vec<Accounting>, ExtractError> {
+pub(super) fn write(configs: &[ExtractConfig], base_dir: &Path, folder: &Path) -> Result<(), ExtractError> {
     let mut draft = Draft::create(folder)?;
     let mut configs: Vec<&ExtractConfig> = configs.iter().collect();
     configs.sort_by_key(|config| config.dataset.name());
@@ -80,8 +76,7 @@ pub(super) fn write(
         refuse(&loaded.accounting, config)?;
         all.push(loaded);
     }
-    draft.finish(&configs, &all)?;
-    Ok(all.into_iter().map(|loaded| loaded.accounting).collect())
+    draft.finish(&configs, &all)
 }
 
 impl Draft {

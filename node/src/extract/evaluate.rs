@@ -20,23 +20,8 @@ use samensom_protocol::query::{
 /// A row of another unit, a cell outside its range, a data set that was not frozen, a failing store. The
 /// text is for the hospital; only its `code()` may leave.
 pub fn evaluate(query: &Query, frozen: &Frozen) -> Result<Vec<i64>, ExtractError> {
-    let accounting = frozen
-        .accounting_of(query.dataset())
-        .ok_or(ExtractError::NoExtract { dataset: query.dataset().name() })?;
-    let connection = frozen.connect()?;
     let failing = store_error(frozen.path(), "evaluating the query");
-    let evaluation = Evaluation {
-        query,
-        layout: query.layout(),
-        ranges: ranges(&connection, query).map_err(&failing)?,
-        dimensions: other_dimensions(query),
-        units: frozen.units_of(query.dataset()).map(|seen| seen.unit).collect(),
-        connection,
-        file: accounting.file.clone(),
-        accounting: accounting.to_string(),
-        failing: &failing,
-    };
-    evaluation.fill_dimensions().map_err(&failing)?;
+    let evaluation = Evaluation::new(query, frozen, &failing)?;
     let cells = usize::try_from(evaluation.layout.cells()).unwrap_or(0);
     let mut figures = vec![0_i64; cells];
     for measure in query.measures() {
@@ -107,7 +92,31 @@ struct Evaluation<'a> {
     failing: &'a dyn Fn(rusqlite::Error) -> ExtractError,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
+    fn new(
+        query: &'a Query,
+        frozen: &Frozen,
+        failing: &'a dyn Fn(rusqlite::Error) -> ExtractError,
+    ) -> Result<Evaluation<'a>, ExtractError> {
+        let accounting = frozen
+            .accounting_of(query.dataset())
+            .ok_or(ExtractError::NoExtract { dataset: query.dataset().name() })?;
+        let connection = frozen.connect()?;
+        let evaluation = Evaluation {
+            query,
+            layout: query.layout(),
+            ranges: ranges(&connection, query).map_err(failing)?,
+            dimensions: other_dimensions(query),
+            units: frozen.units_of(query.dataset()).map(|seen| seen.unit).collect(),
+            connection,
+            file: accounting.file.clone(),
+            accounting: accounting.to_string(),
+            failing,
+        };
+        evaluation.fill_dimensions().map_err(failing)?;
+        Ok(evaluation)
+    }
+
     fn fill_dimensions(&self) -> rusqlite::Result<()> {
         // Groups of many rows are sorted in a file, which SQLite makes for this account alone and unlinks.
         self.connection.execute_batch("PRAGMA temp_store = FILE")?;
@@ -198,20 +207,19 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The figures of measures that count the same rows, in one go over them.
-    fn fill(&self, measures: &[(usize, &Measure)], figures: &mut [i64]) -> Result<(), ExtractError> {
-        let Some((_, first)) = measures.first() else { return Ok(()) };
+    /// A row per cell, with a figure for each of the measures, which count the rows that `first` counts.
+    fn statement_of(
+        &self,
+        measures: &[(usize, &Measure)],
+        first: &Measure,
+    ) -> Result<(String, Sql), ExtractError> {
         let mut sql = self.statement();
         let mut shown = Vec::new();
-        for (place, measure) in measures {
+        for (_, measure) in measures {
             shown.push(match measure.kind() {
                 MeasureKind::Sum { .. } => format!("SUM({})", sql.column(Column::Quantity)),
                 MeasureKind::Rows { .. } => "COUNT(*)".to_owned(),
                 MeasureKind::Hospitals { condition, .. } => {
-                    // A cell without rows is no group, but its condition may hold all the same.
-                    if condition.holds(&mut over_no_rows) == Some(true) {
-                        self.each_cell(*place, figures, 1);
-                    }
                     let condition = sql.condition(condition).ok_or_else(|| overflow(measure))?;
                     format!("COALESCE({condition}, 0)")
                 }
@@ -219,7 +227,21 @@ impl Evaluation<'_> {
         }
         let rows = self.rows_of(first, &mut sql)?;
         let (places, groups) = (sql::places(&self.dimensions), sql::group_by_cell(&self.dimensions));
-        let text = format!("SELECT {places}{} {rows} {groups}", shown.join(", "));
+        Ok((format!("SELECT {places}{} {rows} {groups}", shown.join(", ")), sql))
+    }
+
+    /// The figures of measures that count the same rows, in one go over them.
+    fn fill(&self, measures: &[(usize, &Measure)], figures: &mut [i64]) -> Result<(), ExtractError> {
+        let Some((_, first)) = measures.first() else { return Ok(()) };
+        for (place, measure) in measures {
+            // A cell without rows is no group, but its condition may hold all the same.
+            if let MeasureKind::Hospitals { condition, .. } = measure.kind()
+                && condition.holds(&mut over_no_rows) == Some(true)
+            {
+                self.each_cell(*place, figures, 1);
+            }
+        }
+        let (text, sql) = self.statement_of(measures, first)?;
         let done = self.each(&text, &sql, &|error| self.too_large(error, first), &mut |code, row| {
             self.take(measures, code, row, figures)
         });
@@ -335,3 +357,6 @@ fn over_no_rows(operand: Operand) -> Option<Scalar> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub enum Guard {
     NoLandlock,
 }
 
-/// Shuts this thread in. What fails is not gone on without.
+/// Limits this process and shuts it in, while it has one thread. What fails is not gone on without.
 pub(super) fn enter(read: &[PathBuf], write: &Path, cpu_seconds: u64) -> io::Result<Guard> {
     let limit = |resource, most| {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
@@ -48,6 +48,11 @@ pub(super) fn enter(read: &[PathBuf], write: &Path, cpu_seconds: u64) -> io::Res
     limit(Resource::Nofile, OPEN_FILES)?;
     limit(Resource::Cpu, cpu_seconds)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    shut_in(read, write)
+}
+
+/// Shuts in this thread and those it makes from here on.
+fn shut_in(read: &[PathBuf], write: &Path) -> io::Result<Guard> {
     rustix::thread::set_no_new_privs(true)?;
     let guard = files(read, write).map_err(io::Error::other)?;
     system_calls().map_err(io::Error::other)?;
@@ -174,4 +179,65 @@ fn system_calls() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = SeccompFilter::new(rules, absent, SeccompAction::Allow, machine)?;
     let program: seccompiler::BpfProgram = filter.try_into()?;
     Ok(seccompiler::apply_filter(&program)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    /// What a library that a hostile file has taken over would try. The limits bind one thread, so that the
+    /// same is shown to work in this process without them.
+    fn attempts(folder: &Path) -> [(&'static str, bool); 11] {
+        let outside = folder.join("outside");
+        [
+            ("udp", UdpSocket::bind("127.0.0.1:0").is_ok()),
+            ("tcp", TcpListener::bind("127.0.0.1:0").is_ok()),
+            ("unix", UnixStream::pair().is_ok()),
+            ("program", Command::new("/bin/true").status().is_ok()),
+            ("signal", rustix::process::test_kill_process(rustix::process::getpid()).is_ok()),
+            ("limit", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_ok()),
+            ("folder", std::env::set_current_dir(".").is_ok()),
+            ("mode", fs::set_permissions(&outside, fs::metadata(&outside).unwrap().permissions()).is_ok()),
+            ("other file", File::open(&outside).is_ok()),
+            ("new file", File::create(folder.join("new")).is_ok()),
+            ("rename", fs::rename(folder.join("inside/x"), folder.join("x")).is_ok()),
+        ]
+    }
+
+    #[test]
+    fn a_thread_that_is_shut_in_reads_its_files_writes_its_folder_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("inside")).unwrap();
+        for name in ["extract", "outside", "inside/x"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let (root, extract, inside) = (folder.path().to_owned(), path("extract"), path("inside"));
+        let shut = std::thread::spawn(move || {
+            let guard = shut_in(std::slice::from_ref(&extract), &inside).unwrap();
+            assert_eq!(fs::read(&extract).unwrap(), b"extract");
+            fs::write(inside.join("draft"), "rows").unwrap();
+            assert_eq!(fs::read_dir(&inside).unwrap().count(), 2);
+            fs::remove_file(inside.join("draft")).unwrap();
+            std::thread::spawn(|| ()).join().unwrap();
+            (guard, attempts(&root))
+        });
+        let (guard, done) = shut.join().unwrap();
+        for (what, worked) in done {
+            let by_landlock = ["other file", "new file", "rename"].contains(&what);
+            assert!(!worked || by_landlock && guard == Guard::NoLandlock, "{what} worked");
+        }
+        if guard == Guard::NoLandlock {
+            use std::io::Write as _;
+            let _ = writeln!(io::stderr(), "NOT RUN: files apart; this kernel has no Landlock");
+        }
+        fs::write(path("inside/x"), "x").unwrap();
+        for (what, worked) in attempts(folder.path()) {
+            assert!(worked, "{what} does not work without the limits, so its failure shows nothing");
+        }
+    }
 }

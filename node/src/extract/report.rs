@@ -64,7 +64,7 @@ pub fn data_check_by(
             let stop = Stop::default();
             match child::ask(program, What::Reports, &wanted, base_dir, scratch.path(), &stop)? {
                 Done::Reported(reports, guard) => Ok((reports, Some(guard))),
-                Done::Drafted(_) => Ok((Vec::new(), None)),
+                Done::Drafted => Ok((Vec::new(), None)),
             }
         }
     })

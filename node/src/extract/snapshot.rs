@@ -52,7 +52,7 @@ fn read(
     unchanged(|| {
         draft::make_folder(folder)?;
         match reader {
-            Reader::Here => draft::write(configs, base_dir, folder).map(drop),
+            Reader::Here => draft::write(configs, base_dir, folder),
             Reader::Child(program) => {
                 child::ask(program, What::Draft, configs, base_dir, folder, stop).map(drop)
             }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod figures;
 mod real;
+mod store;
 
 use super::*;
 use samensom_protocol::query::Query;
@@ -33,7 +34,7 @@ fn config(text: &str) -> ExtractConfig {
 }
 
 /// A folder with one stock file of these rows.
-struct Folder {
+pub(super) struct Folder {
     dir: TempDir,
     configs: Vec<ExtractConfig>,
 }
@@ -45,7 +46,7 @@ impl Folder {
         folder
     }
 
-    fn stock(rows: &[&str]) -> Folder {
+    pub(super) fn stock(rows: &[&str]) -> Folder {
         Folder::of(CONFIG, &format!("{HEADER}\n{}\n", rows.join("\n")))
     }
 
@@ -53,11 +54,11 @@ impl Folder {
         self.dir.path().join("slot.sqlite")
     }
 
-    fn freeze(&self) -> Result<Frozen, ExtractError> {
+    pub(super) fn freeze(&self) -> Result<Frozen, ExtractError> {
         freeze(&self.configs, self.dir.path(), &self.path())
     }
 
-    fn evaluate(&self, query: &Query) -> Result<Vec<i64>, ExtractError> {
+    pub(super) fn evaluate(&self, query: &Query) -> Result<Vec<i64>, ExtractError> {
         let frozen = self.freeze().unwrap_or_else(|error| panic!("{error}"));
         evaluate(query, &frozen)
     }
@@ -67,7 +68,7 @@ impl Folder {
     }
 }
 
-fn query(body: &str) -> Query {
+pub(super) fn query(body: &str) -> Query {
     let head = r#"
         query = { id = "q", version = 1, title = { nl = "t", en = "t" }, purpose = "stock", dataset = "stock" }
     "#;
@@ -75,13 +76,13 @@ fn query(body: &str) -> Query {
     Query::from_toml(&text, &mut |path| Err(format!("no {path}"))).unwrap_or_else(|error| panic!("{error}"))
 }
 
-const PER_CODE: &str = r#"
+pub(super) const PER_CODE: &str = r#"
     [[dimension]]
     column = "code"
     codes = ["midazolam", "propofol"]
 "#;
 
-fn sum(scale: u8, range: &str) -> String {
+pub(super) fn sum(scale: u8, range: &str) -> String {
     format!(
         "[[measure]]\nname = \"stock\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = {scale}\nrange = {range}\n"
     )
