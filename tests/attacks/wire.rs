@@ -71,15 +71,21 @@ fn contributions(deployment: &Deployment) -> usize {
 
 /// Waits for a value.
 #[track_caller]
-fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+fn until<T>(what: impl Fn() -> String, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < patience, "not within {patience:?}: {what}");
+        assert!(begun.elapsed() < patience, "not within {patience:?}: {}", what());
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until something else was sent than what came.
+#[track_caller]
+fn first_lie(middle: &Middle) -> Instant {
+    until(|| "a lie".to_owned(), SOON, || middle.lied())
 }
 
 /// A line of a log with these words, within a round of the lie.
@@ -88,7 +94,7 @@ fn says(deployment: &Deployment, log: impl Fn() -> String, words: [&str; 2], lie
     let line = |line: &str| words.iter().all(|word| line.contains(word));
     let what = || format!("{words:?} in the log:\n{}", log());
     let found = || log().lines().any(line).then_some(());
-    let took = until(&what(), SOON, || found().map(|()| lied.elapsed()));
+    let took = until(what, SOON, || found().map(|()| lied.elapsed()));
     assert!(took < a_round(deployment), "{words:?} after {took:?}");
 }
 
@@ -97,7 +103,7 @@ fn says(deployment: &Deployment, log: impl Fn() -> String, words: [&str; 2], lie
 fn stands(change: Change, check: &str, (survivors, contributed): (&[usize], usize)) {
     let (deployment, middle) = country(change, nothing());
     let session = deployment.begin(0);
-    let lied = until("a lie", SOON, || middle.lied());
+    let lied = first_lie(&middle);
     says(&deployment, || deployment.told(0), [ENDED, check], lied);
     assert_eq!(deployment.outcome(session).sum().survivors, survivors);
 
@@ -223,7 +229,7 @@ fn attack_50_two_freezes_over_the_wire_a13() {
     });
     let (deployment, middle) = country(lie, nothing());
     let session = deployment.begin(0);
-    let lied = until("a lie", SOON, || middle.lied());
+    let lied = first_lie(&middle);
     says(&deployment, || deployment.told(0), [REFUSED, "A13"], lied);
     assert_eq!(deployment.outcome(session).sum().survivors, ALL, "the first one stands");
     let said = middle.said_after(lied);
@@ -274,7 +280,7 @@ fn attack_28_a_turned_bit_of_a_signature_over_the_wire_a01() {
     });
     let (deployment, middle) = country(lie, nothing());
     let session = deployment.begin(0);
-    let lied = until("a lie", SOON, || middle.lied());
+    let lied = first_lie(&middle);
     says(&deployment, || deployment.told(0), [REFUSED, "A01"], lied);
     assert_eq!(deployment.outcome(session).sum().survivors, OTHERS);
     // Whoever did not sign it gets no answer.
@@ -309,8 +315,8 @@ fn attack_10_frames_of_an_old_session_over_the_wire_a03() {
     kept.lock().unwrap().replays = true;
     deployment.next_slot();
     let session = deployment.begin(0);
-    let lied = until("a lie", SOON, || middle.lied());
-    says(&deployment, || deployment.told(0), [REFUSED, "A03"], lied);
+    let lied = first_lie(&middle);
+    says(&deployment, || deployment.told(0), [REFUSED, "A03: this attempt was offered before"], lied);
     // Channel messages of the same incarnation are answered as before; all else is refused, or not due.
     assert_eq!(deployment.outcome(session).sum().survivors, ALL);
     let said = middle.said_after(lied);
