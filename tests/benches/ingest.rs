@@ -43,9 +43,12 @@ fn main() -> ExitCode {
     let reader = Reader::Child(std::env::current_exe().expect("this program"));
     cancel(&configs, folder.path(), &reader);
     let snapshots = Snapshots::of_state(folder.path());
-    let (frozen, took, peak) = freeze(&snapshots, &configs, folder.path(), &reader);
+    let (frozen, took, used) = freeze(&snapshots, &configs, folder.path(), &reader);
     speed("whole ingest, to a durable snapshot", bytes, took, "goal 40 MB/s");
-    println!("{:<44} {peak:>9} MB       goal 256 MB", "resident peak of the reading child");
+    // What is left of that on a machine that does nothing else: the rest of the time others had the processor.
+    speed("the same by processor time of its main thread", bytes, used.main, "");
+    println!("{:<44} {:>9.1} s", "processor time of all its threads", used.all);
+    println!("{:<44} {:>9} MB       goal 256 MB", "resident peak of the reading child", used.peak_mb);
     let stored = frozen.path().metadata().expect("the snapshot").len();
     println!("{:<44} {:>9.0} MB", "snapshot", mb(stored));
     time("reading it through (once per process)", || Frozen::open(frozen.path()).map(drop).expect("sound"));
@@ -157,42 +160,63 @@ fn cancel(configs: &[ExtractConfig], folder: &Path, reader: &Reader) {
     stopper.join().expect("the stopper ends");
 }
 
+/// What the reading child took.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    peak_mb: u64,
+    main: f64,
+    all: f64,
+}
+
 fn freeze(
     snapshots: &Snapshots,
     configs: &[ExtractConfig],
     folder: &Path,
     reader: &Reader,
-) -> (Frozen, f64, u64) {
+) -> (Frozen, f64, Used) {
     let over = Arc::new(AtomicBool::new(false));
     let watcher = {
         let over = Arc::clone(&over);
         std::thread::spawn(move || {
-            let mut peak = 0;
+            let (mut used, mut child) = (Used::default(), None);
             while !over.load(Ordering::SeqCst) {
-                peak = peak.max(peak_of_children());
-                std::thread::sleep(Duration::from_millis(10));
+                child = child.or_else(child_of_this);
+                if let Some(now) = child.as_ref().and_then(|id: &String| look(id)) {
+                    used = now;
+                }
+                std::thread::sleep(Duration::from_millis(5));
             }
-            peak
+            used
         })
     };
     let start = Instant::now();
     let frozen = snapshots.of_slot(reader, configs, folder, ("bench", 1), &Stop::default());
     let took = start.elapsed().as_secs_f64();
     over.store(true, Ordering::SeqCst);
-    let peak = watcher.join().expect("the watcher ends");
-    (frozen.unwrap_or_else(|error| panic!("{error}")), took, peak)
+    let used = watcher.join().expect("the watcher ends");
+    (frozen.unwrap_or_else(|error| panic!("{error}")), took, used)
 }
 
-/// The largest resident size so far of the processes whose parent this is, in MB.
-fn peak_of_children() -> u64 {
+fn child_of_this() -> Option<String> {
     let parent = format!("PPid:\t{}\n", std::process::id());
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let peaks = entries.filter_map(|entry| {
-        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-        let peak = status.split("VmHWM:").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()?;
-        status.contains(&parent).then_some(peak)
+    let mut ours = entries.filter(|entry| {
+        std::fs::read_to_string(entry.path().join("status")).is_ok_and(|status| status.contains(&parent))
     });
-    peaks.max().unwrap_or(0) / 1024
+    ours.next().map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+/// What a process took so far; none once it has ended.
+fn look(id: &str) -> Option<Used> {
+    let text = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).ok();
+    let peak = text("status")?.split("VmHWM:").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()?;
+    // Hundredths of a second in user and in system, the 14th and 15th word; the name before has no spaces.
+    let seconds = |stat: String| {
+        let words: Vec<f64> = stat.split(' ').skip(13).take(2).filter_map(|word| word.parse().ok()).collect();
+        words.iter().sum::<f64>() / 100.0
+    };
+    let main = seconds(text(&format!("task/{id}/stat"))?);
+    Some(Used { peak_mb: peak / 1024, main, all: seconds(text("stat")?) })
 }
 
 fn query(codes: u64, dimension: &str) -> Query {

@@ -84,14 +84,15 @@ enum Reply {
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
-    guard: Guard,
+    /// Absent where the child could not shut itself in, and therefore read nothing.
+    guard: Option<Guard>,
     reply: Reply,
 }
 
 /// What came of a job.
 pub(super) enum Done {
     Drafted,
-    Reported(Vec<CheckReport>, Guard),
+    Reported(Vec<CheckReport>, Option<Guard>),
 }
 
 /// What the child says of a failure, or the parent of the child.
@@ -323,7 +324,17 @@ fn serve(job: &Job) -> io::Result<Answer> {
     }
     let extracts = job.extracts.iter().cloned();
     let configs: Vec<ExtractConfig> = extracts.map(serde_json::from_value).collect::<Result<_, _>>()?;
-    let guard = jail::enter(&files(&configs, &job.base_dir), &job.folder, job.cpu_seconds)?;
+    let guard = match jail::enter(&files(&configs, &job.base_dir), &job.folder, job.cpu_seconds) {
+        Ok(guard) => guard,
+        Err(error) => {
+            let text = format!(
+                "the reading process cannot limit itself: {error}; it reads nothing without; allow landlock and seccomp, \
+                 in a systemd unit with SystemCallFilter=@sandbox"
+            );
+            let told = Told { refused: false, of_the_disk: true, changed: false, text };
+            return Ok(Answer { guard: None, reply: Reply::Failed(told) });
+        }
+    };
     let reply = match job.what {
         What::Draft => match draft::write(&configs, &job.base_dir, &job.folder) {
             Ok(()) => Reply::Drafted,
@@ -337,5 +348,5 @@ fn serve(job: &Job) -> io::Result<Answer> {
             }
         }
     };
-    Ok(Answer { guard, reply })
+    Ok(Answer { guard: Some(guard), reply })
 }

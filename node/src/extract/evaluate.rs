@@ -80,6 +80,9 @@ fn ranges(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Vec
     Ok(Some(ranges))
 }
 
+/// Takes a row of a result, with the place of its code where the statement is run per code.
+type Sink<'a> = &'a mut dyn FnMut(Option<usize>, &Row<'_>) -> Result<(), ExtractError>;
+
 struct Evaluation<'a> {
     query: &'a Query,
     layout: Layout,
@@ -151,7 +154,7 @@ impl<'a> Evaluation<'a> {
         text: &str,
         sql: &Sql,
         failing: &dyn Fn(rusqlite::Error) -> ExtractError,
-        sink: &mut dyn FnMut(Option<usize>, &Row<'_>) -> Result<(), ExtractError>,
+        sink: Sink<'_>,
     ) -> Result<(), ExtractError> {
         let mut statement = self.connection.prepare(text).map_err(failing)?;
         // A parameter behind the last one that the text names does not exist.

@@ -63,7 +63,7 @@ pub fn data_check_by(
         Reader::Child(program) => {
             let stop = Stop::default();
             match child::ask(program, What::Reports, &wanted, base_dir, scratch.path(), &stop)? {
-                Done::Reported(reports, guard) => Ok((reports, Some(guard))),
+                Done::Reported(reports, guard) => Ok((reports, guard)),
                 Done::Drafted => Ok((Vec::new(), None)),
             }
         }

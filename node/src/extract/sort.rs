@@ -27,8 +27,14 @@ pub(super) struct Sorter {
     full: usize,
     folder: PathBuf,
     /// Absent once the rows are in or the worker failed.
-    worker: Option<(SyncSender<Chunk>, JoinHandle<Result<Sorted, ExtractError>>)>,
+    worker: Option<Worker>,
 }
+
+/// Where full chunks go, and the thread that sorts them.
+type Worker = (SyncSender<Chunk>, JoinHandle<Result<Sorted, ExtractError>>);
+
+/// Takes a key and its line.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<(), ExtractError>;
 
 impl Sorter {
     /// Spills into `folder`, which is the caller's to remove.
@@ -182,10 +188,7 @@ impl Sorted {
     }
 
     /// Gives every row in order: its key and its line.
-    pub(super) fn each(
-        self,
-        sink: &mut dyn FnMut(&[u8], u64) -> Result<(), ExtractError>,
-    ) -> Result<(), ExtractError> {
+    pub(super) fn each(self, sink: Sink<'_>) -> Result<(), ExtractError> {
         let done = merge(&self.runs, &self.held, &mut |row| {
             let (key, line) = row.split_last_chunk::<8>().unwrap_or((row, &[0; 8]));
             sink(key, u64::from_be_bytes(*line)).map_err(Stop::Told)
