@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
+/// Begins the names of folders in which a check puts by what it must; the process follows.
+const SCRATCH: &str = "samensom-check-";
+
 /// What was found in one extract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
@@ -52,7 +55,9 @@ pub fn data_check_by(
 ) -> Result<(Vec<CheckReport>, Option<Guard>), ExtractError> {
     let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
     let wanted: Vec<ExtractConfig> = wanted.cloned().collect();
-    let scratch = tempfile::Builder::new().prefix("check-").tempdir_in(scratch).map_err(|source| {
+    forget_killed(scratch);
+    let prefix = format!("{SCRATCH}{}-", std::process::id());
+    let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(|source| {
         ExtractError::Io { path: scratch.to_owned(), doing: "making a folder for the check", source }
     })?;
     snapshot::unchanged(|| match reader {
@@ -68,6 +73,19 @@ pub fn data_check_by(
             }
         }
     })
+}
+
+/// Folders of checks that were killed hold rows that nobody looks at again.
+fn forget_killed(scratch: &Path) {
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(SCRATCH).and_then(|rest| rest.split('-').next());
+        let runs = |process: u32| Path::new("/proc").join(process.to_string()).exists();
+        if process.and_then(|process| process.parse().ok()).is_some_and(|process| !runs(process)) {
+            // Another account's cannot be removed, and is not ours to remove.
+            let _ = draft::remove_folder(&entry.path());
+        }
+    }
 }
 
 /// Reads one extract as a freeze does. Rows are stored, and thrown away, only where that can reject more.

@@ -155,6 +155,7 @@ impl Snapshots {
                     doing: "making the folder for frozen extracts",
                     source,
                 })?;
+                self.forget_unfinished(lock);
                 let frozen = make(reader, configs, base_dir, &db, stop)?;
                 self.forget_older(lock, slot);
                 frozen
@@ -173,7 +174,7 @@ impl Snapshots {
     /// The newest snapshot of a lock from before a slot, which stays until that slot has its own.
     #[must_use]
     pub fn last_good(&self, lock: &str, slot: u64) -> Option<PathBuf> {
-        self.of_lock(lock).filter(|(of, _)| *of < slot).max_by_key(|(of, _)| *of).map(|(_, path)| path)
+        self.of_lock(lock, ".db").filter(|(of, _)| *of < slot).max_by_key(|(of, _)| *of).map(|(_, path)| path)
     }
 
     fn known(&self, db: &Path, now: Option<FileId>) -> Option<Frozen> {
@@ -182,20 +183,28 @@ impl Snapshots {
         (Some(*id) == now).then(|| frozen.clone())
     }
 
-    fn of_lock(&self, lock: &str) -> impl Iterator<Item = (u64, PathBuf)> {
+    /// Files of a lock with this ending, and their slots.
+    fn of_lock(&self, lock: &str, ending: &'static str) -> impl Iterator<Item = (u64, PathBuf)> {
         let prefix = format!("{lock}-");
         fs::read_dir(&self.folder).into_iter().flatten().flatten().filter_map(move |entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let slot = name.strip_prefix(&prefix)?.strip_suffix(".db")?.parse().ok()?;
+            let slot = name.strip_prefix(&prefix)?.strip_suffix(ending)?.parse().ok()?;
             Some((slot, entry.path()))
         })
     }
 
     /// A snapshot is kept until a later slot of its lock has one.
     fn forget_older(&self, lock: &str, slot: u64) {
-        for (_, path) in self.of_lock(lock).filter(|(of, _)| *of < slot) {
+        for (_, path) in self.of_lock(lock, ".db").filter(|(of, _)| *of < slot) {
             // One that stays behind is refused by its slot; nothing depends on its absence.
             let _ = fs::remove_file(path);
+        }
+    }
+    /// Drafts that an agent left when it was killed; this one makes one at a time.
+    fn forget_unfinished(&self, lock: &str) {
+        for (_, path) in self.of_lock(lock, ".db.part") {
+            // One that cannot be removed takes room and nothing else.
+            let _ = draft::remove_folder(&path);
         }
     }
 }

@@ -77,6 +77,8 @@ fn the_last_good_snapshot_stays_until_a_new_one_is_whole() {
     assert_eq!(of_slot(&Snapshots::of_state(&state), 7).unwrap().hash, seventh.hash);
     write(&format!("{HEADER}\nmidazolam;4;ccv;;;01-11-2026;1\n"));
     std::fs::write(state.join("frozen/care-3.db"), "another lock's").unwrap();
+    std::fs::create_dir(state.join("frozen/goods-5.db.part")).unwrap();
+    std::fs::write(state.join("frozen/goods-5.db.part/run-0"), "of an agent that was killed").unwrap();
     let eighth = of_slot(&snapshots, 8).unwrap();
     assert_ne!(eighth.hash, seventh.hash);
     assert_eq!(names(), ["care-3.db", "goods-8.db"]);
@@ -197,6 +199,23 @@ fn a_unique_key_may_leave_out_the_code_or_all_else() {
         assert_eq!(codes, kept, "{key}");
         assert_eq!(Frozen::open(frozen.path()).unwrap().hash, frozen.hash, "{key}");
     }
+}
+
+/// A check that has to store rows leaves none, and removes what a killed one left.
+#[test]
+fn a_check_leaves_no_rows_behind() {
+    let folder = Folder::of(&CONFIG.replace("unit = \"piece\"", UNIQUE), &format!("{HEADER}\n{}\n", ROWS[0]));
+    let scratch = tempfile::tempdir().unwrap();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    std::fs::create_dir(scratch.path().join(format!("samensom-check-{}-x", gone.id()))).unwrap();
+    std::fs::create_dir(scratch.path().join(format!("samensom-check-{}-x", std::process::id()))).unwrap();
+    let checked =
+        data_check_by(&Reader::Here, &folder.configs, folder.dir.path(), scratch.path(), None).unwrap();
+    assert!(checked.0[0].complete);
+    let left: Vec<_> =
+        std::fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [format!("samensom-check-{}-x", std::process::id()).as_str()]);
 }
 
 #[test]
