@@ -263,7 +263,7 @@ fn data(findings: &mut Findings, config: &Config) {
         return findings.not(Level::Fail, "data", "no extract is declared".to_owned(), todo, YOU);
     }
     for CheckReport { dataset, file, accounting, problem, .. } in
-        data_check(&config.extracts, &config.base_dir, None)
+        data_check(&config.extracts, &config.base_dir, None, crate::clock::now())
     {
         match (problem, accounting) {
             (None, Some(accounting)) => {

@@ -152,7 +152,7 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Status => global.print(&status::read(&global.config_or_state()?)?),
         Verb::Data(Data::Check { dataset }) => {
             let config = global.config()?;
-            let reports = data_check(&config.extracts, &config.base_dir, *dataset);
+            let reports = data_check(&config.extracts, &config.base_dir, *dataset, crate::clock::now());
             let good = !reports.is_empty() && reports.iter().all(|report| report.complete);
             match global.format {
                 Format::Json => global.print(&Plain(&reports))?,

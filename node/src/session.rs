@@ -383,7 +383,7 @@ fn freeze(config: &Config, place: &Place, file: &Path) -> Result<Frozen, Extract
         problem: "the folder for frozen extracts cannot be made",
         dataset: "any",
     })?;
-    let frozen = extract::freeze(&config.extracts, &config.base_dir, file)?;
+    let frozen = extract::freeze(&config.extracts, &config.base_dir, file, crate::clock::now())?;
     forget_older(folder, place);
     Ok(frozen)
 }

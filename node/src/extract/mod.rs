@@ -6,53 +6,76 @@
 
 mod accounting;
 mod cell;
+mod codes;
 mod config;
+mod date;
+mod dialect;
 mod error;
 mod evaluate;
+mod records;
 mod report;
+mod row;
 mod source;
 mod sql;
 mod store;
+mod units;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use accounting::{Accounting, Rejected, UnitSeen};
-pub use config::{ExtractConfig, UnitSource};
+pub use accounting::{Accounting, DateSeen, Rejected, UnitSeen};
+pub use cell::Marks;
+pub use codes::CodeKind;
+pub use config::{ExtractConfig, LevelSource, Objection, UnitSource, Values};
+pub use date::DateFormat;
+pub use dialect::Encoding;
 pub use error::ExtractError;
 pub use evaluate::evaluate;
 pub use report::{CheckReport, data_check};
 pub use store::Frozen;
+pub use units::Level;
 
+use samensom_protocol::time::Time;
 use std::path::Path;
 use store::Draft;
+use verdict::refuse;
 
-/// Reads the declared extracts of one lock once and freezes them at `db`, a file that is not there yet.
+/// Reads the declared extracts of one lock once and freezes them at `db`, a file that is not there yet. What
+/// is too old is judged at `now`.
 ///
 /// # Errors
 /// What is wrong with a file, its rows or its units, or with the snapshot's own file; nothing is left of a
 /// snapshot that could not be finished.
-pub fn freeze(configs: &[ExtractConfig], base_dir: &Path, db: &Path) -> Result<Frozen, ExtractError> {
+pub fn freeze(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    db: &Path,
+    now: Time,
+) -> Result<Frozen, ExtractError> {
     one_file_per_dataset(configs)?;
-    let draft = Draft::create(db)?;
-    match read_all(configs, base_dir, &draft) {
-        Ok(accounting) => draft.finish(accounting),
-        Err(error) => {
-            draft.discard();
-            Err(error)
+    source::at_rest(|| {
+        let draft = Draft::create(db)?;
+        match read_all(configs, base_dir, &draft, now) {
+            Ok(accounting) => draft.finish(accounting),
+            Err(error) => {
+                draft.discard();
+                Err(error)
+            }
         }
-    }
+    })
 }
 
 fn read_all(
     configs: &[ExtractConfig],
     base_dir: &Path,
     draft: &Draft,
+    now: Time,
 ) -> Result<Vec<Accounting>, ExtractError> {
     let mut all = Vec::new();
     for config in configs {
         let accounting = source::read(config, base_dir, &mut |row| draft.insert(config.dataset, &row))?;
-        refuse(&accounting, config)?;
+        refuse(&accounting, config, now)?;
         all.push(accounting);
     }
     all.sort_by_key(|accounting| accounting.dataset.name());
@@ -70,19 +93,6 @@ fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {
                 "declared twice; expected one file per data set, else rows count twice; join the files";
             return Err(ExtractError::Config { problem, dataset: config.dataset.name() });
         }
-    }
-    Ok(())
-}
-
-/// Whether what was read may not be summed.
-fn refuse(accounting: &Accounting, config: &ExtractConfig) -> Result<(), ExtractError> {
-    if accounting.units.len() > 1 {
-        let units = accounting.units.iter().map(|seen| (seen.unit.name(), seen.first_row)).collect();
-        return Err(ExtractError::MixedUnits { file: accounting.file.clone(), units });
-    }
-    if accounting.rejected > config.max_rejected {
-        let accounting = Box::new(accounting.clone());
-        return Err(ExtractError::Incomplete { accounting, limit: config.max_rejected });
     }
     Ok(())
 }

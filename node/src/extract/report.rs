@@ -5,8 +5,10 @@
 use super::accounting::Accounting;
 use super::config::ExtractConfig;
 use super::error::{DisplayRejected, ExtractError};
-use super::{refuse, source};
+use super::source;
+use super::verdict::refuse;
 use samensom_protocol::query::Dataset;
+use samensom_protocol::time::Time;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -28,16 +30,21 @@ pub struct CheckReport {
 
 /// Reads every extract, or those of one data set, and reports on each.
 #[must_use]
-pub fn data_check(configs: &[ExtractConfig], base_dir: &Path, dataset: Option<Dataset>) -> Vec<CheckReport> {
+pub fn data_check(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    dataset: Option<Dataset>,
+    now: Time,
+) -> Vec<CheckReport> {
     let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
-    wanted.map(|config| check(config, base_dir)).collect()
+    wanted.map(|config| check(config, base_dir, now)).collect()
 }
 
-fn check(config: &ExtractConfig, base_dir: &Path) -> CheckReport {
-    let read = source::read(config, base_dir, &mut |_| Ok(()));
+fn check(config: &ExtractConfig, base_dir: &Path, now: Time) -> CheckReport {
+    let read = source::at_rest(|| source::read(config, base_dir, &mut |_| Ok(())));
     let (accounting, problem) = match read {
         Ok(accounting) => {
-            let problem = refuse(&accounting, config).err();
+            let problem = refuse(&accounting, config, now).err();
             (Some(accounting), problem)
         }
         Err(error) => (None, Some(error)),
@@ -65,8 +72,9 @@ impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.dataset, self.file)?;
         if let Some(accounting) = &self.accounting {
-            let Accounting { total, used, rejected, .. } = accounting;
-            writeln!(f, "  rows: total {total} = used {used} + rejected {rejected}")?;
+            let Accounting { used, rejected, objected, .. } = accounting;
+            let total = accounting.total();
+            writeln!(f, "  rows: total {total} = used {used} + rejected {rejected} + objected {objected}")?;
             for seen in &accounting.units {
                 let unit = seen.unit.name();
                 writeln!(f, "  unit: {unit}, {} rows, first in row {}", seen.rows, seen.first_row)?;

@@ -4,7 +4,7 @@
 //! so that it does not depend on the file's order, mapping or dialect. Where a row stood in the file is
 //! kept beside it for messages and is not part of the hash.
 
-use super::accounting::{Accounting, UnitSeen};
+use super::accounting::{Accounting, DateSeen, UnitSeen};
 use super::error::ExtractError;
 use super::source::{Field, NormalRow};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -167,7 +167,7 @@ CREATE TABLE extract (
 CREATE TABLE accounting (
     dataset TEXT NOT NULL PRIMARY KEY, -- canonical name
     file TEXT NOT NULL,              -- where the rows came from
-    total INTEGER NOT NULL,          -- rows below the header = used + rejected
+    total INTEGER NOT NULL,          -- rows below the header = used + rejected + objected
     used INTEGER NOT NULL,
     rejected INTEGER NOT NULL,
     newest TEXT                      -- newest date of the data, YYYY-MM-DD
@@ -252,7 +252,7 @@ fn write_accounting(connection: &Connection, accounting: &[Accounting]) -> rusql
             (
                 one.dataset.name(),
                 &one.file,
-                stored(one.total),
+                stored(one.total()),
                 stored(one.used),
                 stored(one.rejected),
                 one.newest.map(|date| date.to_string()),
@@ -271,18 +271,27 @@ fn read_accounting(connection: &Connection) -> rusqlite::Result<Option<Vec<Accou
     while let Some(row) = rows.next()? {
         let Ok(dataset) = Dataset::parse(row.get_ref(0)?.as_str()?) else { return Ok(None) };
         let Some(units) = units(connection, dataset)? else { return Ok(None) };
+        let newest = row.get::<_, Option<String>>(5)?.and_then(|text| Date::parse(&text));
         all.push(Accounting {
             dataset,
             file: row.get(1)?,
-            total: count(row, 2)?,
             used: count(row, 3)?,
             rejected: count(row, 4)?,
+            objected: count(row, 2)?.saturating_sub(count(row, 3)?).saturating_sub(count(row, 4)?),
+            dates: one_date(dataset, newest, &units),
             units,
-            newest: row.get::<_, Option<String>>(5)?.and_then(|text| Date::parse(&text)),
+            newest,
             first_rejected: Vec::new(),
         });
     }
     Ok(Some(all))
+}
+
+/// A stock that was frozen has one reference date, in every row.
+fn one_date(dataset: Dataset, newest: Option<Date>, units: &[UnitSeen]) -> Vec<DateSeen> {
+    let first_row = units.iter().map(|seen| seen.first_row).min();
+    let date = newest.filter(|_| dataset == Dataset::Stock).zip(first_row);
+    date.map(|(date, first_row)| DateSeen { date, first_row }).into_iter().collect()
 }
 
 fn units(connection: &Connection, dataset: Dataset) -> rusqlite::Result<Option<Vec<UnitSeen>>> {

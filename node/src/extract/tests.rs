@@ -26,6 +26,9 @@ location = "Plaats"
 as_of = "Peildatum"
 "#;
 
+/// 2026-11-02T12:00:00Z.
+const NOW: Time = Time(1_793_620_800_000);
+
 const HEADER: &str = "Artikel;Voorraad;Soort;Houdbaar;Plaats;Peildatum;Prijs";
 
 fn config(text: &str) -> ExtractConfig {
@@ -54,7 +57,7 @@ impl Folder {
     }
 
     fn freeze(&self) -> Result<Frozen, ExtractError> {
-        freeze(&self.configs, self.dir.path(), &self.path())
+        freeze(&self.configs, self.dir.path(), &self.path(), NOW)
     }
 
     fn evaluate(&self, query: &Query) -> Result<Vec<i64>, ExtractError> {
@@ -63,7 +66,7 @@ impl Folder {
     }
 
     fn report(&self) -> CheckReport {
-        data_check(&self.configs, self.dir.path(), None).remove(0)
+        data_check(&self.configs, self.dir.path(), None, NOW).remove(0)
     }
 }
 
