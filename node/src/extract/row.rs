@@ -126,9 +126,7 @@ impl<'a> Reading<'a> {
     /// The row; none where somebody objects to its use.
     fn judge(&self, record: &Record) -> Result<Option<Made>, BadRow> {
         shape(record, self.header.len())?;
-        if record.cell(0) == self.header.first().map_or("", String::as_str)
-            && record.cells().map(header_name).eq(self.header.iter().cloned())
-        {
+        if record.cells().zip(&self.header).all(|(cell, name)| bare_name(cell) == name) {
             return whole(
                 record,
                 "the header again",
@@ -338,7 +336,11 @@ fn header_names(path: &Path, header: &Record) -> Result<Vec<String>, ExtractErro
 
 /// A name in a header; files that were joined have byte order marks inside.
 pub(super) fn header_name(cell: &str) -> String {
-    cell.trim_start_matches('\u{feff}').to_owned()
+    bare_name(cell).to_owned()
+}
+
+fn bare_name(cell: &str) -> &str {
+    cell.trim_start_matches('\u{feff}')
 }
 
 /// The place of the one column of this name.

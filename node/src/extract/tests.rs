@@ -1,11 +1,13 @@
 //! Files in, figures out, and everything that must be refused on the way.
 
 mod bad_input;
+mod changing;
 mod figures;
+mod malformed;
 mod real;
 
 use super::*;
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Decimal, Query};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
