@@ -233,3 +233,36 @@ mod optional_date {
         text.map(day).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accounting_that_does_not_balance_is_not_read() {
+        let day = Date::parse("2026-11-01").unwrap();
+        let mut all = Accounting::new(Dataset::Stock, "stock.csv".to_owned());
+        all.count_used(2, Unit::Ml, Some(day));
+        all.count_objected();
+        let why = || Rejected {
+            row: 4,
+            column: "c".to_owned(),
+            value: "v".to_owned(),
+            reason: "r".to_owned(),
+            remedy: "do".to_owned(),
+        };
+        all.count_rejected(3, why);
+        assert_eq!(all.total(), 5);
+        let text = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Accounting>(&text).unwrap(), all);
+        for (from, to) in [
+            ("\"total\":5", "\"total\":4"),
+            ("\"rejected\":3", "\"rejected\":2"),
+            ("\"objected\":1", "\"objected\":0"),
+        ] {
+            assert!(text.contains(from), "{text}");
+            let error = serde_json::from_str::<Accounting>(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains("total is not used + rejected + objected"), "{error}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! One cell of a file -> one day.
 //!
 //! Owns the declared forms of a date: a format as in strftime, or the day numbers of spreadsheets. Common
-//! formats are read by hand, which is fast; whatever that does not take is judged by the calendar library.
+//! formats are read by hand: that is fast, and stricter than the calendar library, which takes space and signs
+//! inside a date and guesses which of two parts side by side is the short one. The library has the others.
 
 use super::cell::{BadCell, bad};
 use jiff::{ToSpan, civil};
@@ -14,7 +15,7 @@ pub struct DateFormat(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// As in strftime, and its parts when each has a fixed width.
+    /// As in strftime, and its parts when all are numbers and signs.
     Written(String, Option<Vec<Part>>),
     /// Days since 1899-12-31, with a 29th of February 1900 that never was.
     Excel1900,
@@ -24,13 +25,19 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
+    /// What it is, and whether one digit will do: signs stand on both its sides.
+    Number(Number, bool),
+    Literal(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Number {
     Year,
     Month,
     Day,
     Hour,
     Minute,
     Second,
-    Literal(u8),
 }
 
 impl Default for DateFormat {
@@ -82,10 +89,8 @@ impl DateFormat {
             return bad("the date is empty", "fill it in or leave the row out");
         }
         let day = match &self.0 {
-            Kind::Written(format, parts) => {
-                let fast = parts.as_ref().and_then(|parts| by_hand(parts, text));
-                fast.or_else(|| from_civil(civil::Date::strptime(format, text).ok()?))
-            }
+            Kind::Written(_, Some(parts)) => by_hand(parts, text),
+            Kind::Written(format, None) => civil::Date::strptime(format, text).ok().and_then(from_civil),
             Kind::Excel1900 | Kind::Excel1904 => self.serial(text, decimal),
         };
         day.ok_or_else(|| self.why_not(text))
@@ -134,55 +139,67 @@ fn from_civil(day: civil::Date) -> Option<Date> {
     Date::new(u16::try_from(day.year()).ok()?, part(day.month())?, part(day.day())?)
 }
 
-/// The parts of a format in which each has a fixed width; none for any other.
+/// The parts of a format of numbers and signs; none for any other.
 fn parts(format: &str) -> Option<Vec<Part>> {
     let mut bytes = format.bytes();
     let mut parts = Vec::new();
     while let Some(byte) = bytes.next() {
         parts.push(match byte {
-            b'%' => match bytes.next()? {
-                b'Y' => Part::Year,
-                b'm' => Part::Month,
-                b'd' => Part::Day,
-                b'H' => Part::Hour,
-                b'M' => Part::Minute,
-                b'S' => Part::Second,
-                _ => return None,
-            },
-            literal if literal.is_ascii() => Part::Literal(literal),
+            b'%' => Part::Number(number(bytes.next()?)?, false),
+            literal if literal.is_ascii() && !literal.is_ascii_digit() => Part::Literal(literal),
             _ => return None,
         });
+    }
+    let is_number = |part: Option<&Part>| matches!(part, Some(Part::Number(..)));
+    let short = (0..parts.len()).map(|place| {
+        let before = place.checked_sub(1).and_then(|before| parts.get(before));
+        !is_number(before) && !is_number(parts.get(place + 1))
+    });
+    let short: Vec<bool> = short.collect();
+    for (part, alone) in parts.iter_mut().zip(short) {
+        if let Part::Number(Number::Day | Number::Month | Number::Hour, short) = part {
+            *short = alone;
+        }
     }
     Some(parts)
 }
 
-/// Reads a text in which every part has its full width; none when it has not, or is no day.
+fn number(directive: u8) -> Option<Number> {
+    match directive {
+        b'Y' => Some(Number::Year),
+        b'm' => Some(Number::Month),
+        b'd' => Some(Number::Day),
+        b'H' => Some(Number::Hour),
+        b'M' => Some(Number::Minute),
+        b'S' => Some(Number::Second),
+        _ => None,
+    }
+}
+
+/// Reads a text part by part; none when it is not written so, or is no day.
 fn by_hand(parts: &[Part], text: &str) -> Option<Date> {
     let mut rest = text.as_bytes();
     let (mut year, mut month, mut day) = (0, 0, 0);
     for part in parts {
-        let width = match part {
-            Part::Literal(_) => 1,
-            Part::Year => 4,
-            _ => 2,
-        };
-        let (now, later) = rest.split_at_checked(width)?;
-        rest = later;
-        let mut number = 0_u16;
-        for byte in now {
-            if let Part::Literal(literal) = part {
-                (byte == literal).then_some(())?;
-            } else {
-                number = number * 10 + u16::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+        match *part {
+            Part::Literal(literal) => rest = rest.strip_prefix(&[literal])?,
+            Part::Number(number, short) => {
+                let one = short && !rest.get(1).is_some_and(u8::is_ascii_digit);
+                let width = if number == Number::Year { 4 } else { 2 - usize::from(one) };
+                let (digits, later) = rest.split_at_checked(width)?;
+                rest = later;
+                let mut value = 0_u16;
+                for byte in digits {
+                    value = value * 10 + u16::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+                }
+                match number {
+                    Number::Year => year = value,
+                    Number::Month => month = value,
+                    Number::Day => day = value,
+                    Number::Hour => (value < 24).then_some(())?,
+                    Number::Minute | Number::Second => (value < 60).then_some(())?,
+                }
             }
-        }
-        match part {
-            Part::Year => year = number,
-            Part::Month => month = number,
-            Part::Day => day = number,
-            Part::Hour => (number < 24).then_some(())?,
-            Part::Minute | Part::Second => (number < 60).then_some(())?,
-            Part::Literal(_) => {}
         }
     }
     rest.is_empty().then_some(())?;

@@ -11,8 +11,10 @@ fn folder() -> Folder {
     Folder::stock(&["midazolam;1;ccv;;;01-11-2026;1", "propofol;2;ccv;;;01-11-2026;1"])
 }
 
+type Change = (&'static str, fn(&Path));
+
 /// Every way in which a file becomes another one.
-const CHANGES: [(&str, fn(&Path)); 5] = [
+const CHANGES: [Change; 5] = [
     ("grows", |path| {
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"morfine;3;ccv;;;01-11-2026;1\n").unwrap();
@@ -33,12 +35,11 @@ const CHANGES: [(&str, fn(&Path)); 5] = [
     ("is removed", |path| std::fs::remove_file(path).unwrap()),
 ];
 
+/// What came of it, how many readings were begun, and the rows of the last.
+type Outcome = (Result<Accounting, ExtractError>, u32, usize);
+
 /// Reads as a freeze does, and changes the file at the first row of the first readings.
-fn read_while(
-    folder: &Folder,
-    change: fn(&Path),
-    readings: u32,
-) -> (Result<Accounting, ExtractError>, u32, usize) {
+fn read_while(folder: &Folder, change: fn(&Path), readings: u32) -> Outcome {
     let path = folder.dir.path().join("stock.csv");
     let (mut begun, mut rows) = (0, Vec::new());
     let result = at_rest(|| {

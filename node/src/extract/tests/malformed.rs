@@ -16,7 +16,7 @@ use super::*;
 use crate::extract::source::{self, Field};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FIXTURES: usize = 451;
+const FIXTURES: usize = 460;
 
 const BASE: &str = r#"
 dataset = "stock"
