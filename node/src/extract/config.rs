@@ -14,8 +14,8 @@ use super::dialect::Encoding;
 use super::units::Level;
 use keys::{Parts, Word, forbidden};
 use samensom_protocol::query::{Column, Dataset, KINDS, Unit};
-use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub enum LevelSource {
 }
 
 /// The column that says whether somebody objects to the use of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objection {
     /// The file's column.
@@ -97,7 +97,7 @@ pub struct Objection {
 }
 
 /// Their words for our words, in columns that hold a closed list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Values {
     kind: BTreeMap<String, Word<&'static str>>,

@@ -51,7 +51,7 @@ pub enum ExtractError {
     /// The file became another one while it was read.
     Changed {
         /// The file.
-        file: PathBuf,
+        path: PathBuf,
     },
     /// A row of the unit table cannot stand.
     UnitTable {
@@ -211,11 +211,11 @@ impl fmt::Display for ExtractError {
                 let row = row.map(|row| format!(", row {row}")).unwrap_or_default();
                 write!(f, "{}{row}: {reason}; {remedy}", file.display())
             }
-            ExtractError::Changed { file } => write!(
+            ExtractError::Changed { path } => write!(
                 f,
                 "{}: changed while it was read, three times; expected a file at rest; write it under another name and \
                  rename it when it is whole",
-                file.display()
+                path.display()
             ),
             ExtractError::UnitTable { file, rejected } => {
                 write!(f, "unit table {}", DisplayRejected(file, rejected))
@@ -317,7 +317,7 @@ fn header(
         f,
         "{file}, row 1: no column `{column}`{near}; found {}; correct [extract.columns], or the separator if all \
          stand in one name",
-        found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        found.iter().map(|name| format!("`{}`", on_one_line(name))).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -327,6 +327,12 @@ fn incomplete(f: &mut fmt::Formatter<'_>, accounting: &Accounting, limit: u64) -
         write!(f, "\n  {}", DisplayRejected(&accounting.file, rejected))?;
     }
     Ok(())
+}
+
+/// A text of a file as it may be shown: a control character would end the line, or steer a terminal.
+pub(super) fn on_one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// One rejected row with its file.

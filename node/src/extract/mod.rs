@@ -39,7 +39,7 @@ pub use units::Level;
 use samensom_protocol::time::Time;
 use std::path::Path;
 use store::Draft;
-use verdict::refuse;
+use verdict::{refuse, refuse_stale};
 
 /// Reads the declared extracts of one lock once and freezes them at `db`, a file that is not there yet. What
 /// is too old is judged at `now`.
@@ -75,7 +75,8 @@ fn read_all(
     let mut all = Vec::new();
     for config in configs {
         let accounting = source::read(config, base_dir, &mut |row| draft.insert(config.dataset, &row))?;
-        refuse(&accounting, config, now)?;
+        refuse(&accounting, config)?;
+        refuse_stale(&accounting, config, now)?;
         all.push(accounting);
     }
     all.sort_by_key(|accounting| accounting.dataset.name());

@@ -6,7 +6,7 @@ use super::accounting::Accounting;
 use super::config::ExtractConfig;
 use super::error::{DisplayRejected, ExtractError};
 use super::source;
-use super::verdict::refuse;
+use super::verdict::{refuse, refuse_stale};
 use samensom_protocol::query::Dataset;
 use samensom_protocol::time::Time;
 use serde::Serialize;
@@ -44,7 +44,8 @@ fn check(config: &ExtractConfig, base_dir: &Path, now: Time) -> CheckReport {
     let read = source::at_rest(|| source::read(config, base_dir, &mut |_| Ok(())));
     let (accounting, problem) = match read {
         Ok(accounting) => {
-            let problem = refuse(&accounting, config, now).err();
+            let problem =
+                refuse(&accounting, config).and_then(|()| refuse_stale(&accounting, config, now)).err();
             (Some(accounting), problem)
         }
         Err(error) => (None, Some(error)),

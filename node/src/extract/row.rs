@@ -7,7 +7,7 @@ use super::accounting::{Accounting, Rejected};
 use super::cell::{self, BadCell, bad};
 use super::config::{ExtractConfig, LevelSource, UnitSource, is_required, usual_kind};
 use super::dialect::Encoding;
-use super::error::ExtractError;
+use super::error::{ExtractError, on_one_line};
 use super::records::Record;
 use super::source::{Field, NormalRow};
 use super::units::{Level, UnitTable};
@@ -33,7 +33,8 @@ impl BadRow {
 
     pub(super) fn at(self, row: u64) -> Rejected {
         let BadRow { column, value, bad: BadCell { reason, remedy } } = self;
-        Rejected { row, column, value: value.chars().take(SHOWN_VALUE).collect(), reason, remedy }
+        let value: String = value.chars().take(SHOWN_VALUE).collect();
+        Rejected { row, column: on_one_line(&column), value: on_one_line(&value), reason, remedy }
     }
 }
 

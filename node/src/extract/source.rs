@@ -90,7 +90,7 @@ pub(super) fn each_record(
     let after = [file.metadata().ok(), fs::metadata(path).ok()];
     let same = after.iter().all(|after| after.as_ref().is_some_and(|after| state(after) == state(&before)));
     // Whatever was wrong with it may come from the change.
-    if same { result } else { Err(ExtractError::Changed { file: path.to_owned() }) }
+    if same { result } else { Err(ExtractError::Changed { path: path.to_owned() }) }
 }
 
 fn records_of(

@@ -12,7 +12,7 @@ use samensom_protocol::query::{Dataset, Date};
 use samensom_protocol::time::Time;
 
 /// Why what was read may not be summed.
-pub(super) fn refuse(accounting: &Accounting, config: &ExtractConfig, now: Time) -> Result<(), ExtractError> {
+pub(super) fn refuse(accounting: &Accounting, config: &ExtractConfig) -> Result<(), ExtractError> {
     let file = || accounting.file.clone();
     // A unit table gives each code one unit, so that a query over one code meets one unit.
     let by_table = matches!(config.unit, UnitSource::Table { .. });
@@ -27,16 +27,20 @@ pub(super) fn refuse(accounting: &Accounting, config: &ExtractConfig, now: Time)
         let accounting = Box::new(accounting.clone());
         return Err(ExtractError::Incomplete { accounting, limit: config.max_rejected });
     }
-    match config.max_age {
-        Some(age) => refuse_stale(accounting, i64::try_from(age.as_millis()).unwrap_or(i64::MAX), now),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The age counts from the end of the newest day, of a use from the end of the newest month.
-fn refuse_stale(accounting: &Accounting, age: i64, now: Time) -> Result<(), ExtractError> {
+/// Why what was read is too old, or of a day that has not come, where `max_age` is declared. The age counts
+/// from the end of the newest day, of a use from the end of the newest month.
+pub(super) fn refuse_stale(
+    accounting: &Accounting,
+    config: &ExtractConfig,
+    now: Time,
+) -> Result<(), ExtractError> {
+    let Some(age) = config.max_age else { return Ok(()) };
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
     let newest = accounting.newest;
     let stale = |limit| {

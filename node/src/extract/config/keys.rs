@@ -9,7 +9,7 @@ use crate::extract::dialect::Encoding;
 use crate::extract::units::Level;
 use samensom_protocol::query::{Column, Dataset, KINDS, Unit, nearest};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -207,11 +207,15 @@ pub(super) struct Word<T>(pub(super) T);
 /// A type that has a closed list of words.
 trait Worded: Sized {
     fn of(word: &str) -> Result<Self, String>;
+    fn word(&self) -> &'static str;
 }
 
 impl Worded for &'static str {
     fn of(word: &str) -> Result<Self, String> {
         kind(word)
+    }
+    fn word(&self) -> &'static str {
+        self
     }
 }
 
@@ -219,17 +223,29 @@ impl Worded for Unit {
     fn of(word: &str) -> Result<Self, String> {
         unit(word)
     }
+    fn word(&self) -> &'static str {
+        self.name()
+    }
 }
 
 impl Worded for Level {
     fn of(word: &str) -> Result<Self, String> {
         Level::parse(word)
     }
+    fn word(&self) -> &'static str {
+        self.name()
+    }
 }
 
 impl<'de, T: Worded> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         T::of(&String::deserialize(d)?).map(Word).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Worded> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.0.word())
     }
 }
 

@@ -106,7 +106,7 @@ pub(super) fn fixtures() -> Vec<Fixture> {
     }
     for (name, code, reason, remedy) in BAD {
         let bytes = lines(&[&format!("{code};5;01-11-2026")]);
-        let shown: String = code.chars().take(60).collect();
+        let shown: String = code.chars().take(60).collect::<String>().replace('\u{7}', "\\u{7}");
         let reject = (2, 1, "Artikel", &*shown, *reason, *remedy);
         all.push(rejected(&format!("bad code {name} `{code}`"), kind(name), bytes, 0, &[reject]));
     }

@@ -33,9 +33,9 @@ fn shapes() -> Vec<Fixture> {
             WIDTH,
         ),
         ("only space", "   ", 1, "   ", "1 cells where the header has 3".to_owned(), WIDTH),
-        ("a break in a cell", "\"b\nb\";1;01-11-2026", 2, "b\nb", broken(2), BREAK),
-        ("two breaks in a cell", "\"b\r\nc\r\nb\";1;01-11-2026", 3, "b\r\nc\r\nb", broken(3), BREAK),
-        ("breaks in two cells", "\"b\nb\";1;\"01\n\"", 3, "b\nb", broken(3), BREAK),
+        ("a break in a cell", "\"b\nb\";1;01-11-2026", 2, "b\\nb", broken(2), BREAK),
+        ("two breaks in a cell", "\"b\r\nc\r\nb\";1;01-11-2026", 3, "b\\r\\nc\\r\\nb", broken(3), BREAK),
+        ("breaks in two cells", "\"b\nb\";1;\"01\n\"", 3, "b\\nb", broken(3), BREAK),
         (
             "text behind a quote",
             "\"b\"x;1;01-11-2026",
@@ -71,14 +71,14 @@ fn quotes() -> Vec<Fixture> {
         BASE.to_owned(),
         lines(&["\"b\nc\nb\";1;01-11-2026", GOOD, "c;?;01-11-2026"]),
         1,
-        &[(2, 3, "(whole row)", "b\nc\nb", &broken(3), BREAK), (6, 1, "Voorraad", "?", x, expected)],
+        &[(2, 3, "(whole row)", "b\\nc\\nb", &broken(3), BREAK), (6, 1, "Voorraad", "?", x, expected)],
     ));
     all.push(rejected(
         "a quote never closed",
         BASE.to_owned(),
         lines(&[GOOD, "\"b;1;01-11-2026", GOOD, GOOD]),
         1,
-        &[(3, 3, "(whole row)", "b;1;01-11-2026\na;1;01-11-2026\na;1;01-11-2026\n", &broken(3), BREAK)],
+        &[(3, 3, "(whole row)", "b;1;01-11-2026\\na;1;01-11-2026\\na;1;01-11-2026\\n", &broken(3), BREAK)],
     ));
     all.push(rejected(
         "a quote never closed in the last row",

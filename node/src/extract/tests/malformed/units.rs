@@ -258,7 +258,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "a break",
         "\"a\na\";pack;ml;1;;",
-        "row 2, column `(whole row)`, value `a\na`: a line break inside a cell, over 2 lines: a quote that is not closed?; close the quote, and export without line breaks inside cells",
+        "row 2, column `(whole row)`, value `a\\na`: a line break inside a cell, over 2 lines: a quote that is not closed?; close the quote, and export without line breaks inside cells",
     ),
 ];
 
