@@ -160,8 +160,13 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Data(Data::Check { dataset }) => {
             let config = global.config()?;
             let scratch = config.scratch();
-            let (reports, _) =
-                data_check_by(&config.reader, &config.extracts, &config.base_dir, &scratch, *dataset)?;
+            let (reports, _) = data_check_by(
+                &config.reader,
+                &config.extracts,
+                &config.base_dir,
+                (&scratch, crate::clock::now()),
+                *dataset,
+            )?;
             let good = !reports.is_empty() && reports.iter().all(|report| report.complete);
             match global.format {
                 Format::Json => global.print(&Plain(&reports))?,

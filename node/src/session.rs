@@ -380,7 +380,14 @@ fn figures(
     warrant: &Warrant,
     stop: &Stop,
 ) -> Result<Contribution, ExtractError> {
-    let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, stop)?;
+    let frozen = snapshots.of_slot(
+        &config.reader,
+        &config.extracts,
+        &config.base_dir,
+        place,
+        crate::clock::now(),
+        stop,
+    )?;
     let values = extract::evaluate(warrant.query(), &frozen)?;
     let layout = warrant.query().layout();
     Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.hash).map_err(|_| {

@@ -151,7 +151,7 @@ fn cancel(configs: &[ExtractConfig], folder: &Path, reader: &Reader) {
         })
     };
     let snapshots = Snapshots::of_state(&folder.join("cancelled"));
-    let ended = snapshots.of_slot(reader, configs, folder, ("bench", 1), &stop);
+    let ended = snapshots.of_slot(reader, configs, folder, ("bench", 1), samensom_node::clock::now(), &stop);
     let took = now().saturating_sub(asked.load(Ordering::SeqCst));
     match ended {
         Err(_) => println!("{:<44} {:>9.3} s        goal 1 s", "cancelled in the middle", took as f64 / 1e6),
@@ -190,7 +190,14 @@ fn freeze(
         })
     };
     let start = Instant::now();
-    let frozen = snapshots.of_slot(reader, configs, folder, ("bench", 1), &Stop::default());
+    let frozen = snapshots.of_slot(
+        reader,
+        configs,
+        folder,
+        ("bench", 1),
+        samensom_node::clock::now(),
+        &Stop::default(),
+    );
     let took = start.elapsed().as_secs_f64();
     over.store(true, Ordering::SeqCst);
     let used = watcher.join().expect("the watcher ends");

@@ -1,6 +1,7 @@
 //! The reading child of `samensom-node`: the same snapshot as in one process, limits that hold, and an end
 //! that comes at once, whoever dies first.
 
+use samensom_node::clock::now;
 use samensom_node::extract::{ExtractConfig, Reader, Snapshots, Stop, freeze};
 use samensom_tests::harness::programs;
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ fn reading(folder: &Path, stop: &Stop) -> std::thread::JoinHandle<Result<(), Str
     let (folder, stop) = (folder.to_owned(), stop.clone());
     std::thread::spawn(move || {
         let snapshots = Snapshots::of_state(&folder.join("state"));
-        let made = snapshots.of_slot(&child(), &configs(), &folder, ("goods", 1), &stop);
+        let made = snapshots.of_slot(&child(), &configs(), &folder, ("goods", 1), now(), &stop);
         made.map(drop).map_err(|error| error.to_string())
     })
 }
@@ -93,9 +94,11 @@ fn a_child_makes_the_snapshot_that_this_process_would_make() {
     let state = folder.path().join("state");
     let of_slot = |reader: &Reader, slot| {
         let snapshots = Snapshots::of_state(&state);
-        snapshots.of_slot(reader, &configs(), folder.path(), ("goods", slot), &Stop::default()).unwrap()
+        snapshots
+            .of_slot(reader, &configs(), folder.path(), ("goods", slot), now(), &Stop::default())
+            .unwrap()
     };
-    let here = freeze(&configs(), folder.path(), &folder.path().join("here.sqlite")).unwrap();
+    let here = freeze(&configs(), folder.path(), &folder.path().join("here.sqlite"), now()).unwrap();
     let by_child = of_slot(&child(), 1);
     assert_eq!((by_child.hash, &by_child.accounting), (here.hash, &here.accounting));
     assert_eq!(std::fs::read(by_child.path()).unwrap(), std::fs::read(here.path()).unwrap(), "byte for byte");
@@ -109,7 +112,7 @@ fn a_child_that_finds_bad_rows_says_the_same_as_this_process() {
     let path = folder.path().join("stock.csv");
     let text = std::fs::read_to_string(&path).unwrap().replace("22-11-2026", "22/11/2026");
     std::fs::write(&path, text).unwrap();
-    let here = freeze(&configs(), folder.path(), &folder.path().join("here.sqlite")).unwrap_err();
+    let here = freeze(&configs(), folder.path(), &folder.path().join("here.sqlite"), now()).unwrap_err();
     let by_child = reading(folder.path(), &Stop::default()).join().unwrap().unwrap_err();
     assert_eq!(by_child, here.to_string());
     assert!(by_child.contains("row 4, column `Peildatum`, value `22/11/2026`"), "{by_child}");
@@ -119,7 +122,7 @@ fn a_child_that_finds_bad_rows_says_the_same_as_this_process() {
     // Nobody falls back to reading here.
     let nobody = Reader::Child(folder.path().join("no-program"));
     let snapshots = Snapshots::of_state(&folder.path().join("state"));
-    let error = snapshots.of_slot(&nobody, &configs(), folder.path(), ("goods", 1), &Stop::default());
+    let error = snapshots.of_slot(&nobody, &configs(), folder.path(), ("goods", 1), now(), &Stop::default());
     assert!(error.unwrap_err().to_string().contains("starting the reading process"));
 }
 

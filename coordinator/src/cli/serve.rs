@@ -9,6 +9,7 @@ use crate::ops::Ops;
 use crate::session::{Options, Sessions};
 use crate::store::Store;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,7 +45,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let filter = EnvFilter::try_from_env("SAMENSOM_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,samensom=info,samensom_coordinator=info"));
     // Fails only where a test has set one up already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

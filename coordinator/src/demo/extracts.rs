@@ -136,6 +136,7 @@ impl SharedTable {
                     Error::config(format!("separator `{one}`")).expected("`,`, `;` or `tab`")
                 })?,
             };
+        passed_on(folder, &mut table)?;
         let plain: String = dataset.chars().filter(char::is_ascii_alphanumeric).collect();
         let name = format!("{plain}-{}.csv", number + 1);
         table.insert("file".to_owned(), toml::Value::String(name.clone()));
@@ -190,6 +191,33 @@ impl SharedTable {
         let writer = build().map_err(|why: csv::Error| unreadable(&path, &why))?;
         Ok((writer, path))
     }
+}
+
+/// What an agent needs to be told in another way than the shared file says it, and what the demo cannot split
+/// or check.
+fn passed_on(folder: &Path, table: &mut toml::Table) -> Result<(), Error> {
+    let refuse =
+        |what: String| Error::config(what).expected("an [[extract]] of which the demo can check the sum");
+    match table.get("encoding").and_then(toml::Value::as_str) {
+        Some("utf-8") | None => {}
+        Some(other) => return Err(refuse(format!("encoding `{other}`: the demo splits utf-8 files alone"))),
+    }
+    // The reading that checks the sum is apart from the agents' and knows less.
+    if let Some(key) = ["objection", "values"].into_iter().find(|key| table.contains_key(*key)) {
+        return Err(refuse(format!("`{key}`: the demo's own check of the sum does not read it")));
+    }
+    if table.get("date").and_then(toml::Value::as_str).is_some_and(|date| date.starts_with("excel-")) {
+        return Err(refuse(
+            "dates as day numbers: the demo's own check of the sum does not read them".to_owned(),
+        ));
+    }
+    if let Some(units) = table.get("unit_table").and_then(toml::Value::as_str) {
+        let path = folder.join(units).to_string_lossy().into_owned();
+        table.insert("unit_table".to_owned(), toml::Value::String(path));
+    }
+    // A hospital without a row in the shared file has none: its own file was not cut off.
+    table.entry("may_be_empty").or_insert(toml::Value::Boolean(true));
+    Ok(())
 }
 
 fn column(path: &Path, header: &ByteRecord, name: &str) -> Result<usize, Error> {
@@ -250,6 +278,7 @@ quantity = "q"
         assert_eq!(read(1), "wie;c;q;\nR1K;a;1,50;x\n");
         let table = shared.tables[0].of_one_hospital();
         assert!(!table.contains_key("hospital") && table["file"].as_str() == Some("stock-1.csv"));
+        assert_eq!(table["may_be_empty"].as_bool(), Some(true), "a hospital may have no row");
         // With the first hospital alone the other's rows are nobody's.
         shared.split(&homes[..1]).unwrap();
         assert_eq!(read(0).lines().count(), 3);
@@ -265,6 +294,30 @@ quantity = "q"
         shared.split(&homes).unwrap();
         assert_eq!(std::fs::read_to_string(homes[0].join("stock-1.csv")).unwrap(), "wie;c;q\n8;a;2\n");
         assert_eq!(std::fs::read_to_string(homes[1].join("stock-1.csv")).unwrap(), "wie;c;q\n7;a;1\n");
+    }
+
+    #[test]
+    fn a_unit_table_is_found_from_every_hospital() {
+        let demo = DEMO.replace("unit = \"piece\"", "unit_table = \"units.csv\"\nlevel = \"pack\"");
+        let folder = folder(&demo, "wie;c;q\n");
+        let (_, shared) = Shared::read(&folder.path().join("d.toml")).unwrap();
+        let table = shared.tables[0].of_one_hospital();
+        let path = PathBuf::from(table["unit_table"].as_str().unwrap());
+        assert!(path.is_absolute() && path == folder.path().join("units.csv"), "{}", path.display());
+    }
+
+    #[test]
+    fn what_the_demo_cannot_check_is_refused_by_name() {
+        for (from, to, wanted) in [
+            ("\"utf-8\"", "\"windows-1252\"", "encoding `windows-1252`"),
+            ("unit = ", "objection = { column = \"b\", yes = [\"J\"], no = [] }\nunit = ", "`objection`"),
+            ("unit = ", "values.unit.stuks = \"piece\"\nunit = ", "`values`"),
+            ("unit = ", "date = \"excel-1900\"\nunit = ", "day numbers"),
+        ] {
+            let folder = folder(&DEMO.replace(from, to), "wie;c;q\n");
+            let error = Shared::read(&folder.path().join("d.toml")).unwrap_err().to_string();
+            assert!(error.contains(wanted) && error.contains("extract 1"), "{error}");
+        }
     }
 
     #[test]

@@ -206,7 +206,13 @@ fn data(findings: &mut Findings, config: &Config) {
         let todo = "add an [[extract]] table to the configuration; deploy/config/node.toml shows one";
         return findings.not(Level::Fail, "data", "no extract is declared".to_owned(), todo, YOU);
     }
-    let read = data_check_by(&config.reader, &config.extracts, &config.base_dir, &config.scratch(), None);
+    let read = data_check_by(
+        &config.reader,
+        &config.extracts,
+        &config.base_dir,
+        (&config.scratch(), crate::clock::now()),
+        None,
+    );
     let (reports, guard) = match read {
         Ok(read) => read,
         Err(error) => return findings.fail("data", &error, YOU),

@@ -10,6 +10,7 @@ use super::jail::{self, Guard};
 use super::report::{self, CheckReport};
 use super::{describe, draft};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use samensom_protocol::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -63,6 +64,7 @@ pub(super) struct Job {
     extracts: Vec<Value>,
     base_dir: PathBuf,
     folder: PathBuf,
+    now_ms: u64,
     cpu_seconds: u64,
 }
 
@@ -142,7 +144,7 @@ pub(super) fn ask(
     what: What,
     configs: &[ExtractConfig],
     base_dir: &Path,
-    folder: &Path,
+    (folder, now): (&Path, Time),
     stop: &Stop,
 ) -> Result<Done, ExtractError> {
     let started = |source: io::Error| Told::by_parent(format!("starting the reading process: {source}"));
@@ -158,6 +160,7 @@ pub(super) fn ask(
         extracts: configs.iter().map(|config| Value::Object(describe::declared(config))).collect(),
         base_dir: std::path::absolute(base_dir).map_err(started)?,
         folder: std::path::absolute(folder).map_err(started)?,
+        now_ms: now.0,
         cpu_seconds: seconds,
     };
     let job = serde_json::to_vec(&job).map_err(|error| started(error.into()))?;
@@ -181,6 +184,7 @@ fn files(configs: &[ExtractConfig], base_dir: &Path) -> Vec<PathBuf> {
         files.push(base_dir.join(&config.file));
         match &config.unit {
             UnitSource::Every(_) | UnitSource::Column(_) => {}
+            UnitSource::Table { file, .. } => files.push(base_dir.join(file)),
         }
     }
     files
@@ -336,12 +340,14 @@ fn serve(job: &Job) -> io::Result<Answer> {
         }
     };
     let reply = match job.what {
-        What::Draft => match draft::write(&configs, &job.base_dir, &job.folder) {
+        What::Draft => match draft::write(&configs, &job.base_dir, &job.folder, Time(job.now_ms)) {
             Ok(()) => Reply::Drafted,
             Err(error) => Reply::Failed(Told::of(&error)),
         },
         What::Reports => {
-            let reports = configs.iter().map(|config| report::check(config, &job.base_dir, &job.folder));
+            let reports = configs
+                .iter()
+                .map(|config| report::check(config, &job.base_dir, (&job.folder, Time(job.now_ms))));
             match reports.collect() {
                 Ok(all) => Reply::Reported(all),
                 Err(error) => Reply::Failed(Told::of(&error)),

@@ -9,10 +9,11 @@ use super::error::ExtractError;
 use super::key::{self, Part};
 use super::sort::{Sorted, Sorter};
 use super::store::{RowsHash, content_hash, count_unit, extract_id, rows_hash, store_error};
-use super::{describe, refuse, schema, source, unique};
+use super::{describe, refuse, refuse_stale, schema, source, unique};
 use rusqlite::types::Null;
 use rusqlite::{Connection, Statement};
 use samensom_protocol::query::{Column, Dataset, Unit};
+use samensom_protocol::time::Time;
 use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -66,7 +67,12 @@ fn io_error(path: &Path, doing: &'static str, source: io::Error) -> ExtractError
 }
 
 /// Reads the declared extracts and writes their snapshot into `folder`.
-pub(super) fn write(configs: &[ExtractConfig], base_dir: &Path, folder: &Path) -> Result<(), ExtractError> {
+pub(super) fn write(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    folder: &Path,
+    now: Time,
+) -> Result<(), ExtractError> {
     let mut draft = Draft::create(folder)?;
     let mut configs: Vec<&ExtractConfig> = configs.iter().collect();
     configs.sort_by_key(|config| config.dataset.name());
@@ -74,6 +80,7 @@ pub(super) fn write(configs: &[ExtractConfig], base_dir: &Path, folder: &Path) -
     for config in &configs {
         let loaded = draft.load(config, base_dir)?;
         refuse(&loaded.accounting, config)?;
+        refuse_stale(&loaded.accounting, config, now)?;
         all.push(loaded);
     }
     draft.finish(&configs, &all)

@@ -3,7 +3,8 @@
 //! Owns the texts: what, where (file, row, column, value), what was expected, what to do. Values of the
 //! hospital's rows stand in them, so only `code()` may leave the hospital, and `Debug` shows no more.
 
-use super::accounting::{Accounting, Rejected};
+use super::accounting::{Accounting, DateSeen, Rejected};
+use samensom_protocol::query::Date;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -35,6 +36,47 @@ pub enum ExtractError {
         times: usize,
         /// The columns that are there.
         found: Vec<String>,
+    },
+    /// The file as a whole is not what was declared.
+    Unfit {
+        /// The file.
+        file: PathBuf,
+        /// Line in the file.
+        row: Option<u64>,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The file became another one while it was read.
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row of the unit table cannot stand.
+    UnitTable {
+        /// The table.
+        file: String,
+        /// Its row.
+        rejected: Box<Rejected>,
+    },
+    /// Two reference dates in one stock.
+    TwoDates {
+        /// The file.
+        file: String,
+        /// Date and first row of each.
+        dates: Vec<DateSeen>,
+    },
+    /// The newest row is older than allowed, or of a day that has not come.
+    Stale {
+        /// The file.
+        file: String,
+        /// The newest day or month; none when there is no row.
+        newest: Option<Date>,
+        /// Until when it is good, or from when.
+        limit: String,
+        /// The time now.
+        now: String,
     },
     /// More rows were rejected than the declared limit allows.
     Incomplete {
@@ -98,11 +140,6 @@ pub enum ExtractError {
         /// Its file.
         path: PathBuf,
     },
-    /// The file is not the one that was opened, or it was written while it was read.
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
     /// What the reading child says, or what is said of it.
     Told(super::child::Told),
     /// This slot has its snapshot already.
@@ -118,6 +155,10 @@ impl ExtractError {
     pub fn code(&self) -> &'static str {
         match self {
             ExtractError::Incomplete { .. }
+            | ExtractError::Unfit { .. }
+            | ExtractError::UnitTable { .. }
+            | ExtractError::TwoDates { .. }
+            | ExtractError::Stale { .. }
             | ExtractError::MixedUnits { .. }
             | ExtractError::ForeignUnit { .. }
             | ExtractError::OutOfRange { .. }
@@ -125,10 +166,10 @@ impl ExtractError {
             ExtractError::Config { .. }
             | ExtractError::Io { .. }
             | ExtractError::Header { .. }
+            | ExtractError::Changed { .. }
             | ExtractError::NoExtract { .. }
             | ExtractError::Store { .. }
             | ExtractError::Damaged { .. }
-            | ExtractError::Changed { .. }
             | ExtractError::AlreadyFrozen { .. } => "cannot",
             ExtractError::Told(told) => told.code(),
         }
@@ -179,15 +220,22 @@ impl fmt::Display for ExtractError {
             ),
             ExtractError::Header { file, column, times, found } => header(f, file, column, *times, found),
             ExtractError::Incomplete { accounting, limit } => incomplete(f, accounting, *limit),
-            ExtractError::MixedUnits { file, units } => {
-                write!(f, "{file}: several units in one file:")?;
-                for (unit, row) in units {
-                    write!(f, " `{unit}` first in row {row},")?;
-                }
-                f.write_str(
-                    " expected one unit per file; units are never added; export one unit, or a file per unit",
-                )
+            ExtractError::Unfit { file, row, reason, remedy } => {
+                let row = row.map(|row| format!(", row {row}")).unwrap_or_default();
+                write!(f, "{}{row}: {reason}; {remedy}", file.display())
             }
+            ExtractError::Changed { path } => write!(
+                f,
+                "{}: changed while it was read, three times; expected a file at rest; write it under another name and \
+                 rename it when it is whole",
+                path.display()
+            ),
+            ExtractError::UnitTable { file, rejected } => {
+                write!(f, "unit table {}", DisplayRejected(file, rejected))
+            }
+            ExtractError::TwoDates { file, dates } => two_dates(f, file, dates),
+            ExtractError::Stale { file, newest, limit, now } => stale(f, file, *newest, limit, now),
+            ExtractError::MixedUnits { file, units } => mixed_units(f, file, units),
             ExtractError::NoExtract { dataset } => write!(
                 f,
                 "the frozen extract holds no data set {dataset}; expected one; add an [[extract]] with dataset = \"{dataset}\""
@@ -215,11 +263,6 @@ impl fmt::Display for ExtractError {
                 "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
                 path.display()
             ),
-            ExtractError::Changed { path } => write!(
-                f,
-                "{}: changed while it was read, three times; expected a file at rest; write it under another name and rename it",
-                path.display()
-            ),
             ExtractError::Told(told) => told.fmt(f),
             ExtractError::AlreadyFrozen { path } => write!(
                 f,
@@ -227,6 +270,44 @@ impl fmt::Display for ExtractError {
                 path.display()
             ),
         }
+    }
+}
+
+fn mixed_units(f: &mut fmt::Formatter<'_>, file: &str, units: &[(&'static str, u64)]) -> fmt::Result {
+    write!(f, "{file}: several units in one file:")?;
+    for (unit, row) in units {
+        write!(f, " `{unit}` first in row {row},")?;
+    }
+    f.write_str(
+        " expected one unit per file; units are never added; export one unit, or declare a `unit_table`",
+    )
+}
+
+fn two_dates(f: &mut fmt::Formatter<'_>, file: &str, dates: &[DateSeen]) -> fmt::Result {
+    write!(f, "{file}: several reference dates in one stock:")?;
+    for DateSeen { date, first_row } in dates {
+        write!(f, " {date} first in row {first_row},")?;
+    }
+    f.write_str(" expected one; what lay there on two days is never added; export the stock of one day")
+}
+
+fn stale(
+    f: &mut fmt::Formatter<'_>,
+    file: &str,
+    newest: Option<Date>,
+    limit: &str,
+    now: &str,
+) -> fmt::Result {
+    match newest {
+        Some(newest) => {
+            write!(f, "{file}: its newest date is {newest}, good {limit}, and now it is {now} (UTC); ")?;
+            f.write_str("export the data again, or see why the nightly export stopped")
+        }
+        None => write!(
+            f,
+            "{file}: no row, so no reference date, at {now} (UTC); expected one, for max_age is declared; \
+             export the data again, or leave max_age out"
+        ),
     }
 }
 
@@ -250,7 +331,7 @@ fn header(
         f,
         "{file}, row 1: no column `{column}`{near}; found {}; correct [extract.columns], or the separator if all \
          stand in one name",
-        found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        found.iter().map(|name| format!("`{}`", on_one_line(name))).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -260,6 +341,12 @@ fn incomplete(f: &mut fmt::Formatter<'_>, accounting: &Accounting, limit: u64) -
         write!(f, "\n  {}", DisplayRejected(&accounting.file, rejected))?;
     }
     Ok(())
+}
+
+/// A text of a file as it may be shown: a control character would end the line, or steer a terminal.
+pub(super) fn on_one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// One rejected row with its file.

@@ -7,14 +7,19 @@
 mod accounting;
 mod cell;
 mod child;
+mod codes;
 mod config;
+mod date;
 mod describe;
+mod dialect;
 mod draft;
 mod error;
 mod evaluate;
 mod jail;
 mod key;
+mod records;
 mod report;
+mod row;
 mod schema;
 mod snapshot;
 mod sort;
@@ -22,30 +27,44 @@ mod source;
 mod sql;
 mod store;
 mod unique;
+mod units;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use accounting::{Accounting, Rejected, UnitSeen};
+pub use accounting::{Accounting, DateSeen, Rejected, UnitSeen};
+pub use cell::Marks;
 pub use child::{Reader, Stop, VERB, read_as_child};
-pub use config::{ExtractConfig, UnitSource};
+pub use codes::CodeKind;
+pub use config::{ExtractConfig, LevelSource, Objection, UnitSource, Values};
+pub use date::DateFormat;
+pub use dialect::Encoding;
 pub use error::ExtractError;
 pub use evaluate::evaluate;
 pub use jail::Guard;
 pub use report::{CheckReport, data_check, data_check_by};
 pub use snapshot::Snapshots;
 pub use store::Frozen;
+pub use units::Level;
 
+use samensom_protocol::time::Time;
 use std::path::Path;
+use verdict::{refuse, refuse_stale};
 
 /// Reads the declared extracts of one lock once, in this process, and freezes them at `db`, a file that is
-/// not there yet.
+/// not there yet. What is too old is judged at `now`.
 ///
 /// # Errors
 /// What is wrong with a file, its rows or its units, or with the snapshot's own file; nothing is left of a
 /// snapshot that could not be finished.
-pub fn freeze(configs: &[ExtractConfig], base_dir: &Path, db: &Path) -> Result<Frozen, ExtractError> {
-    snapshot::make(&Reader::Here, configs, base_dir, db, &Stop::default())
+pub fn freeze(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    db: &Path,
+    now: Time,
+) -> Result<Frozen, ExtractError> {
+    snapshot::make(&Reader::Here, configs, base_dir, (db, now), &Stop::default())
 }
 
 fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {
@@ -59,19 +78,6 @@ fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {
                 "declared twice; expected one file per data set, else rows count twice; join the files";
             return Err(ExtractError::Config { problem, dataset: config.dataset.name() });
         }
-    }
-    Ok(())
-}
-
-/// Whether what was read may not be summed.
-fn refuse(accounting: &Accounting, config: &ExtractConfig) -> Result<(), ExtractError> {
-    if accounting.units.len() > 1 {
-        let units = accounting.units.iter().map(|seen| (seen.unit.name(), seen.first_row)).collect();
-        return Err(ExtractError::MixedUnits { file: accounting.file.clone(), units });
-    }
-    if accounting.rejected > config.max_rejected {
-        let accounting = Box::new(accounting.clone());
-        return Err(ExtractError::Incomplete { accounting, limit: config.max_rejected });
     }
     Ok(())
 }

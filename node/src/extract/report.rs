@@ -8,8 +8,9 @@ use super::config::ExtractConfig;
 use super::draft::{self, Draft};
 use super::error::{DisplayRejected, ExtractError};
 use super::jail::Guard;
-use super::{refuse, snapshot, source};
+use super::{refuse, refuse_stale, snapshot, source};
 use samensom_protocol::query::Dataset;
+use samensom_protocol::time::Time;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -34,8 +35,13 @@ pub struct CheckReport {
 
 /// Reads every extract, or those of one data set, in this process, and reports on each.
 #[must_use]
-pub fn data_check(configs: &[ExtractConfig], base_dir: &Path, dataset: Option<Dataset>) -> Vec<CheckReport> {
-    match data_check_by(&Reader::Here, configs, base_dir, &std::env::temp_dir(), dataset) {
+pub fn data_check(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    dataset: Option<Dataset>,
+    now: Time,
+) -> Vec<CheckReport> {
+    match data_check_by(&Reader::Here, configs, base_dir, (&std::env::temp_dir(), now), dataset) {
         Ok((reports, _)) => reports,
         Err(error) => configs.iter().map(|config| failed(config, base_dir, &error)).collect(),
     }
@@ -50,7 +56,7 @@ pub fn data_check_by(
     reader: &Reader,
     configs: &[ExtractConfig],
     base_dir: &Path,
-    scratch: &Path,
+    (scratch, now): (&Path, Time),
     dataset: Option<Dataset>,
 ) -> Result<(Vec<CheckReport>, Option<Guard>), ExtractError> {
     let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
@@ -62,12 +68,12 @@ pub fn data_check_by(
     })?;
     snapshot::unchanged(|| match reader {
         Reader::Here => {
-            let reports = wanted.iter().map(|config| check(config, base_dir, scratch.path()));
+            let reports = wanted.iter().map(|config| check(config, base_dir, (scratch.path(), now)));
             Ok((reports.collect::<Result<_, _>>()?, None))
         }
         Reader::Child(program) => {
             let stop = Stop::default();
-            match child::ask(program, What::Reports, &wanted, base_dir, scratch.path(), &stop)? {
+            match child::ask(program, What::Reports, &wanted, base_dir, (scratch.path(), now), &stop)? {
                 Done::Reported(reports, guard) => Ok((reports, guard)),
                 Done::Drafted => Ok((Vec::new(), None)),
             }
@@ -92,7 +98,7 @@ fn forget_killed(scratch: &Path) {
 pub(super) fn check(
     config: &ExtractConfig,
     base_dir: &Path,
-    folder: &Path,
+    (folder, now): (&Path, Time),
 ) -> Result<CheckReport, ExtractError> {
     let read = || {
         if config.unique.is_empty() {
@@ -104,7 +110,8 @@ pub(super) fn check(
     let (accounting, problem) = match read() {
         Err(error) if error.is_changed() => return Err(error),
         Ok(accounting) => {
-            let problem = refuse(&accounting, config).err();
+            let problem =
+                refuse(&accounting, config).and_then(|()| refuse_stale(&accounting, config, now)).err();
             (Some(accounting), problem)
         }
         // So that the report shows what a load gives up at.
@@ -147,8 +154,9 @@ impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.dataset, self.file)?;
         if let Some(accounting) = &self.accounting {
-            let Accounting { total, used, rejected, .. } = accounting;
-            writeln!(f, "  rows: total {total} = used {used} + rejected {rejected}")?;
+            let Accounting { used, rejected, objected, .. } = accounting;
+            let total = accounting.total();
+            writeln!(f, "  rows: total {total} = used {used} + rejected {rejected} + objected {objected}")?;
             for seen in &accounting.units {
                 let unit = seen.unit.name();
                 writeln!(f, "  unit: {unit}, {} rows, first in row {}", seen.rows, seen.first_row)?;

@@ -10,6 +10,7 @@ use super::draft;
 use super::error::ExtractError;
 use super::one_file_per_dataset;
 use super::store::Frozen;
+use samensom_protocol::time::Time;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,12 +21,13 @@ use std::sync::{Mutex, PoisonError};
 /// How often an extract that changes while it is read is read again.
 const MOST_READINGS: usize = 3;
 
-/// Reads the extracts and makes their snapshot at `db`, a file that is not there yet.
+/// Reads the extracts and makes their snapshot at `db`, a file that is not there yet. What is too old is
+/// judged at `now`.
 pub(super) fn make(
     reader: &Reader,
     configs: &[ExtractConfig],
     base_dir: &Path,
-    db: &Path,
+    (db, now): (&Path, Time),
     stop: &Stop,
 ) -> Result<Frozen, ExtractError> {
     one_file_per_dataset(configs)?;
@@ -35,7 +37,7 @@ pub(super) fn make(
     let mut folder = db.as_os_str().to_owned();
     folder.push(".part");
     let folder = PathBuf::from(folder);
-    let made = read(reader, configs, base_dir, &folder, stop).and_then(|()| accept(&folder, db));
+    let made = read(reader, configs, base_dir, (&folder, now), stop).and_then(|()| accept(&folder, db));
     // What cannot be removed now is removed by the next freeze.
     let _ = draft::remove_folder(&folder);
     made
@@ -46,15 +48,15 @@ fn read(
     reader: &Reader,
     configs: &[ExtractConfig],
     base_dir: &Path,
-    folder: &Path,
+    (folder, now): (&Path, Time),
     stop: &Stop,
 ) -> Result<(), ExtractError> {
     unchanged(|| {
         draft::make_folder(folder)?;
         match reader {
-            Reader::Here => draft::write(configs, base_dir, folder),
+            Reader::Here => draft::write(configs, base_dir, folder, now),
             Reader::Child(program) => {
-                child::ask(program, What::Draft, configs, base_dir, folder, stop).map(drop)
+                child::ask(program, What::Draft, configs, base_dir, (folder, now), stop).map(drop)
             }
         }
     })
@@ -140,6 +142,7 @@ impl Snapshots {
         configs: &[ExtractConfig],
         base_dir: &Path,
         (lock, slot): (&str, u64),
+        now: Time,
         stop: &Stop,
     ) -> Result<Frozen, ExtractError> {
         let db = self.folder.join(format!("{lock}-{slot}.db"));
@@ -156,7 +159,7 @@ impl Snapshots {
                     source,
                 })?;
                 self.forget_unfinished(lock);
-                let frozen = make(reader, configs, base_dir, &db, stop)?;
+                let frozen = make(reader, configs, base_dir, (&db, now), stop)?;
                 self.forget_older(lock, slot);
                 frozen
             }

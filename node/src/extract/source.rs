@@ -1,20 +1,17 @@
-//! A CSV file in its declared dialect -> normalised rows, one at a time.
+//! A file in its declared dialect -> normalised rows, one at a time.
 //!
-//! Owns the header, the reading of rows and their accounting. A row that cannot be read in full is
-//! rejected with its place and reason; it is never guessed, skipped in silence or half used.
+//! Owns the opening of a file, and that what was read is one state of it: whole, with its last line end, and
+//! not changed meanwhile. What a row means is `row`'s.
 
-use super::accounting::{Accounting, Rejected, SHOWN, UnitSeen};
-use super::cell::{self, BadCell, bad};
-use super::config::{ExtractConfig, UnitSource, is_required};
+use super::accounting::Accounting;
+use super::config::{ExtractConfig, UnitSource};
 use super::error::ExtractError;
-use csv::ByteRecord;
-use samensom_protocol::query::{Column, ColumnType, Date, KINDS, Unit, nearest};
-use std::fs::File;
-use std::io;
+use super::records::{Record, Records, Stop};
+use super::row::Reading;
+use super::units::UnitTable;
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
-
-const MAX_TEXT: usize = 64;
-const SHOWN_VALUE: usize = 60;
+use std::time::SystemTime;
 
 /// One row as it is frozen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,233 +31,98 @@ pub(super) enum Field {
     Quantity(i64),
 }
 
-/// Where a canonical column comes from.
-enum Origin {
-    /// The file's column of this place and name.
-    File(usize, String),
-    /// The same in every row.
-    Fixed(&'static str),
-    /// Not there.
-    Nowhere,
-}
-
-struct Reading {
-    accounting: Accounting,
-    origins: Vec<(Column, Origin)>,
-    width: usize,
-    decimal: char,
-    date: String,
-}
-
-/// Reads the whole file once and gives every usable row to `sink`.
+/// Reads the whole file once and gives every usable row to `sink`. After an error the rows given are void;
+/// after `Changed` the caller may start over.
 pub(super) fn read(
     config: &ExtractConfig,
     base_dir: &Path,
     sink: &mut dyn FnMut(NormalRow) -> Result<(), ExtractError>,
 ) -> Result<Accounting, ExtractError> {
     let path = base_dir.join(&config.file);
-    let io_error = |doing, source| ExtractError::Io { path: path.clone(), doing, source };
-    let file = File::open(&path).map_err(|source| io_error("opening the extract", source))?;
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(config.separator)
-        .flexible(true)
-        .has_headers(true)
-        .from_reader(file);
-    let csv_error = |error: csv::Error| io_error("reading the extract", io::Error::other(error));
-    let header = reader.byte_headers().map_err(csv_error)?.clone();
-    let mut reading = Reading::new(config, &path, &header)?;
-    let mut record = ByteRecord::new();
-    let mut number = 1_u64;
-    while reader.read_byte_record(&mut record).map_err(csv_error)? {
-        number += 1;
-        // csv counts line feeds; in a file with bare carriage returns the records are the lines.
-        let row = record.position().map_or(number, |position| position.line().max(number));
-        if let Some(normal) = reading.take(&record, row) {
-            sink(normal)?;
-        }
-    }
-    Ok(reading.accounting)
-}
-
-impl Reading {
-    fn new(config: &ExtractConfig, path: &Path, header: &ByteRecord) -> Result<Reading, ExtractError> {
-        let names: Vec<String> = header
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').to_owned())
-            .collect();
-        let place = |column: &str| {
-            let mut places = names.iter().enumerate().filter(|(_, name)| *name == column);
-            match (places.next(), places.count()) {
-                (Some((place, _)), 0) => Ok(Origin::File(place, column.to_owned())),
-                (first, more) => Err(ExtractError::Header {
-                    file: PathBuf::from(path),
-                    column: column.to_owned(),
-                    times: more + usize::from(first.is_some()),
-                    found: names.clone(),
-                }),
-            }
-        };
-        let mut origins = Vec::new();
-        for column in config.dataset.columns() {
-            let origin = match (column, config.columns.get(column), &config.unit) {
-                (Column::Unit, _, UnitSource::Every(unit)) => Origin::Fixed(unit.name()),
-                (Column::Unit, _, UnitSource::Column(theirs)) => place(theirs)?,
-                (_, Some(theirs), _) => place(theirs)?,
-                (Column::Kind, None, _) => Origin::Fixed(KINDS[0]),
-                (_, None, _) => Origin::Nowhere,
-            };
-            origins.push((*column, origin));
-        }
-        let accounting = Accounting {
-            dataset: config.dataset,
-            file: path.display().to_string(),
-            total: 0,
-            used: 0,
-            rejected: 0,
-            units: Vec::new(),
-            newest: None,
-            first_rejected: Vec::new(),
-        };
-        Ok(Reading {
-            accounting,
-            origins,
-            width: names.len(),
-            decimal: config.decimal,
-            date: config.date.clone(),
-        })
-    }
-
-    /// Counts the record, and makes a row of it when all of it can be read.
-    fn take(&mut self, record: &ByteRecord, row: u64) -> Option<NormalRow> {
-        self.accounting.total += 1;
-        match self.normalise(record) {
-            Ok((fields, unit, date)) => {
-                self.accounting.used += 1;
-                self.accounting.newest = self.accounting.newest.max(date);
-                self.count_unit(unit, row);
-                Some(NormalRow { row, fields })
-            }
-            Err((column, value, BadCell { reason, remedy })) => {
-                self.accounting.rejected += 1;
-                if self.accounting.first_rejected.len() < SHOWN {
-                    let value = value.chars().take(SHOWN_VALUE).collect();
-                    self.accounting.first_rejected.push(Rejected { row, column, value, reason, remedy });
-                }
-                None
-            }
-        }
-    }
-
-    fn count_unit(&mut self, unit: Unit, row: u64) {
-        match self.accounting.units.iter_mut().find(|seen| seen.unit == unit) {
-            Some(seen) => seen.rows += 1,
-            None => self.accounting.units.push(UnitSeen { unit, rows: 1, first_row: row }),
-        }
-    }
-
-    #[expect(clippy::type_complexity, reason = "column and value of the first bad cell")]
-    fn normalise(
-        &self,
-        record: &ByteRecord,
-    ) -> Result<(Vec<Field>, Unit, Option<Date>), (String, String, BadCell)> {
-        whole_row(record, self.width)?;
-        let (mut fields, mut unit, mut newest) = (Vec::new(), None, None);
-        for (column, origin) in &self.origins {
-            let (bytes, name) = match origin {
-                Origin::Nowhere => {
-                    fields.push(Field::Absent);
-                    continue;
-                }
-                Origin::Fixed(text) => (text.as_bytes(), column.name()),
-                Origin::File(place, name) => (record.get(*place).unwrap_or(b""), name.as_str()),
-            };
-            let fault = |text: &str, bad| (name.to_owned(), text.to_owned(), bad);
-            let text = std::str::from_utf8(bytes).map_err(|_| {
-                let (reason, remedy) = ("not UTF-8".to_owned(), "export the file as UTF-8".to_owned());
-                fault(&String::from_utf8_lossy(bytes), BadCell { reason, remedy })
-            })?;
-            let text = text.trim();
-            let field = self.field(*column, text).map_err(|bad| fault(text, bad))?;
-            if *column == Column::Unit {
-                unit = Unit::parse(text);
-            }
-            if matches!(column, Column::AsOf | Column::Period) {
-                newest = cell::date(text, &self.date).ok();
-            }
-            fields.push(field);
-        }
-        match unit {
-            Some(unit) => Ok((fields, unit, newest)),
-            // Every data set has a unit column, and `field` refuses an unknown one.
-            None => Err((
-                "unit".to_owned(),
-                String::new(),
-                BadCell {
-                    reason: "no unit".to_owned(),
-                    remedy: "declare `unit` or `unit_column`".to_owned(),
-                },
-            )),
-        }
-    }
-
-    fn field(&self, column: Column, text: &str) -> Result<Field, BadCell> {
-        let optional =
-            !is_required(column) && matches!(column, Column::Expiry | Column::Location | Column::Owner);
-        if text.is_empty() && optional {
-            return Ok(Field::Absent);
-        }
-        match column.column_type() {
-            ColumnType::Number => cell::quantity(text, self.decimal).map(Field::Quantity),
-            ColumnType::Date => {
-                let date = cell::date(text, &self.date)?;
-                if column == Column::Period && !date.is_first_of_month() {
-                    return bad(
-                        "not the first day of a month",
-                        "export use per month, dated on its first day",
-                    );
-                }
-                Ok(Field::Text(date.to_string()))
-            }
-            ColumnType::Text => {
-                if text.is_empty() {
-                    return bad(format!("the {} is empty", column.name()), "fill it in or leave the row out");
-                }
-                if text.len() > MAX_TEXT || text.chars().any(char::is_control) {
-                    return bad(
-                        format!("longer than {MAX_TEXT} bytes, or with control characters"),
-                        "check that this is the right column",
-                    );
-                }
-                if let Some(values) = column.closed_values().filter(|values| !values.contains(&text)) {
-                    let near = nearest(text, values.iter().copied());
-                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    return bad(
-                        format!("unknown {}", column.name()),
-                        format!("expected one of {}{near}", values.join(", ")),
-                    );
-                }
-                Ok(Field::Text(text.to_owned()))
-            }
-        }
-    }
-}
-
-/// Refuses a row of another width or with a line break in a cell. Either is what an unclosed quote looks
-/// like, and behind it other rows would vanish.
-fn whole_row(record: &ByteRecord, width: usize) -> Result<(), (String, String, BadCell)> {
-    let (reason, remedy) = if record.iter().any(|cell| cell.contains(&b'\n') || cell.contains(&b'\r')) {
-        (
-            "a line break inside a cell: a quote that is not closed?".to_owned(),
-            "close the quote, and export without line breaks inside cells",
-        )
-    } else if record.len() != width {
-        (
-            format!("{} cells where the header has {width}", record.len()),
-            "check quotes, and separators inside texts",
-        )
-    } else {
-        return Ok(());
+    let mut table = match &config.unit {
+        UnitSource::Table { file, .. } => Some(UnitTable::read(config, file, base_dir)?),
+        UnitSource::Every(_) | UnitSource::Column(_) => None,
     };
-    let shown = String::from_utf8_lossy(record.get(0).unwrap_or(b"")).into_owned();
-    Err(("(whole row)".to_owned(), shown, BadCell { reason, remedy: remedy.to_owned() }))
+    let mut reading = None;
+    each_record(config, &path, &mut |record| match &mut reading {
+        None => {
+            reading = Some(Reading::new(config, &path, record, table.take())?);
+            Ok(())
+        }
+        Some(reading) => reading.take(record).map_or(Ok(()), &mut *sink),
+    })?;
+    let accounting = reading.map_or_else(|| Accounting::new(config.dataset, String::new()), Reading::finish);
+    if accounting.total() == 0 && !config.may_be_empty {
+        return Err(ExtractError::Unfit {
+            file: path,
+            row: None,
+            reason: "a header and no rows, which is no stock or use of 0".to_owned(),
+            remedy: "export it again, or declare may_be_empty = true if there can be nothing".to_owned(),
+        });
+    }
+    Ok(accounting)
+}
+
+/// Gives every record of a file, the header being the first. The extract and its unit table are read so.
+pub(super) fn each_record(
+    config: &ExtractConfig,
+    path: &Path,
+    each: &mut dyn FnMut(&Record) -> Result<(), ExtractError>,
+) -> Result<(), ExtractError> {
+    let io_error = |doing, source| ExtractError::Io { path: path.to_owned(), doing, source };
+    let mut file = File::open(path).map_err(|source| io_error("opening the extract", source))?;
+    let before = file.metadata().map_err(|source| io_error("opening the extract", source))?;
+    let result = records_of(config, path, &mut file, each);
+    let after = [file.metadata().ok(), fs::metadata(path).ok()];
+    let same = after.iter().all(|after| after.as_ref().is_some_and(|after| state(after) == state(&before)));
+    // Whatever was wrong with it may come from the change.
+    if same { result } else { Err(ExtractError::Changed { path: path.to_owned() }) }
+}
+
+fn records_of(
+    config: &ExtractConfig,
+    path: &Path,
+    file: &mut File,
+    each: &mut dyn FnMut(&Record) -> Result<(), ExtractError>,
+) -> Result<(), ExtractError> {
+    let stop = |stop| match stop {
+        Stop::Io(source) => ExtractError::Io { path: path.to_owned(), doing: "reading the extract", source },
+        Stop::Unfit { row, bad } => unfit(path, row, bad.reason, bad.remedy),
+    };
+    let mut records = Records::open(file, config.encoding, config.separator).map_err(stop)?;
+    let (mut record, mut last) = (Record::default(), 0);
+    while records.read(&mut record).map_err(stop)? {
+        last = record.row;
+        each(&record)?;
+    }
+    if last == 0 {
+        return Err(unfit(path, Some(1), "no header", "export it again, with the names of its columns"));
+    }
+    if records.cut() && !config.open_end {
+        return Err(unfit(
+            path,
+            Some(last),
+            "the last row has no line end: the file was perhaps cut off",
+            "export it again; declare open_end = true if the program that makes it never ends the last row",
+        ));
+    }
+    Ok(())
+}
+
+fn unfit(
+    path: &Path,
+    row: Option<u64>,
+    reason: impl Into<String>,
+    remedy: impl Into<String>,
+) -> ExtractError {
+    ExtractError::Unfit { file: PathBuf::from(path), row, reason: reason.into(), remedy: remedy.into() }
+}
+
+/// What is another number when a file is written to or replaced.
+fn state(metadata: &Metadata) -> (u64, Option<SystemTime>, u64) {
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    (metadata.len(), metadata.modified().ok(), inode)
 }

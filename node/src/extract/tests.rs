@@ -1,12 +1,15 @@
 //! Files in, figures out, and everything that must be refused on the way.
 
 mod bad_input;
+mod changing;
+mod differential;
 mod figures;
+mod malformed;
 mod real;
 mod store;
 
 use super::*;
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Decimal, Query};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -26,6 +29,9 @@ expiry = "Houdbaar"
 location = "Plaats"
 as_of = "Peildatum"
 "#;
+
+/// 2026-11-02T12:00:00Z.
+const NOW: Time = Time(1_793_620_800_000);
 
 const HEADER: &str = "Artikel;Voorraad;Soort;Houdbaar;Plaats;Peildatum;Prijs";
 
@@ -55,7 +61,7 @@ impl Folder {
     }
 
     pub(super) fn freeze(&self) -> Result<Frozen, ExtractError> {
-        freeze(&self.configs, self.dir.path(), &self.path())
+        freeze(&self.configs, self.dir.path(), &self.path(), NOW)
     }
 
     pub(super) fn evaluate(&self, query: &Query) -> Result<Vec<i64>, ExtractError> {
@@ -64,7 +70,7 @@ impl Folder {
     }
 
     fn report(&self) -> CheckReport {
-        data_check(&self.configs, self.dir.path(), None).remove(0)
+        data_check(&self.configs, self.dir.path(), None, NOW).remove(0)
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::error::Error;
 use samensom_protocol::query::{Column, Dataset};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A present value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,10 @@ pub struct Dialect {
     decimal: char,
     date: String,
     unit: Option<String>,
+    thousands: Option<String>,
+    unit_table: Option<PathBuf>,
+    /// Of every row, or the column that holds it.
+    level: Result<String, String>,
     columns: BTreeMap<Column, String>,
     max_rejected: usize,
 }
@@ -57,6 +61,12 @@ impl Dialect {
             decimal: need("decimal")?.chars().next().unwrap_or(','),
             date: text("date").unwrap_or("%Y-%m-%d").to_owned(),
             unit: text("unit").map(str::to_owned),
+            thousands: text("thousands").map(str::to_owned),
+            unit_table: text("unit_table").map(PathBuf::from),
+            level: match text("level_column") {
+                Some(column) => Err(column.to_owned()),
+                None => Ok(text("level").unwrap_or("").to_owned()),
+            },
             columns,
             max_rejected: usize::try_from(max_rejected).unwrap_or(0),
         })
@@ -80,10 +90,24 @@ impl Dialect {
         for (column, theirs) in &self.columns {
             places.push((*column, place(theirs).ok_or_else(|| fail(format!("no column `{theirs}`")))?));
         }
+        let products = self.products(path)?;
+        let level = self
+            .level
+            .as_ref()
+            .err()
+            .map(|theirs| place(theirs).ok_or_else(|| fail(format!("no column `{theirs}`"))));
+        let level = level.transpose()?;
         let (mut rows, mut left_out) = (Vec::new(), 0);
         for record in reader.records() {
             let row = record.ok().filter(|record| record.len() == header.len());
-            match row.and_then(|record| self.row(&places, &record)) {
+            let row = row.and_then(|record| {
+                let row = self.row(&places, &record)?;
+                let own = level.and_then(|place| record.get(place)).map(str::trim);
+                products.as_deref().map_or(Some(row.clone()), |products| {
+                    converted(row, own.or(self.level.as_deref().ok()).unwrap_or(""), products)
+                })
+            });
+            match row {
                 Some(row) => rows.push(row),
                 None => left_out += 1,
             }
@@ -120,6 +144,12 @@ impl Dialect {
 
     /// Digits, at most one decimal mark, a sign in front; nothing else.
     fn quantity(&self, text: &str) -> Option<i128> {
+        let spaces = ['\u{a0}', '\u{202f}'];
+        let text = &*match self.thousands.as_deref() {
+            None => text.to_owned(),
+            Some(" ") => text.replace(spaces, " ").replace(' ', ""),
+            Some(mark) => text.replace(mark, ""),
+        };
         let (sign, digits) = match text.as_bytes().first()? {
             b'-' => (-1, text.get(1..)?),
             b'+' => (1, text.get(1..)?),
@@ -136,9 +166,76 @@ impl Dialect {
         Some(sign * (whole.parse::<i128>().ok()? * 1_000_000 + padded.parse::<i128>().ok()?))
     }
 
+    /// The rows of the unit table, where one is declared.
+    fn products(&self, extract: &Path) -> Result<Option<Vec<Product>>, Error> {
+        let Some(table) = &self.unit_table else { return Ok(None) };
+        let path = extract.parent().unwrap_or(Path::new("")).join(table);
+        let fail = |why: &str| Error::asked(format!("the oracle: {why}")).place(path.display().to_string());
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(self.separator)
+            .from_path(&path)
+            .map_err(|why| fail(&why.to_string()))?;
+        let header = reader.headers().map_err(|why| fail(&why.to_string()))?.clone();
+        let mut products = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(|why| fail(&why.to_string()))?;
+            let cell = |name: &str| {
+                let place = header.iter().position(|found| found.trim_start_matches('\u{feff}') == name);
+                place.and_then(|place| record.get(place)).unwrap_or("").trim().to_owned()
+            };
+            let day = |text: String| if text.is_empty() { Some(text) } else { self.day(&text) };
+            let product = || {
+                let (factor, from, until) =
+                    (self.quantity(&cell("factor"))?, day(cell("from"))?, day(cell("until"))?);
+                Some(Product {
+                    code: cell("code"),
+                    level: cell("level"),
+                    unit: cell("unit"),
+                    factor,
+                    from,
+                    until,
+                })
+            };
+            products.push(product().ok_or_else(|| fail("a row that cannot be read"))?);
+        }
+        Ok(Some(products))
+    }
+
     fn day(&self, text: &str) -> Option<String> {
         jiff::civil::Date::strptime(&self.date, text).ok().map(|day| day.to_string())
     }
+}
+
+/// A row of a unit table; days as `YYYY-MM-DD` or empty.
+struct Product {
+    code: String,
+    level: String,
+    unit: String,
+    factor: i128,
+    from: String,
+    until: String,
+}
+
+/// The row in the unit of its product on its day.
+fn converted(mut row: Row, level: &str, products: &[Product]) -> Option<Row> {
+    let text = |column| match row.get(&column) {
+        Some(Val::Text(text) | Val::Date(text)) => text.as_str(),
+        _ => "",
+    };
+    let (code, day) = (text(Column::Code), format!("{}{}", text(Column::AsOf), text(Column::Period)));
+    let holds = |product: &&Product| {
+        let (from, until) = (product.from.as_str(), product.until.as_str());
+        product.code == code
+            && product.level == level
+            && from <= &*day
+            && (until.is_empty() || &*day <= until)
+    };
+    let product = products.iter().find(holds)?;
+    let size = quantity_of(&row)?.checked_mul(product.factor)?;
+    (size % 1_000_000 == 0).then_some(())?;
+    row.insert(Column::Quantity, Val::Micro(size / 1_000_000));
+    row.insert(Column::Unit, Val::Text(product.unit.clone()));
+    Some(row)
 }
 
 /// The quantity of a row.

@@ -149,3 +149,26 @@ fn hospitals_are_added() {
     add(&mut sum, &[10, 20]);
     assert_eq!(sum, [11, 18]);
 }
+
+#[test]
+fn a_unit_table_gives_factor_and_unit_of_the_day() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let table = TABLE
+        .replace("unit = \"piece\"", "unit_table = \"u.csv\"\nlevel = \"pack\"\nthousands = \".\"")
+        .replace("expiry = \"e\"", "expiry = \"e\"\nas_of = \"d\"");
+    let of = |units: &str, rows: &str| {
+        std::fs::write(folder.path().join("u.csv"), format!("code;level;unit;factor;from;until\n{units}"))
+            .unwrap();
+        std::fs::write(folder.path().join("s.csv"), format!("c;q;k;e;d\n{rows}")).unwrap();
+        figures(&query(), &[table.parse().unwrap()], folder.path())
+    };
+    let units = "a;pack;piece;10;;31-10-2026\na;pack;piece;0,5;01-11-2026;01-11-2026\na;base;piece;1;;\n";
+    let row = |size: &str, day: &str| format!("a;{size};regular;01-01-2030;{day}\n");
+    assert_eq!(of(units, &row("1.000,5", "31-10-2026")).unwrap()[0], 100_050);
+    assert_eq!(of(units, &row("3", "01-11-2026")).unwrap()[0], 15);
+    for (units, day) in
+        [(units, "02-11-2026"), ("a;base;piece;1;;\n", "01-11-2026"), ("a;pack;ml;1;;\n", "01-11-2026")]
+    {
+        assert!(of(units, &row("3", day)).is_err(), "{units} {day}");
+    }
+}

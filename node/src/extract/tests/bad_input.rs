@@ -2,14 +2,30 @@
 
 use super::*;
 
+/// (what, by what it is replaced, what the error says) each.
+fn refuse_configs(cases: &[(&str, &str, &[&str])]) {
+    for (from, to, wanted) in cases {
+        assert!(CONFIG.contains(from), "{from}");
+        let error = toml::from_str::<ExtractConfig>(&CONFIG.replacen(from, to, 1)).unwrap_err().to_string();
+        for part in *wanted {
+            assert!(error.contains(part), "{from} -> {to}\n{error}\nwanted {part}");
+        }
+    }
+}
+
 #[test]
 fn config_errors_point_at_the_line_and_the_nearest_key() {
-    for (from, to, wanted) in [
-        ("separator", "seperator", &["line 5", "unknown key `seperator`", "did you mean `separator`?"][..]),
+    refuse_configs(&[
+        ("separator", "seperator", &["line 5", "unknown key `seperator`", "did you mean `separator`?"]),
         ("dataset = \"stock\"", "dataset = \"stok\"", &["line 2", "did you mean `stock`?"]),
         ("dataset = \"stock\"", "dataset = \"orders\"", &["line 2", "comes later"]),
         ("dataset = \"stock\"\n", "", &["no key `dataset`"]),
-        ("encoding = \"utf-8\"", "encoding = \"windows-1252\"", &["line 4", "comes with a later version"]),
+        (
+            "encoding = \"utf-8\"",
+            "encoding = \"utf8\"",
+            &["line 4", "unknown encoding", "did you mean `utf-8`?"],
+        ),
+        ("encoding = \"utf-8\"", "encoding = \"latin-1\"", &["line 4", "utf-16be, windows-1252"]),
         ("encoding = \"utf-8\"\n", "", &["no key `encoding`", "never guessed"]),
         ("separator = \";\"\n", "", &["no key `separator`"]),
         ("decimal = \",\"\n", "", &["no key `decimal`"]),
@@ -19,13 +35,107 @@ fn config_errors_point_at_the_line_and_the_nearest_key() {
         ("%d-%m-%Y", "%m-%Y", &["line 7", "does not name one day"]),
         ("%d-%m-%Y", "%d-%m-%Q", &["line 7"]),
         ("unit = \"piece\"", "unit = \"pieces\"", &["line 8", "did you mean `piece`?"]),
-        ("unit = \"piece\"", "unit_table = \"units.csv\"", &["line 8", "comes with a later version"]),
-        ("unit = \"piece\"", "max_age = \"36h\"", &["line 8", "comes with a later version"]),
+        ("as_of = \"Peildatum\"", "as_of = \"Peildatum\"\n[x]", &["unknown key `x`"]),
         ("unit = \"piece\"", "unit = \"piece\"\nunit_column = \"E\"", &["exactly one of `unit`"]),
         ("unit = \"piece\"\n", "", &["exactly one of `unit`"]),
         ("unit = \"piece\"", "unit = \"piece\"\nhospital = \"ods\"", &["line 9", "demo's file alone"]),
         ("unit = \"piece\"", "unit = \"piece\"\nsplit = 9", &["line 9", "demo's file alone"]),
         ("unit = \"piece\"", "unit = \"piece\"\nmax_rejected = -1", &["line 9"]),
+    ]);
+}
+
+const UNITS_NUMBERS_CODES_VALUES: &[(&str, &str, &[&str])] = &[
+    (
+        "unit = \"piece\"",
+        "unit_table = \"units.csv\"",
+        &["expected `level` (for every row) or `level_column`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit_table = \"u\"\nlevel = \"pack\"\nlevel_column = \"N\"",
+        &["expected one of `level`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit_table = \"u\"\nlevel = \"box\"",
+        &["line 9", "unknown level `box`; expected one of pack"],
+    ),
+    ("unit = \"piece\"", "unit = \"piece\"\nlevel = \"pack\"", &["belong to a `unit_table`"]),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nunit_table = \"u\"\nlevel = \"pack\"",
+        &["exactly one of `unit`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nmax_age = \"36\"",
+        &["line 9", "expected such as 90m, 36h or 45d"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nmax_age = \"0h\"",
+        &["line 9", "expected such as 90m, 36h or 45d"],
+    ),
+    ("unit = \"piece\"", "unit = \"piece\"\nthousands = \"_\"", &["line 9", "expected `.`, `,`, ` ` or `'`"]),
+    ("unit = \"piece\"", "unit = \"piece\"\nthousands = \",\"", &["expected two marks"]),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\ncode_kind = \"ZI\"",
+        &["line 9", "unknown kind of code", "did you mean `zi`?"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nunique = [\"code\", \"owner\"]",
+        &["`unique` names `owner`, which"],
+    ),
+    ("unit = \"piece\"", "unit = \"piece\"\nunique = [\"cod\"]", &["did you mean `code`?"]),
+    ("unit = \"piece\"", "unit = \"piece\"\nunique = [\"code\", \"code\"]", &["`unique` names `code` twice"]),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nobjection = { column = \"B\", yes = [], no = [] }",
+        &["at least one text in `yes`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nobjection = { column = \"B\", yes = [\"J\"], no = [\"J\"] }",
+        &["`J` stands in `yes` and in `no`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nobjection = { column = \"B\", yes = [\"J \"], no = [] }",
+        &["`J ` has space at an end"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nobjection = { colum = \"B\", yes = [\"J\"], no = [] }",
+        &["line 9", "unknown field `colum`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nvalues.kind.regulier = \"regulr\"",
+        &["line 9", "did you mean `regular`?"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nvalues.kinds.regulier = \"regular\"",
+        &["line 9", "unknown field `kinds`"],
+    ),
+    (
+        "unit = \"piece\"",
+        "unit = \"piece\"\nvalues.unit.stuks = \"piece\"",
+        &["words for a column that is not read; declare `unit_column`"],
+    ),
+    ("unit = \"piece\"", "unit = \"piece\"\nvalues.level.doos = \"pack\"", &["declare `unit_table`"]),
+];
+
+#[test]
+fn config_errors_of_units_numbers_codes_and_values() {
+    refuse_configs(UNITS_NUMBERS_CODES_VALUES);
+}
+
+#[test]
+fn columns_that_may_not_or_must_be_mapped_are_named() {
+    refuse_configs(&[
         ("quantity = \"Voorraad\"", "quantty = \"Voorraad\"", &["line 11", "did you mean `quantity`?"]),
         ("quantity = \"Voorraad\"\n", "", &["has no `quantity`"]),
         ("quantity = \"Voorraad\"", "quantity = \"\"", &["line 11", "an empty column name"]),
@@ -38,13 +148,7 @@ fn config_errors_point_at_the_line_and_the_nearest_key() {
         ("\"Plaats\"", "\"Waarde in euro\"", &["line 14", "looks like a price"]),
         ("\"Plaats\"", "\"person_id\"", &["line 14", "looks like a patient's column"]),
         ("\"Plaats\"", "\"BSN\"", &["line 14", "looks like a patient's column"]),
-    ] {
-        assert!(CONFIG.contains(from), "{from}");
-        let error = toml::from_str::<ExtractConfig>(&CONFIG.replacen(from, to, 1)).unwrap_err().to_string();
-        for part in wanted {
-            assert!(error.contains(part), "{from} -> {to}\n{error}\nwanted {part}");
-        }
-    }
+    ]);
 }
 
 #[test]
@@ -71,9 +175,14 @@ fn bad_cells_are_rejected_with_row_column_value_reason_and_remedy() {
     for (row, column, value, reason) in [
         ("midazolam;;ccv;;;01-11-2026;1", "Voorraad", "", "the quantity is empty"),
         ("midazolam;veel;ccv;;;01-11-2026;1", "Voorraad", "veel", "not a number"),
-        ("midazolam;1.234,56;ccv;;;01-11-2026;1", "Voorraad", "1.234,56", "a thousands separator"),
+        (
+            "midazolam;1.234,56;ccv;;;01-11-2026;1",
+            "Voorraad",
+            "1.234,56",
+            "`.` between thousands where none is declared",
+        ),
         ("midazolam;1.5;ccv;;;01-11-2026;1", "Voorraad", "1.5", "`.` where the declared decimal mark is `,`"),
-        ("midazolam;1e3;ccv;;;01-11-2026;1", "Voorraad", "1e3", "not a number"),
+        ("midazolam;1e3;ccv;;;01-11-2026;1", "Voorraad", "1e3", "a number with an exponent"),
         ("midazolam;0,0000001;ccv;;;01-11-2026;1", "Voorraad", "0,0000001", "more than 6 decimals"),
         (";1;ccv;;;01-11-2026;1", "Artikel", "", "the code is empty"),
         ("midazolam;1;;;;01-11-2026;1", "Soort", "", "the kind is empty"),
@@ -88,7 +197,10 @@ fn bad_cells_are_rejected_with_row_column_value_reason_and_remedy() {
         let error = folder.freeze().unwrap_err();
         assert_eq!(error.code(), "refused", "{row}");
         let text = error.to_string();
-        assert!(text.contains("rows total 3 = used 2 + rejected 1; expected at most 0"), "{row}: {text}");
+        let rejected = 1 + row.matches('\n').count();
+        let balance =
+            format!("total {} = used 2 + rejected {rejected} + objected 0; expected at most 0", rejected + 2);
+        assert!(text.contains(&balance), "{row}: {text}");
         let line = format!("stock.csv, row 3, column `{column}`, value `{value}`: {reason}");
         assert!(text.contains(&line), "{text}\nwanted {line}");
         assert!(!folder.path().exists() && !folder.dir.path().join("slot.sqlite.part").exists());
@@ -100,12 +212,14 @@ fn bad_cells_are_rejected_with_row_column_value_reason_and_remedy() {
 fn an_open_quote_does_not_swallow_rows_in_silence() {
     // The cell after the quote is not mapped, so nothing else would notice that rows are gone.
     for tail in ["", "\n"] {
+        let open_end = CONFIG.replace("unit = ", "open_end = true\nunit = ");
         let csv = format!(
             "{HEADER}\nmidazolam;1;ccv;;;01-11-2026;1\nmidazolam;2;ccv;;;01-11-2026;\"8\nmidazolam;4;ccv;;;01-11-2026;1{tail}"
         );
-        let folder = Folder::of(CONFIG, &csv);
+        let folder = Folder::of(&open_end, &csv);
         let error = text(folder.freeze());
         assert!(error.contains("row 3") && error.contains("a line break inside a cell"), "{error}");
+        assert!(error.contains("rows total 3 = used 1 + rejected 2 "), "the rows behind the quote: {error}");
     }
 }
 
@@ -116,14 +230,19 @@ fn bytes_that_are_not_utf8_are_shown_and_rejected() {
     csv.extend(b"morf\xefne;1;ccv;;;01-11-2026;1\n");
     std::fs::write(folder.dir.path().join("stock.csv"), csv).unwrap();
     let error = text(folder.freeze());
-    assert!(error.contains("row 2, column `Artikel`, value `morf\u{fffd}ne`: not UTF-8"), "{error}");
+    assert!(
+        error.contains(
+            "row 2, column `Artikel`, value `morf\u{fffd}ne`: a character that utf-8 does not have"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn rows_are_lines_also_with_bare_carriage_returns() {
     let csv = format!("{HEADER}\rmidazolam;1;ccv;;;01-11-2026;1\rmidazolam;x;ccv;;;01-11-2026;1\r");
     let error = text(Folder::of(CONFIG, &csv).freeze());
-    assert!(error.contains("total 2 = used 1 + rejected 1"), "{error}");
+    assert!(error.contains("total 2 = used 1 + rejected 1 + objected 0"), "{error}");
     assert!(error.contains("row 3, column `Voorraad`, value `x`"), "{error}");
 }
 
@@ -133,7 +252,7 @@ fn a_declared_number_of_rejected_rows_is_allowed_and_counted() {
     let allowed = CONFIG.replace("unit = ", "max_rejected = 1\nunit = ");
     let frozen = Folder::of(&allowed, &csv).freeze().unwrap();
     let accounting = &frozen.accounting[0];
-    assert_eq!((accounting.total, accounting.used, accounting.rejected), (2, 1, 1));
+    assert_eq!((accounting.total(), accounting.used, accounting.rejected), (2, 1, 1));
 }
 
 #[test]
@@ -143,10 +262,10 @@ fn the_header_is_matched_exactly() {
         ("Artikel,Voorraad,Soort,Houdbaar,Plaats,Peildatum", "or the separator if all stand in one name"),
         ("Artikel;Voorraad;Soort;Houdbaar;Plaats", "no column `Peildatum`; found `Artikel`, `Voorraad`"),
         ("Artikel;Artikel;Voorraad;Soort;Houdbaar;Plaats;Peildatum", "column `Artikel` is there 2 times"),
-        ("", "no column `"),
+        ("", "no header"),
     ] {
         let error = Folder::of(CONFIG, &format!("{header}\n")).freeze().unwrap_err();
-        assert_eq!(error.code(), "cannot");
+        assert_eq!(error.code(), if header.is_empty() { "refused" } else { "cannot" });
         let error = error.to_string();
         assert!(error.contains(wanted) && error.contains("stock.csv, row 1"), "{header}: {error}");
     }
@@ -192,9 +311,9 @@ fn files_and_data_sets_that_are_not_there_are_named() {
     let error = folder.freeze().unwrap_err();
     assert_eq!(error.code(), "cannot");
     assert!(error.to_string().contains("stock.csv: opening the extract"), "{error}");
-    assert!(text(freeze(&[], folder.dir.path(), &folder.path())).contains("none is declared"));
+    assert!(text(freeze(&[], folder.dir.path(), &folder.path(), NOW)).contains("none is declared"));
     let twice = vec![config(CONFIG), config(CONFIG)];
-    assert!(text(freeze(&twice, folder.dir.path(), &folder.path())).contains("stock: declared twice"));
+    assert!(text(freeze(&twice, folder.dir.path(), &folder.path(), NOW)).contains("stock: declared twice"));
 
     let folder = Folder::stock(&["midazolam;1;ccv;;;01-11-2026;1"]);
     let of_use = Query::from_toml(
@@ -209,16 +328,16 @@ fn files_and_data_sets_that_are_not_there_are_named() {
 
 #[test]
 fn the_report_accounts_for_every_row() {
-    let mut rows = vec!["midazolam;1;ccv;31-12-2027;;01-11-2026;1", "propofol;1;ccv;;;03-11-2026;1"];
+    let mut rows = vec!["midazolam;1;ccv;31-12-2027;;01-11-2026;1", "propofol;1;ccv;;;01-11-2026;1"];
     rows.extend(vec!["midazolam;x;ccv;;;05-11-2026;1"; 30]);
     let folder = Folder::stock(&rows);
     let report = folder.report();
     assert!(!report.complete);
     let text = report.to_string();
     for part in [
-        "rows: total 32 = used 2 + rejected 30",
+        "rows: total 32 = used 2 + rejected 30 + objected 0",
         "unit: piece, 2 rows, first in row 2",
-        "reference date: 2026-11-03",
+        "reference date: 2026-11-01",
         "row 23, column `Voorraad`, value `x`: not a number",
         "FAIL: incomplete: 30 rows rejected, at most 0 allowed",
     ] {
@@ -227,7 +346,7 @@ fn the_report_accounts_for_every_row() {
     assert_eq!(text.matches("rejected: ").count(), 20);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["accounting"]["units"][0]["unit"], "piece");
-    assert_eq!(json["accounting"]["newest"], "2026-11-03");
+    assert_eq!(json["accounting"]["newest"], "2026-11-01");
     assert_eq!(json["accounting"]["first_rejected"][0]["row"], 4);
     assert!(!folder.path().exists(), "a check stores nothing");
 
@@ -237,7 +356,7 @@ fn the_report_accounts_for_every_row() {
     let gone = folder.report();
     assert!(gone.accounting.is_none() && gone.to_string().contains("FAIL: "), "{gone}");
     assert!(
-        data_check(&folder.configs, folder.dir.path(), Some(samensom_protocol::query::Dataset::Use))
+        data_check(&folder.configs, folder.dir.path(), Some(samensom_protocol::query::Dataset::Use), NOW)
             .is_empty()
     );
 }
