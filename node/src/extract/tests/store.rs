@@ -102,7 +102,7 @@ fn a_byte_that_is_turned_is_found_or_changes_no_figure() {
         )
     };
     let frozen = of_slot(&snapshots).unwrap();
-    let whole = std::fs::read(frozen.path()).unwrap();
+    let (whole, true_figures) = (std::fs::read(frozen.path()).unwrap(), figures(&frozen));
     let file = std::fs::OpenOptions::new().write(true).open(frozen.path()).unwrap();
     let rows = whole.windows(8).position(|bytes| bytes == b"apotheek").unwrap();
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
@@ -119,13 +119,13 @@ fn a_byte_that_is_turned_is_found_or_changes_no_figure() {
             }
             Ok(open) => {
                 assert_eq!((open.hash, open.content), (frozen.hash, frozen.content), "byte {at}");
-                assert_eq!(figures(&open), figures(&frozen), "byte {at}");
+                assert_eq!(figures(&open), true_figures, "byte {at}");
             }
         }
         file.write_all_at(&whole[at..=at], u64::try_from(at).unwrap()).unwrap();
     }
     assert!(found * 2 > turned.len(), "{found} of {} found", turned.len());
-    assert_eq!(figures(&of_slot(&snapshots).unwrap()), figures(&frozen));
+    assert_eq!(figures(&of_slot(&snapshots).unwrap()), true_figures);
 }
 
 /// A reader that was taken over could leave a database that does something when it is read.
