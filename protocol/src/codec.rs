@@ -383,6 +383,46 @@ mod tests {
         assert_eq!(decode::<Sample>(&from_hex(hex).unwrap()).unwrap(), sample());
     }
 
+    /// Hashes, signatures and keys are their bytes, whatever is left over by sixteens.
+    #[test]
+    fn fixed_bytes_are_encoded_as_they_are() {
+        fn as_they_are<const N: usize>() {
+            let bytes: [u8; N] = core::array::from_fn(|i| u8::try_from(i % 251).unwrap());
+            assert_eq!(encode(&Bytes(bytes)).unwrap(), bytes);
+            assert_eq!(decode::<Bytes<N>>(&bytes).unwrap().0, bytes);
+            assert_eq!(decode::<Bytes<N>>(&bytes[1..]).unwrap_err(), Malformed::Shape);
+        }
+        as_they_are::<1>();
+        as_they_are::<15>();
+        as_they_are::<16>();
+        as_they_are::<33>();
+        as_they_are::<64>();
+        as_they_are::<1216>();
+    }
+
+    /// What is read from other bytes than it is written as: refused, whether these are fewer, more or others.
+    #[test]
+    fn a_second_encoding_is_refused() {
+        #[derive(Debug, PartialEq)]
+        struct Lenient<const READ: usize, const WRITTEN: usize, const OFF: u8>(u8);
+        impl<const R: usize, const W: usize, const OFF: u8> Serialize for Lenient<R, W, OFF> {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                Bytes([self.0 + OFF; W]).serialize(s)
+            }
+        }
+        impl<'de, const R: usize, const W: usize, const OFF: u8> Deserialize<'de> for Lenient<R, W, OFF> {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                Bytes::<R>::deserialize(d).map(|read| Lenient(read.0[0]))
+            }
+        }
+        assert_eq!(decode::<Lenient<2, 2, 0>>(&[5, 5]), Ok(Lenient(5)));
+        assert_eq!(decode::<Lenient<2, 1, 0>>(&[5, 5]), Err(Malformed::NotCanonical));
+        assert_eq!(decode::<Lenient<1, 2, 0>>(&[5]), Err(Malformed::NotCanonical));
+        assert_eq!(decode::<Lenient<16, 32, 0>>(&[5; 16]), Err(Malformed::NotCanonical));
+        assert_eq!(decode::<Lenient<1, 1, 1>>(&[5]), Err(Malformed::NotCanonical));
+        assert_eq!(decode::<Lenient<2, 2, 0>>(&[5, 6]), Err(Malformed::NotCanonical));
+    }
+
     #[test]
     fn refuses_what_is_not_exactly_one_value() {
         let good = encode(&sample()).unwrap();

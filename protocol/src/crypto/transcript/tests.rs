@@ -222,3 +222,14 @@ fn parts_are_big_endian_and_carry_their_length() {
     );
     assert_eq!(hash, sha256(&raw));
 }
+
+/// Many integers at once are the integers one by one.
+#[test]
+fn integers_at_once_are_integers_one_by_one() {
+    let values: Vec<u64> = (1..=300u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+    for count in [0, 1, 127, 128, 129, 256, 300] {
+        let (values, _) = values.split_at(count);
+        let one_by_one = values.iter().fold(Transcript::new(Label::Contribution), |t, value| t.u64(*value));
+        assert_eq!(Transcript::new(Label::Contribution).u64s(values).finish(), one_by_one.finish());
+    }
+}
