@@ -10,7 +10,7 @@ pub use void::{VoidAsk, VoidBody, VoidOf, Voids};
 
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
 use crate::crypto::channel::{CIPHERTEXT_LEN, PUBLIC_LEN};
-use crate::crypto::keys::{Identity, SignatureBytes, Signed, verify};
+use crate::crypto::keys::{Author, Identity, SignatureBytes, Signed, verify};
 use crate::crypto::sharing::ScalarBytes;
 use crate::ids::{
     AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, NodeId, PublicKey, ReportHash, ResultHash,
@@ -56,7 +56,7 @@ impl<const MAX: usize> Sealed<MAX> {
     }
     /// The value, if `author` signed it as a message of this type.
     #[must_use]
-    pub fn open<T: Serialize + DeserializeOwned>(&self, author: &PublicKey, what: Signed) -> Option<T> {
+    pub fn open<T: Serialize + DeserializeOwned>(&self, author: &impl Author, what: Signed) -> Option<T> {
         let signed = verify(author, what, &self.body, &self.signature);
         signed.then(|| decode(&self.body).ok()).flatten()
     }

@@ -5,10 +5,11 @@
 //! not know queries or sessions.
 
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
-use crate::crypto::keys::{Identity, SignatureBytes, Signed, is_usable, verify};
+use crate::crypto::keys::{Identity, SignatureBytes, Signed, Verifier, is_usable, verify};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::ids::{NodeId, PublicKey, RosterHash};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Most members a roster may list.
 pub const MAX_NODES: usize = 1024;
@@ -206,6 +207,8 @@ pub enum RosterFault {
 pub struct Roster {
     body: RosterBody,
     hash: RosterHash,
+    /// Decoded keys of the active members.
+    keys: BTreeMap<NodeId, Verifier>,
 }
 
 impl Roster {
@@ -263,7 +266,9 @@ impl Roster {
     fn read(signed: &SignedRoster) -> Result<Roster, RosterFault> {
         let body: RosterBody = decode(&signed.body)?;
         body.check().map_err(RosterFault::Invalid)?;
-        Ok(Roster { body, hash: Roster::hash_of(&signed.body) })
+        let active = body.members.iter().filter(|member| member.status == Status::Active);
+        let keys = active.filter_map(|member| Some((member.id, Verifier::new(&member.key)?))).collect();
+        Ok(Roster { hash: Roster::hash_of(&signed.body), keys, body })
     }
 
     /// What it says.
@@ -289,6 +294,11 @@ impl Roster {
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.active().find(|member| member.id == id)
+    }
+    /// By whose signatures the active member with this id is known.
+    #[must_use]
+    pub fn verifier(&self, id: NodeId) -> Option<&Verifier> {
+        self.keys.get(&id)
     }
     /// The active member whose key this is.
     #[must_use]

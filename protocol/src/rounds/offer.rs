@@ -5,7 +5,7 @@
 
 use crate::ablation::ablated;
 use crate::codec::{decode, encode};
-use crate::crypto::keys::{Signed, verify};
+use crate::crypto::keys::{Signed, Verifier, verify};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, NodeId, PublicKey, SessionId, WarrantHash};
@@ -130,8 +130,8 @@ impl Facts {
     }
     /// The identity key of an invited node.
     #[must_use]
-    pub fn key(&self, node: NodeId) -> Option<&PublicKey> {
-        self.roster.member(node).map(|member| &member.key)
+    pub fn key(&self, node: NodeId) -> Option<&Verifier> {
+        self.roster.verifier(node)
     }
 }
 
@@ -147,7 +147,7 @@ pub fn is_certified(bound: &Bound, roster: &Roster, quorum: u16) -> bool {
     let Ok(raw) = encode(&FreezeBody { sid: bound.sid, freeze: bound.freeze }) else { return false };
     let signed = |node: NodeId, signature| {
         bound.survivors.contains(&node)
-            && roster.member(node).is_some_and(|member| verify(&member.key, Signed::Confirm, &raw, signature))
+            && roster.verifier(node).is_some_and(|key| verify(key, Signed::Confirm, &raw, signature))
     };
     bound.roster == roster.hash()
         && bound.certificate.len() >= quorum
