@@ -21,8 +21,7 @@ use crate::rounds::pairs::{self, History, Pair};
 use crate::rounds::result::{Secrets, polynomial, unmask};
 use crate::rounds::reveal::{Opening, Which, committed, is_garbage, recover};
 use crate::rounds::{
-    certificate_hash, confirm, deposit_hash, freeze_hash, go_hash, ready::Sections, result_hash, start_hash,
-    total_root,
+    certificate_hash, confirm, freeze_hash, go_hash, ready::Sections, result_hash, start_hash, total_root,
 };
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +59,7 @@ impl<T, E: Into<Fault>> In<T> for Result<T, E> {
 
 fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Deposit;
-    let Depositing { open, mut deposits } = stage;
+    let Depositing { open, mut deposits, mut roots } = stage;
     let needed = open.facts.least();
     let bound = open.facts.header.bound.is_some();
     if deposits.len() < usize::from(needed) {
@@ -77,10 +76,8 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
         let needed = if bound { open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, deposits.len()), noted));
     }
-    let mut dealt = Vec::new();
-    for (node, deposit) in &deposits {
-        dealt.push(Dealt { node: *node, deposit: deposit_hash(deposit).during(round)? });
-    }
+    roots.retain(|node, _| cohort.contains(node));
+    let dealt = roots.into_iter().map(|(node, deposit)| Dealt { node, deposit }).collect();
     let body = StartBody { sid: open.facts.sid, cohort: List::new(dealt).during(round)? };
     let body = Sealed::new(&setup.identity, Signed::Start, &body).during(round)?;
     let (stage, outputs) = enter_ready(open, deposits, body, at).during(round)?;

@@ -5,7 +5,7 @@ use crate::ablation::ablated;
 use crate::codec::{Bytes, List};
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
-use crate::ids::{AttemptId, FreezeHash, GoHash, NodeId, StartHash};
+use crate::ids::{AttemptId, DepositHash, FreezeHash, GoHash, NodeId, StartHash};
 use crate::io::{Event, Failure, Kept, Output, Peer, Record};
 use crate::message::{
     AlarmBody, Bound, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf,
@@ -66,6 +66,8 @@ pub(crate) struct Done {
 pub(crate) struct Depositing {
     pub open: Open,
     pub deposits: BTreeMap<NodeId, Deposit>,
+    /// Roots of the deposits, as they were read.
+    pub roots: BTreeMap<NodeId, DepositHash>,
 }
 
 /// The cohort and what it was told.
@@ -322,7 +324,10 @@ pub(crate) fn enter_deposit(facts: Facts, bytes: Vec<u8>, at: Time) -> (Stage, V
     let created = Open { facts, round: Round::Deposit, asked, waiting, done, requests: Vec::new() };
     let send = to_all(&nodes, &bytes);
     let (open, outputs) = created.next((Round::Deposit, bytes), &nodes, (at, ms), send);
-    (Stage::Depositing(Box::new(Depositing { open, deposits: BTreeMap::new() })), outputs)
+    (
+        Stage::Depositing(Box::new(Depositing { open, deposits: BTreeMap::new(), roots: BTreeMap::new() })),
+        outputs,
+    )
 }
 
 pub(crate) fn sent(sid: AttemptId, round: Round, at: Time, bytes: &[u8]) -> Output {
@@ -359,9 +364,10 @@ pub(crate) fn on_deposit(
     }
     match deposit::read(&deposit, &stage.open.facts, from) {
         Err(fault) => reject(Stage::Depositing(stage), from, fault),
-        Ok(_) => {
+        Ok(root) => {
             let outputs = vec![received(&stage.open, from, bytes), stage.open.answered(from)];
             stage.deposits.insert(from, deposit);
+            stage.roots.insert(from, root);
             (Stage::Depositing(stage), outputs)
         }
     }

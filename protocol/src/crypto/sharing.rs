@@ -163,13 +163,26 @@ impl Statement<'_> {
         position: u16,
         share: &Scalar,
         z: &Scalar,
+        committed: (&[u8; 32], &[u8; 32]),
+    ) -> Standing {
+        self.standing_under((which, &self.challenge(which)), position, share, z, committed)
+    }
+
+    /// The same, with d at hand, for whoever checks many shares of one dealer.
+    #[must_use]
+    pub fn standing_under(
+        &self,
+        (which, d): (Which, &Scalar),
+        position: u16,
+        share: &Scalar,
+        z: &Scalar,
         (f, g): (&[u8; 32], &[u8; 32]),
     ) -> Standing {
         let (of_f, of_g) = which.labels();
         if share_hash(of_f, self.sid, self.dealer, position, share) != *f && !ablated!("leaf-off") {
             return Standing::Other;
         }
-        let hiding = z - self.challenge(which) * share;
+        let hiding = z - d * share;
         let fits = share_hash(of_g, self.sid, self.dealer, position, &hiding) == *g;
         if fits || ablated!("relation-off") { Standing::Good } else { Standing::Crooked }
     }

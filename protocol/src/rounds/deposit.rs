@@ -72,11 +72,17 @@ fn statement<'a>(head: &'a DepositHead, facts: &Facts) -> Statement<'a> {
     Statement { sid: &head.sid, dealer: head.node, threshold, root: &head.leaves.0 }
 }
 
-/// How a share stands to the section that its dealer deposited for the holder at `position`; none if that
-/// section's z is not canonical.
+/// What a dealer's shares of one secret are checked under, whoever holds them.
+#[must_use]
+pub fn challenge(which: Which, head: &DepositHead, facts: &Facts) -> Scalar {
+    statement(head, facts).challenge(which)
+}
+
+/// How a share stands to the section that its dealer deposited for the holder at `position`, under that
+/// dealer's [`challenge`]; none if that section's z is not canonical.
 #[must_use]
 pub fn standing(
-    which: Which,
+    (which, challenge): (Which, &Scalar),
     share: &Scalar,
     position: u16,
     head: &DepositHead,
@@ -88,7 +94,13 @@ pub fn standing(
         Which::R => (z.r, leaf.r, leaf.g_r),
         Which::B => (z.b, leaf.b, leaf.g_b),
     };
-    Some(statement(head, facts).standing(which, position, share, &scalar(&z)?, (&f.0, &g.0)))
+    Some(statement(head, facts).standing_under(
+        (which, challenge),
+        position,
+        share,
+        &scalar(&z)?,
+        (&f.0, &g.0),
+    ))
 }
 
 /// One holder's shares of one dealer.

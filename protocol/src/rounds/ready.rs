@@ -3,7 +3,7 @@
 //! Owns checks A07 to A10 and the reading of shares. A share that cannot be used is listed; nothing is
 //! ever opened because of it.
 
-use super::deposit::{Kept, PairKeys, Shares, pair_commitment, pair_seed, share_key, standing};
+use super::deposit::{Kept, PairKeys, Shares, challenge, pair_commitment, pair_seed, share_key, standing};
 use super::offer::Facts;
 use super::{deposit_leaves, leaf_of, start_hash};
 use crate::ablation::ablated;
@@ -241,7 +241,10 @@ fn read_shares(
     let read = |bytes: &[u8; 32]| scalar(&Bytes(*bytes));
     let shares = Secret::new(Shares { r: read(r)?, b: read(b)? });
     let given = shares.expose();
-    let good = |which, share| standing(which, share, position, head, section, facts) == Some(Standing::Good);
+    let good = |which, share| {
+        let challenge = challenge(which, head, facts);
+        standing((which, &challenge), share, position, head, section, facts) == Some(Standing::Good)
+    };
     let fits = good(Which::R, &given.r) && good(Which::B, &given.b);
     fits.then_some(shares)
 }

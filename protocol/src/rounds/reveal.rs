@@ -6,7 +6,7 @@
 //! and the good ones open the secrets ([`Opening`]). A share opens both of its commitments, the one to
 //! f(i) and the one to g(i) = z(i) - d f(i): z and d are public, so nothing else need be given.
 
-use super::deposit::{pair_commitment, recovery_key, standing};
+use super::deposit::{challenge as challenge_of, pair_commitment, recovery_key, standing};
 use super::offer::Facts;
 use super::ready::Cohort;
 use crate::ablation::ablated;
@@ -47,8 +47,9 @@ pub fn reveal(
 /// True if t_s holders or more were committed a good share on `f`: no other polynomial has as many.
 #[must_use]
 pub fn is_dealt(which: Which, f: &Polynomial, deposit: &Deposit, facts: &Facts) -> bool {
+    let challenge = challenge_of(which, &deposit.head, facts);
     let good = |(position, section): &(u16, &Section)| {
-        let of = standing(which, &f.at(*position), *position, &deposit.head, section, facts);
+        let of = standing((which, &challenge), &f.at(*position), *position, &deposit.head, section, facts);
         of == Some(Standing::Good)
     };
     let enough = usize::from(facts.params().thresholds.shares);
@@ -59,6 +60,8 @@ pub fn is_dealt(which: Which, f: &Polynomial, deposit: &Deposit, facts: &Facts) 
 pub struct Opening {
     which: Which,
     shares: BTreeMap<NodeId, Vec<(u16, Scalar)>>,
+    /// What each dealer's shares are checked under.
+    challenges: BTreeMap<NodeId, Scalar>,
     /// Dealers that committed to a share off their polynomial.
     crooked: BTreeSet<NodeId>,
     /// Holders that gave another share than the committed one.
@@ -75,7 +78,8 @@ impl Opening {
     /// Waits for shares of these dealers.
     pub fn new(which: Which, dealers: impl Iterator<Item = NodeId>) -> Self {
         let shares = dealers.map(|dealer| (dealer, Vec::new())).collect();
-        Opening { which, shares, crooked: BTreeSet::new(), liars: BTreeSet::new() }
+        let challenges = BTreeMap::new();
+        Opening { which, shares, challenges, crooked: BTreeSet::new(), liars: BTreeSet::new() }
     }
 
     /// Takes one holder's shares. Those that fail are left out, and whoever is at fault is named: the
@@ -129,7 +133,10 @@ impl Opening {
         let shares = self.shares.get_mut(&given.dealer)?;
         let (deposit, share) = (deposit?, scalar(&given.share)?);
         let section = deposit.sections.get(usize::from(position.checked_sub(1)?))?;
-        let standing = standing(self.which, &share, position, &deposit.head, section, facts)?;
+        let challenge = self.challenges.entry(given.dealer);
+        let challenge = challenge.or_insert_with(|| challenge_of(self.which, &deposit.head, facts));
+        let under = (self.which, &*challenge);
+        let standing = standing(under, &share, position, &deposit.head, section, facts)?;
         if standing == Standing::Good {
             if shares.iter().any(|(other, _)| *other == position) {
                 return None;
