@@ -7,6 +7,7 @@ use samensom_tests::harness::programs;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -157,14 +158,17 @@ fn a_child_that_is_killed_is_told_and_the_next_reading_is_whole() {
     assert_eq!(reading(folder.path(), &stop).join().unwrap(), Ok(()));
 }
 
-/// One line of 600 MB without an end, which no reader can hold in its memory.
+/// One line of 300 MB without an end, more than the child may hold.
 #[test]
-fn a_child_that_wants_more_than_its_memory_is_ended_and_the_parent_says_so() {
+fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
     let _alone = alone();
     let folder = extract(1);
-    File::create(folder.path().join("stock.csv")).unwrap().set_len(600 << 20).unwrap();
+    let mut file = File::create(folder.path().join("stock.csv")).unwrap();
+    file.write_all(b"Artikel;Voorraad;Peildatum\nx;1;01-11-2026\n").unwrap();
+    let piece = vec![b'a'; 1 << 20];
+    (0..300).for_each(|_| file.write_all(&piece).unwrap());
     let error = reading(folder.path(), &Stop::default()).join().unwrap().unwrap_err();
-    assert!(error.contains("its memory is limited to"), "{error}");
+    assert!(error.contains("row 3") && error.contains("1048576 bytes"), "{error}");
 }
 
 /// A node.toml beside the extract, and `samensom-node data check` over it.
