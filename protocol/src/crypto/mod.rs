@@ -8,4 +8,3 @@ pub mod seal;
 #[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
 pub mod sharing;
 pub mod transcript;
-mod wide;

@@ -8,7 +8,6 @@
 //! places in U0 and are never read from a message.
 
 use super::transcript::{Label, Transcript};
-use super::wide::{PRODUCTS, STEPS, Wide};
 use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::ids::{AttemptId, NodeId};
@@ -69,14 +68,8 @@ impl Polynomial {
     /// The share at `position` (from 1).
     #[must_use]
     pub fn at(&self, position: u16) -> Scalar {
-        // Horner's rule from the highest coefficient, reduced only when the sum could get too large.
-        let mut sum = Scalar::ZERO;
-        for coefficients in self.0.rchunks(STEPS) {
-            let mut wide = Wide::from(&sum);
-            coefficients.iter().rev().for_each(|coefficient| wide.step(position, coefficient));
-            sum = wide.reduce();
-        }
-        sum
+        let x = Scalar::from(position);
+        self.0.iter().rev().fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient)
     }
 }
 
@@ -262,14 +255,8 @@ impl Basis {
     /// The polynomial of degree below the number of positions with these shares, in their order.
     #[must_use]
     pub fn polynomial(&self, shares: &[Scalar]) -> Polynomial {
-        let coefficient = |row: &Vec<Scalar>| {
-            let parts = row.chunks(PRODUCTS).zip(shares.chunks(PRODUCTS)).map(|(row, shares)| {
-                let mut wide = Wide::default();
-                row.iter().zip(shares).for_each(|(part, share)| wide.add(part, share));
-                wide.reduce()
-            });
-            parts.fold(Scalar::ZERO, |sum, part| sum + part)
-        };
+        let coefficient =
+            |row: &Vec<Scalar>| row.iter().zip(shares).map(|(part, share)| part * share).sum::<Scalar>();
         Polynomial(self.0.iter().map(coefficient).collect())
     }
 }
