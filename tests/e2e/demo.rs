@@ -142,6 +142,54 @@ fn methotrexate_of_69_hospitals() {
     assert_eq!(issued(&ended.facts), [("326874007", 6_009_133), ("326875008", 29_535)].map(named).into());
 }
 
+const ALL_TOCILIZUMAB: &str = r#"
+population.where = "code = '16101911000001101' or code = '16102011000001108' or code = '16102111000001109' or code = '24856911000001102' or code = '35431611000001103'"
+query = { id = "tocilizumab", version = 1, title = { nl = "t", en = "t" }, purpose = "stock", dataset = "use" }
+[[measure]]
+name = "issued"
+sum = "quantity"
+unit = "mg"
+scale = 2
+range = [-100000000, 100000000]
+[[measure]]
+name = "issuers"
+hospitals = "sum(quantity) > 0"
+unit = "mg"
+[floors]
+hospitals = 5
+"#;
+
+/// Product and strength in mg a ml; the others of the file in their own units.
+const STRENGTHS: &str = "code,level,unit,factor\n16101911000001101,base,mg,20\n16102011000001108,base,mg,20\n\
+    16102111000001109,base,mg,20\n24856911000001102,base,mg,180\n35431611000001103,base,mg,180\n\
+    34742511000001107,base,ml,1\n34742611000001106,base,ml,1\n34742711000001102,base,ml,1\n\
+    34742811000001105,base,ml,1\n38377311000001100,base,ml,1\n38377211000001108,base,vial,1\n\
+    38377411000001107,base,vial,1\n";
+
+/// Real issues of five products in ml, added in mg by a unit table that all hospitals share. Ten of the 69 have
+/// no row in the file.
+#[test]
+fn tocilizumab_of_69_hospitals_by_a_unit_table() {
+    let Some(data) = outside_data("the demo over a unit table") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = std::fs::read_to_string(data.join("nhs_scmd.demo.toml")).unwrap();
+    let extracts = shipped
+        .replace("nhs_scmd/", &format!("{}/", data.join("nhs_scmd").display()))
+        .replace("scmd_methotrexate_tablets_2019-01_2020-07", "scmd_covid_meds_2019-01_2020-11")
+        .replace("unit = \"tablet\"", "unit_table = \"units.csv\"\nlevel = \"base\"\ncode_kind = \"snomed\"");
+    assert!(extracts.contains("unit_table") && extracts.contains("covid"), "{extracts}");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, text) in [("demo.toml", &*extracts), ("query.toml", ALL_TOCILIZUMAB), ("units.csv", STRENGTHS)]
+    {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let ended = demo(&["--extracts", &path("demo.toml"), "--query", &path("query.toml")]);
+    summed(&ended, 69, 69);
+    let totals = ended.facts["totals"].as_array().unwrap();
+    let value = |measure: &str| &totals.iter().find(|total| total["measure"] == measure).unwrap()["value"];
+    assert_eq!((value("issued"), value("issuers")), (&json!("43776130"), &json!("58")));
+}
+
 fn named((code, sum): (&str, i64)) -> (String, i64) {
     (code.to_owned(), sum)
 }

@@ -4,20 +4,25 @@
 //! reason and remedy; nothing is guessed, and there is no binary floating point.
 
 use samensom_protocol::query::{FINEST, pow10};
+use std::borrow::Cow;
 
 /// Quantities are kept as whole numbers of 10^-6.
 pub(super) const SCALE: u8 = FINEST;
 const MAX_WHOLE_DIGITS: usize = 12;
 const MARKS: [char; 4] = ['.', ',', ' ', '\''];
 
-/// Why a cell cannot be used.
+/// Why a cell cannot be used. Millions of rows may be rejected and few are shown, so that fixed texts are not
+/// copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BadCell {
-    pub(super) reason: String,
-    pub(super) remedy: String,
+    pub(super) reason: Cow<'static, str>,
+    pub(super) remedy: Cow<'static, str>,
 }
 
-pub(super) fn bad<T>(reason: impl Into<String>, remedy: impl Into<String>) -> Result<T, BadCell> {
+pub(super) fn bad<T>(
+    reason: impl Into<Cow<'static, str>>,
+    remedy: impl Into<Cow<'static, str>>,
+) -> Result<T, BadCell> {
     Err(BadCell { reason: reason.into(), remedy: remedy.into() })
 }
 
@@ -59,7 +64,7 @@ pub(super) fn quantity(text: &str, marks: Marks) -> Result<i64, BadCell> {
                     let mark = marks.decimal;
                     let expected =
                         format!("expected such as -12{mark}5: digits, at most one `{mark}`, no other signs");
-                    ("not a number".to_owned(), expected)
+                    ("not a number".into(), expected.into())
                 });
             bad(reason, remedy)
         }
@@ -136,7 +141,7 @@ fn is_grouped(whole: &str, marks: Marks) -> bool {
 }
 
 /// What spreadsheets and people write that is no plain number.
-fn of_a_spreadsheet(text: &str) -> Option<(String, String)> {
+fn of_a_spreadsheet(text: &str) -> Option<(Cow<'static, str>, Cow<'static, str>)> {
     let lower = text.to_lowercase();
     let unsigned = lower.trim_start_matches(['+', '-']);
     let (reason, remedy) = if text.is_empty() {
@@ -170,11 +175,11 @@ fn of_a_spreadsheet(text: &str) -> Option<(String, String)> {
     } else {
         return None;
     };
-    Some((reason.to_owned(), remedy.to_owned()))
+    Some((reason.into(), remedy.into()))
 }
 
 /// What marks that are not the declared ones, or not where they belong, make of a number.
-fn of_marks(text: &str, marks: Marks) -> Option<(String, String)> {
+fn of_marks(text: &str, marks: Marks) -> Option<(Cow<'static, str>, Cow<'static, str>)> {
     let decimal = marks.decimal;
     let is = |marks: Marks| exact(text, marks) != Err(Fault::Shape);
     let other = if decimal == ',' { '.' } else { ',' };
@@ -189,27 +194,30 @@ fn of_marks(text: &str, marks: Marks) -> Option<(String, String)> {
         let remedy = format!(
             "export with `{decimal}`, or declare decimal = \"{other}\" if that is the decimal mark{thousands}"
         );
-        return Some((format!("`{other}` where the declared decimal mark is `{decimal}`"), remedy));
+        return Some((
+            format!("`{other}` where the declared decimal mark is `{decimal}`").into(),
+            remedy.into(),
+        ));
     }
     if let Some(mark) = thousands {
         let declared = marks.thousands.map_or("none is".to_owned(), |mark| format!("`{mark}` is"));
         return Some((
-            format!("`{mark}` between thousands where {declared} declared"),
-            format!("declare thousands = \"{mark}\", or export without"),
+            format!("`{mark}` between thousands where {declared} declared").into(),
+            format!("declare thousands = \"{mark}\", or export without").into(),
         ));
     }
     let digit = |c: char| c.is_ascii_digit();
     if text.chars().any(digit) && text.chars().any(char::is_alphabetic) {
         let remedy =
             "export the number alone; the unit is declared with `unit`, `unit_column` or `unit_table`";
-        return Some(("letters beside the number: a unit?".to_owned(), remedy.to_owned()));
+        return Some(("letters beside the number: a unit?".into(), remedy.into()));
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let known = |c: char| digit(c) || c == decimal || marks.groups(c);
     if text.chars().any(digit) && unsigned.chars().any(|c| marks.groups(c)) && unsigned.chars().all(known) {
         let mark = marks.thousands.unwrap_or(' ');
         let remedy = format!("export whole groups of three digits, or none, between `{mark}`");
-        return Some(("groups of other than three digits".to_owned(), remedy));
+        return Some(("groups of other than three digits".into(), remedy.into()));
     }
     None
 }

@@ -5,6 +5,8 @@
 
 mod keys;
 
+#[cfg(test)]
+pub(super) use keys::KEYS;
 pub(super) use keys::unknown;
 
 use super::cell::Marks;

@@ -114,19 +114,19 @@ impl DateFormat {
 
     fn why_not(&self, text: &str) -> BadCell {
         let BadCell { mut reason, mut remedy } = BadCell {
-            reason: format!("not a day between 1900 and 2199 as {self}"),
-            remedy: format!("export dates as {self}, or declare the format with date = \"...\""),
+            reason: format!("not a day between 1900 and 2199 as {self}").into(),
+            remedy: format!("export dates as {self}, or declare the format with date = \"...\"").into(),
         };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         match &self.0 {
             Kind::Excel1900 if text == "60" => {
-                reason = "day 60 of excel-1900 is a 29 February 1900, which never was".to_owned();
-                remedy = "correct the date".to_owned();
+                reason = "day 60 of excel-1900 is a 29 February 1900, which never was".into();
+                remedy = "correct the date".into();
             }
             Kind::Written(..) if digits && text.len() == 5 => {
-                reason = format!("a spreadsheet's day number, not a day as {self}");
+                reason = format!("a spreadsheet's day number, not a day as {self}").into();
                 remedy = "format the column as a date, or declare date = \"excel-1900\" (or \"excel-1904\")"
-                    .to_owned();
+                    .into();
             }
             _ => {}
         }

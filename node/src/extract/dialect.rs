@@ -8,7 +8,7 @@ use super::records::Stop;
 use encoding_rs::{CoderResult, Decoder, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::io::Read;
 
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 
 /// How a file's text is written as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,26 +85,26 @@ impl Encoding {
 
 fn no_mark() -> BadCell {
     BadCell {
-        reason: "no byte order mark, by which `utf-16` knows its order".to_owned(),
+        reason: "no byte order mark, by which `utf-16` knows its order".into(),
         remedy:
             "declare encoding = \"utf-16le\" or \"utf-16be\", or \"utf-8\" or \"windows-1252\" if it is no \
                  UTF-16 at all"
-                .to_owned(),
+                .into(),
     }
 }
 
 fn utf_32() -> BadCell {
     BadCell {
-        reason: "a byte order mark of UTF-32".to_owned(),
-        remedy: "export the file as UTF-8 and declare encoding = \"utf-8\"".to_owned(),
+        reason: "a byte order mark of UTF-32".into(),
+        remedy: "export the file as UTF-8 and declare encoding = \"utf-8\"".into(),
     }
 }
 
 fn contradiction(declared: Encoding, found: Encoding) -> BadCell {
     let (declared, found) = (declared.name(), found.name());
     BadCell {
-        reason: format!("a byte order mark of {found} where {declared} is declared"),
-        remedy: format!("declare encoding = \"{found}\""),
+        reason: format!("a byte order mark of {found} where {declared} is declared").into(),
+        remedy: format!("declare encoding = \"{found}\"").into(),
     }
 }
 

@@ -5,11 +5,12 @@
 
 use super::cell::BadCell;
 use super::dialect::{Encoding, Text};
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 /// Most bytes of one record; a quote that is never closed ends here.
 const MAX_RECORD: u64 = 1024 * 1024;
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 
 /// Why a file cannot be read on.
 pub(super) enum Stop {
@@ -22,7 +23,11 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn unfit(row: Option<u64>, reason: impl Into<String>, remedy: impl Into<String>) -> Stop {
+    pub(super) fn unfit(
+        row: Option<u64>,
+        reason: impl Into<Cow<'static, str>>,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Stop {
         Stop::Unfit { row, bad: Box::new(BadCell { reason: reason.into(), remedy: remedy.into() }) }
     }
 }

@@ -12,6 +12,7 @@ use super::records::Record;
 use super::source::{Field, NormalRow};
 use super::units::{Level, UnitTable};
 use samensom_protocol::query::{Column, ColumnType, Date, Unit};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub(super) const MAX_TEXT: usize = 64;
@@ -20,21 +21,31 @@ const SHOWN_VALUE: usize = 60;
 const TOTALS: [&str; 6] = ["totaal", "subtotaal", "eindtotaal", "total", "subtotal", "grand total"];
 
 /// A row that cannot be used, and its first cell that shows it.
-pub(super) struct BadRow {
-    column: String,
-    value: String,
+pub(super) struct BadRow<'a> {
+    column: Cow<'a, str>,
+    value: Cow<'a, str>,
     bad: BadCell,
 }
 
-impl BadRow {
-    pub(super) fn new(column: &str, value: &str, bad: BadCell) -> BadRow {
-        BadRow { column: column.to_owned(), value: value.to_owned(), bad }
+impl<'a> BadRow<'a> {
+    pub(super) fn new(
+        column: impl Into<Cow<'a, str>>,
+        value: impl Into<Cow<'a, str>>,
+        bad: BadCell,
+    ) -> BadRow<'a> {
+        BadRow { column: column.into(), value: value.into(), bad }
     }
 
     pub(super) fn at(self, row: u64) -> Rejected {
         let BadRow { column, value, bad: BadCell { reason, remedy } } = self;
         let value: String = value.chars().take(SHOWN_VALUE).collect();
-        Rejected { row, column: on_one_line(&column), value: on_one_line(&value), reason, remedy }
+        Rejected {
+            row,
+            column: on_one_line(&column),
+            value: on_one_line(&value),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -52,8 +63,13 @@ enum Origin {
 
 /// The reading of one file.
 pub(super) struct Reading<'a> {
-    config: &'a ExtractConfig,
     accounting: Accounting,
+    rules: Rules<'a>,
+}
+
+/// How its rows are judged.
+struct Rules<'a> {
+    config: &'a ExtractConfig,
     header: Vec<String>,
     origins: Vec<(Column, Origin)>,
     objection: Option<usize>,
@@ -98,7 +114,7 @@ impl<'a> Reading<'a> {
         let objection = config.objection.as_ref().map(|objection| place(&objection.column)).transpose()?;
         let code = config.columns.get(&Column::Code).map_or(Ok(0), |theirs| place(theirs))?;
         let accounting = Accounting::new(config.dataset, path.display().to_string());
-        Ok(Reading { config, accounting, header: names, origins, objection, code })
+        Ok(Reading { accounting, rules: Rules { config, header: names, origins, objection, code } })
     }
 
     pub(super) fn finish(self) -> Accounting {
@@ -108,7 +124,7 @@ impl<'a> Reading<'a> {
     /// Counts the record, and makes a row of it when all of it can be read.
     pub(super) fn take(&mut self, record: &Record) -> Option<NormalRow> {
         let row = record.row;
-        match self.judge(record) {
+        match self.rules.judge(record) {
             Ok(Some(Made { fields, unit, day })) => {
                 self.accounting.count_used(row, unit, day);
                 Some(NormalRow { row, fields })
@@ -123,9 +139,11 @@ impl<'a> Reading<'a> {
             }
         }
     }
+}
 
+impl Rules<'_> {
     /// The row; none where somebody objects to its use.
-    fn judge(&self, record: &Record) -> Result<Option<Made>, BadRow> {
+    fn judge<'r>(&'r self, record: &'r Record) -> Result<Option<Made>, BadRow<'r>> {
         shape(record, self.header.len())?;
         if record.cells().zip(&self.header).all(|(cell, name)| bare_name(cell) == name) {
             return whole(
@@ -141,7 +159,7 @@ impl<'a> Reading<'a> {
         for place in [self.code, 0] {
             if is_total(record.cell(place)) {
                 let (reason, remedy) = ("a total row", "export without totals, or it counts twice");
-                let bad = BadCell { reason: reason.to_owned(), remedy: remedy.to_owned() };
+                let bad = BadCell { reason: reason.into(), remedy: remedy.into() };
                 return Err(BadRow::new(self.name(place), record.cell(place).trim(), bad));
             }
         }
@@ -152,7 +170,7 @@ impl<'a> Reading<'a> {
         self.header.get(place).map_or("", String::as_str)
     }
 
-    fn is_objected(&self, record: &Record) -> Result<bool, BadRow> {
+    fn is_objected<'r>(&'r self, record: &'r Record) -> Result<bool, BadRow<'r>> {
         let (Some(place), Some(objection)) = (self.objection, &self.config.objection) else {
             return Ok(false);
         };
@@ -162,13 +180,13 @@ impl<'a> Reading<'a> {
             return Ok(says(&objection.yes));
         }
         let bad = BadCell {
-            reason: "neither an objection nor none".to_owned(),
-            remedy: "add the text to `yes` or `no` of `objection`, or correct the row".to_owned(),
+            reason: "neither an objection nor none".into(),
+            remedy: "add the text to `yes` or `no` of `objection`, or correct the row".into(),
         };
         Err(BadRow::new(&objection.column, text, bad))
     }
 
-    fn make(&self, record: &Record) -> Result<Made, BadRow> {
+    fn make<'r>(&'r self, record: &'r Record) -> Result<Made, BadRow<'r>> {
         let mut fields = Vec::with_capacity(self.origins.len());
         let (mut unit, mut day, mut quantity) = (None, None, None);
         for (column, origin) in &self.origins {
@@ -200,21 +218,21 @@ impl<'a> Reading<'a> {
         }
         // Every data set has a unit column, and an unknown unit was refused above.
         let none = || {
-            let bad = BadCell { reason: "no unit".to_owned(), remedy: "declare `unit`".to_owned() };
+            let bad = BadCell { reason: "no unit".into(), remedy: "declare `unit`".into() };
             BadRow::new("unit", "", bad)
         };
         Ok(Made { fields, unit: unit.ok_or_else(none)?, day })
     }
 
     /// Unit and converted quantity, with the quantity's place among the fields.
-    fn by_table(
-        &self,
-        record: &Record,
+    fn by_table<'r>(
+        &'r self,
+        record: &'r Record,
         table: &UnitTable,
         level: Result<Level, usize>,
         day: Option<Date>,
         quantity: Option<(usize, i64)>,
-    ) -> Result<(Unit, Option<(usize, i64)>), BadRow> {
+    ) -> Result<(Unit, Option<(usize, i64)>), BadRow<'r>> {
         let level = level.or_else(|place| {
             let text = record.cell(place).trim();
             let fault = |why: String| BadRow::new(self.name(place), text, problem(&why));
@@ -225,9 +243,8 @@ impl<'a> Reading<'a> {
             table.find(code, level, day).map_err(|bad| BadRow::new(self.name(self.code), code, bad))?;
         let Some((place, size)) = quantity else { return Ok((unit, None)) };
         let theirs = self.config.columns.get(&Column::Quantity).map_or("", String::as_str);
-        let size = cell::product(size, factor).map_err(|bad| {
-            BadRow::new(theirs, &format!("{} x factor {}", shown(size), shown(factor)), bad)
-        })?;
+        let size = cell::product(size, factor)
+            .map_err(|bad| BadRow::new(theirs, format!("{} x factor {}", shown(size), shown(factor)), bad))?;
         Ok((unit, Some((place, size))))
     }
 
@@ -296,15 +313,15 @@ impl<'a> Reading<'a> {
 
 fn empty(column: Column) -> BadCell {
     BadCell {
-        reason: format!("the {} is empty", column.name()),
-        remedy: "fill it in or leave the row out".to_owned(),
+        reason: format!("the {} is empty", column.name()).into(),
+        remedy: "fill it in or leave the row out".into(),
     }
 }
 
 /// `what; what was expected` as reason and remedy.
 pub(super) fn problem(text: &str) -> BadCell {
     let (reason, remedy) = text.split_once("; ").unwrap_or((text, "correct the cell"));
-    BadCell { reason: reason.to_owned(), remedy: remedy.to_owned() }
+    BadCell { reason: reason.to_owned().into(), remedy: remedy.to_owned().into() }
 }
 
 /// A number of 10^-6 as people write it.
@@ -358,14 +375,18 @@ pub(super) fn place(path: &Path, names: &[String], column: &str) -> Result<usize
     }
 }
 
-fn whole<T>(record: &Record, reason: impl Into<String>, remedy: &str) -> Result<T, BadRow> {
-    let bad = BadCell { reason: reason.into(), remedy: remedy.to_owned() };
+fn whole<'a, T>(
+    record: &'a Record,
+    reason: impl Into<Cow<'static, str>>,
+    remedy: &'static str,
+) -> Result<T, BadRow<'a>> {
+    let bad = BadCell { reason: reason.into(), remedy: remedy.into() };
     Err(BadRow::new("(whole row)", record.cell(0), bad))
 }
 
 /// Refuses a row of another width or with a line break in a cell. Either is what an unclosed quote looks
 /// like, and behind it other rows would vanish.
-pub(super) fn shape(record: &Record, width: usize) -> Result<(), BadRow> {
+pub(super) fn shape(record: &Record, width: usize) -> Result<(), BadRow<'_>> {
     if record.lines > 1 {
         let lines = record.lines;
         return whole(
@@ -386,7 +407,11 @@ pub(super) fn shape(record: &Record, width: usize) -> Result<(), BadRow> {
 }
 
 /// Refuses a row with a character that the encoding does not have, or that was lost before.
-pub(super) fn characters(record: &Record, header: &[String], encoding: Encoding) -> Result<(), BadRow> {
+pub(super) fn characters<'a>(
+    record: &'a Record,
+    header: &'a [String],
+    encoding: Encoding,
+) -> Result<(), BadRow<'a>> {
     let one_byte = encoding == Encoding::Windows1252;
     // The first bytes of U+FFFD and of the controls that stand for the gaps of windows-1252.
     if !(record.holds(0xef) || one_byte && record.holds(0xc2)) {
@@ -399,8 +424,9 @@ pub(super) fn characters(record: &Record, header: &[String], encoding: Encoding)
                 reason: format!(
                     "a character that {} does not have, or that was lost before",
                     encoding.name()
-                ),
-                remedy: "declare the encoding in which the file is written, or correct the cell".to_owned(),
+                )
+                .into(),
+                remedy: "declare the encoding in which the file is written, or correct the cell".into(),
             };
             return Err(BadRow::new(name, cell.trim(), bad));
         }

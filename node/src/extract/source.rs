@@ -87,7 +87,7 @@ fn records_of(
 ) -> Result<(), ExtractError> {
     let stop = |stop| match stop {
         Stop::Io(source) => ExtractError::Io { path: path.to_owned(), doing: "reading the extract", source },
-        Stop::Unfit { row, bad } => unfit(path, row, bad.reason, bad.remedy),
+        Stop::Unfit { row, bad } => unfit(path, row, &*bad.reason, &*bad.remedy),
     };
     let mut records = Records::open(file, config.encoding, config.separator).map_err(stop)?;
     let (mut record, mut last) = (Record::default(), 0);

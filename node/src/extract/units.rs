@@ -122,8 +122,8 @@ impl UnitTable {
 
     fn add(&mut self, config: &ExtractConfig, places: &Places, record: &Record) -> Result<(), ExtractError> {
         let (code, entry) = self.entry(config, places, record)?;
-        let refuse = |column: &str, reason: String, remedy: &str| {
-            let bad = BadCell { reason, remedy: remedy.to_owned() };
+        let refuse = |column: &str, reason: String, remedy: &'static str| {
+            let bad = BadCell { reason: reason.into(), remedy: remedy.into() };
             Err(self.refused(record.row, BadRow::new(column, &code, bad)))
         };
         if self.rows >= MOST {
@@ -192,8 +192,8 @@ impl UnitTable {
         }
         if config.day_column().is_none() && (from.is_some() || until.is_some()) {
             return Err(fault(if from.is_some() { "from" } else { "until" })(BadCell {
-                reason: "a row that holds for a time needs `as_of`, which is not mapped".to_owned(),
-                remedy: "add as_of = \"the file's column\" to [extract.columns]".to_owned(),
+                reason: "a row that holds for a time needs `as_of`, which is not mapped".into(),
+                remedy: "add as_of = \"the file's column\" to [extract.columns]".into(),
             }));
         }
         Ok((code.to_owned(), Entry { level, from, until, unit, factor, row }))

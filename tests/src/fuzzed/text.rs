@@ -162,9 +162,10 @@ fn declared(how: u8) -> ExtractConfig {
     let bit = |place: u8, on: &'static str, off: &'static str| if how >> place & 1 == 1 { on } else { off };
     let separator = [";", ",", "tab", ";"][usize::from(how >> 4 & 3)];
     let text = format!(
-        "dataset = \"stock\"\nfile = \"stock.csv\"\nencoding = \"utf-8\"\nseparator = \"{separator}\"\n\
+        "dataset = \"stock\"\nfile = \"stock.csv\"\nencoding = \"{}\"\nseparator = \"{separator}\"\n\
          decimal = \"{}\"\ndate = \"{}\"\n{}\nmax_rejected = {}\n[columns]\ncode = \"Artikel\"\n\
          quantity = \"Voorraad\"\n{}as_of = \"Peildatum\"\n",
+        bit(7, "utf-16", "utf-8"),
         if separator == "," { "." } else { bit(0, ".", ",") },
         bit(1, "%Y-%m-%d", "%d-%m-%Y"),
         bit(2, "unit_column = \"Eenheid\"", "unit = \"piece\""),

@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const KEYS: [&str; 21] = [
+pub(in crate::extract) const KEYS: [&str; 21] = [
     "dataset",
     "file",
     "encoding",

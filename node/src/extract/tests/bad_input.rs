@@ -151,6 +151,34 @@ fn columns_that_may_not_or_must_be_mapped_are_named() {
     ]);
 }
 
+/// The sample explains every key, and what stands there as an example can be used.
+#[test]
+fn the_shipped_sample_shows_every_key() {
+    let sample = include_str!("../../../../deploy/config/node.toml");
+    let of_extract = sample.split_once("[[extract]]").unwrap().1;
+    for key in crate::extract::config::KEYS {
+        let shown =
+            [format!("\n{key} = "), format!("\n# {key} = "), format!("[extract.{key}"), format!("`{key}`")];
+        assert!(shown.iter().any(|shown| of_extract.contains(shown)), "the sample does not show `{key}`");
+    }
+    let examples: Vec<&str> = of_extract.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let is_one = |line: &&str| {
+        let key = line.split_once(" = ").map(|(key, _)| key);
+        key.is_some_and(|key| !key.contains(' ')) || line.starts_with(['[', '"'])
+    };
+    let (examples, words): (Vec<&str>, Vec<&str>) =
+        examples.into_iter().filter(is_one).partition(|line| !line.starts_with(['[', '"']));
+    assert_eq!((examples.len(), words.len()), (6, 3), "{examples:?} {words:?}");
+    let text = of_extract
+        .replace("unit = \"piece\"", &examples.join("\n"))
+        .replace("quantity = ", "kind = \"Soort\"\nlocation = \"Plaats\"\nquantity = ")
+        .replace("[extract.", "[");
+    let all = config(&format!("{text}\n{}", words.join("\n").replace("[extract.", "[")));
+    assert_eq!((all.thousands, all.max_age), (Some('.'), Some(std::time::Duration::from_secs(36 * 3_600))));
+    assert_eq!(all.unique.len(), 2);
+    assert!(all.objection.is_some() && matches!(all.unit, crate::extract::UnitSource::Table { .. }));
+}
+
 #[test]
 fn columns_that_only_sound_like_a_price_are_read() {
     for name in ["Kostenplaats", "Neurologie", "Leverancier", "Kleur"] {

@@ -102,14 +102,14 @@ pub(super) fn days(first: u32, last: u32) -> Vec<(u32, u32, u32)> {
     all
 }
 
-/// A day as a format has it, at noon and a bit; day and month with at least so many digits.
+/// A day as a format has it, a minute before its end; day and month with at least so many digits.
 pub(super) fn written(how: &str, year: u32, month: u32, day: u32, width: usize) -> String {
     how.replace("%Y", &format!("{year:04}"))
         .replace("%m", &format!("{month:0width$}"))
         .replace("%d", &format!("{day:0width$}"))
-        .replace("%H", "12")
-        .replace("%M", "34")
-        .replace("%S", "56")
+        .replace("%H", "23")
+        .replace("%M", "59")
+        .replace("%S", "59")
 }
 
 thread_local! {
