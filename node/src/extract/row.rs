@@ -6,6 +6,7 @@
 use super::accounting::{Accounting, Rejected};
 use super::cell::{self, BadCell, bad};
 use super::config::{ExtractConfig, LevelSource, UnitSource, is_required, usual_kind};
+use super::date;
 use super::dialect::Encoding;
 use super::error::{ExtractError, on_one_line};
 use super::records::Record;
@@ -53,8 +54,8 @@ impl<'a> BadRow<'a> {
 enum Origin {
     /// The file's column of this place.
     File(usize),
-    /// The same in every row.
-    Fixed(&'static str),
+    /// The same in every row; the unit when it is one.
+    Fixed(&'static str, Option<Unit>),
     /// From the unit table.
     Table(UnitTable, Result<Level, usize>),
     /// Not there.
@@ -96,7 +97,7 @@ impl<'a> Reading<'a> {
         let mut origins = Vec::new();
         for column in config.dataset.columns() {
             let origin = match (column, config.columns.get(column), &config.unit) {
-                (Column::Unit, _, UnitSource::Every(unit)) => Origin::Fixed(unit.name()),
+                (Column::Unit, _, UnitSource::Every(unit)) => Origin::Fixed(unit.name(), Some(*unit)),
                 (Column::Unit, _, UnitSource::Column(theirs)) => Origin::File(place(theirs)?),
                 (Column::Unit, _, UnitSource::Table { level, .. }) => {
                     let level = match level {
@@ -106,7 +107,7 @@ impl<'a> Reading<'a> {
                     table.take().map_or(Origin::Nowhere, |table| Origin::Table(table, level))
                 }
                 (_, Some(theirs), _) => Origin::File(place(theirs)?),
-                (Column::Kind, None, _) => Origin::Fixed(usual_kind()),
+                (Column::Kind, None, _) => Origin::Fixed(usual_kind(), None),
                 (_, None, _) => Origin::Nowhere,
             };
             origins.push((*column, origin));
@@ -195,7 +196,11 @@ impl Rules<'_> {
                     fields.push(Field::Absent);
                     continue;
                 }
-                Origin::Fixed(text) => (*text, column.name()),
+                Origin::Fixed(text, of_unit) => {
+                    unit = of_unit.or(unit);
+                    fields.push(Field::Text((*text).to_owned()));
+                    continue;
+                }
                 Origin::File(place) => (record.cell(*place).trim(), self.name(*place)),
                 Origin::Table(table, level) => {
                     let (of_table, converted) = self.by_table(record, table, *level, day, quantity)?;
@@ -273,7 +278,7 @@ impl Rules<'_> {
                 if column != Column::Expiry {
                     *day = Some(date);
                 }
-                Ok(Field::Text(date.to_string()))
+                Ok(Field::Text(date::iso(date)))
             }
             ColumnType::Text => {
                 let values = &self.config.values;
@@ -298,7 +303,7 @@ impl Rules<'_> {
         if text.is_empty() {
             return Err(empty(column));
         }
-        if text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+        if text.len() > MAX_TEXT || has_controls(text) {
             return bad(
                 format!("longer than {MAX_TEXT} bytes, or with control characters"),
                 "check that this is the right column",
@@ -308,6 +313,14 @@ impl Rules<'_> {
             self.config.code_kind.accept(text)?;
         }
         Ok(Field::Text(text.to_owned()))
+    }
+}
+
+fn has_controls(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
     }
 }
 
@@ -437,6 +450,10 @@ pub(super) fn characters<'a>(
 /// Whether a text begins with a word for a total.
 fn is_total(text: &str) -> bool {
     let text = text.trim_start();
+    // Every row comes here, and few begin so.
+    if !text.starts_with(['t', 'T', 's', 'S', 'e', 'E', 'g', 'G']) {
+        return false;
+    }
     TOTALS.iter().any(|word| {
         let (start, rest) = match text.split_at_checked(word.len()) {
             Some(parts) => parts,
