@@ -156,20 +156,19 @@ fn parts(format: &str) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     while let Some(byte) = bytes.next() {
         parts.push(match byte {
-            b'%' => Part::Number(number(bytes.next()?)?, false),
+            b'%' => {
+                let number = number(bytes.next()?)?;
+                Part::Number(number, matches!(number, Number::Day | Number::Month | Number::Hour))
+            }
             literal if literal.is_ascii() && !literal.is_ascii_digit() => Part::Literal(literal),
             _ => return None,
         });
     }
-    let is_number = |part: Option<&Part>| matches!(part, Some(Part::Number(..)));
-    let short = (0..parts.len()).map(|place| {
-        let before = place.checked_sub(1).and_then(|before| parts.get(before));
-        !is_number(before) && !is_number(parts.get(place + 1))
-    });
-    let short: Vec<bool> = short.collect();
-    for (part, alone) in parts.iter_mut().zip(short) {
-        if let Part::Number(Number::Day | Number::Month | Number::Hour, short) = part {
-            *short = alone;
+    // Before another part the next sign is a digit, so that a short one is never taken there.
+    let behind_a_number: Vec<bool> = parts.iter().map(|part| matches!(part, Part::Number(..))).collect();
+    for (part, before) in parts.iter_mut().skip(1).zip(&behind_a_number) {
+        if let Part::Number(_, short) = part {
+            *short &= !before;
         }
     }
     Some(parts)

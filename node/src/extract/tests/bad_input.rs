@@ -322,6 +322,26 @@ fn units_of_a_column_are_known_and_one() {
     assert!(error.contains("did you mean `ml`?"), "{error}");
 }
 
+/// A unit table is kept in memory, so that its size is bounded.
+#[test]
+fn units_of_too_many_rows_are_refused() {
+    let config = CONFIG.replace("unit = \"piece\"", "unit_table = \"units.csv\"\nlevel = \"base\"");
+    let folder = Folder::of(&config, &format!("{HEADER}\nc7;1;ccv;;;01-11-2026;1\n"));
+    let table = |rows: u32| {
+        let rows: String = (0..rows).map(|row| format!("c{row};base;ml;1\n")).collect();
+        std::fs::write(folder.dir.path().join("units.csv"), format!("code;level;unit;factor\n{rows}"))
+            .unwrap();
+    };
+    table(250_001);
+    let error = text(folder.freeze());
+    assert!(
+        error.contains("units.csv, row 250002, column `code`, value `c250000`: more than 250000 rows"),
+        "{error}"
+    );
+    table(250_000);
+    assert_eq!(folder.freeze().unwrap().accounting[0].used, 1);
+}
+
 #[test]
 fn use_is_per_month() {
     let config = "dataset = \"use\"\nfile = \"use.csv\"\nencoding = \"utf-8\"\nseparator = \",\"\ndecimal = \".\"\n\
