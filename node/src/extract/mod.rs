@@ -21,6 +21,7 @@ mod records;
 mod report;
 mod row;
 mod schema;
+mod shape;
 mod snapshot;
 mod sort;
 mod source;

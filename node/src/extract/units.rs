@@ -7,7 +7,8 @@ use super::cell::{self, BadCell, bad};
 use super::config::{self, ExtractConfig};
 use super::error::ExtractError;
 use super::records::Record;
-use super::row::{self, BadRow, MAX_TEXT};
+use super::row::{self, MAX_TEXT};
+use super::shape::{self, BadRow};
 use super::source;
 use samensom_protocol::query::{Date, Unit};
 use std::collections::HashMap;
@@ -111,11 +112,11 @@ impl UnitTable {
     }
 
     fn places(&self, header: &Record) -> Result<Places, ExtractError> {
-        let found: Vec<String> = header.cells().map(row::header_name).collect();
+        let found: Vec<String> = header.cells().map(shape::header_name).collect();
         let mut places = Vec::new();
         for (number, column) in COLUMNS.into_iter().enumerate() {
             let absent = number >= NEEDED && !found.iter().any(|name| name == column);
-            places.push(if absent { None } else { Some(row::place(&self.path, &found, column)?) });
+            places.push(if absent { None } else { Some(shape::place(&self.path, &found, column)?) });
         }
         Ok(Places { header: found, places })
     }
@@ -157,8 +158,8 @@ impl UnitTable {
         record: &Record,
     ) -> Result<(String, Entry), ExtractError> {
         let row = record.row;
-        let sound = row::shape(record, places.header.len())
-            .and_then(|()| row::characters(record, &places.header, config.encoding));
+        let sound = shape::shape(record, places.header.len())
+            .and_then(|()| shape::characters(record, &places.header, config.encoding));
         sound.map_err(|bad| self.refused(row, bad))?;
         let cell = |column: &str| {
             let number = COLUMNS.iter().position(|name| *name == column);
