@@ -53,6 +53,11 @@ fn children(parent: u32) -> Vec<u32> {
     found.collect()
 }
 
+/// It did what it does before it reads.
+fn shut_in(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains("Seccomp:\t2"))
+}
+
 fn is_alive(id: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| !status.contains("State:\tZ"))
 }
@@ -167,8 +172,21 @@ fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
     file.write_all(b"Artikel;Voorraad;Peildatum\nx;1;01-11-2026\n").unwrap();
     let piece = vec![b'a'; 1 << 20];
     (0..300).for_each(|_| file.write_all(&piece).unwrap());
-    let error = reading(folder.path(), &Stop::default()).join().unwrap().unwrap_err();
+    let reading = reading(folder.path(), &Stop::default());
+    let mut peak = 0;
+    while !reading.is_finished() {
+        peak = children(std::process::id()).into_iter().filter_map(resident_mb).fold(peak, u64::max);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let error = reading.join().unwrap().unwrap_err();
     assert!(error.contains("row 3") && error.contains("1048576 bytes"), "{error}");
+    assert!(peak < 64, "it had {peak} MB");
+}
+
+/// Most memory that a process had so far.
+fn resident_mb(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    Some(status.split("VmHWM:").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
 
 /// A node.toml beside the extract, and `samensom-node data check` over it.
@@ -189,9 +207,20 @@ fn data_check_reads_by_a_child_and_takes_it_along_when_it_is_ended() {
     for name in ["TERM", "INT", "KILL"] {
         let mut check = data_check(folder.path());
         let id = until("the child runs", || children(check.id()).first().copied());
+        until("it is shut in", || shut_in(id).then_some(()));
+        // It does not end by having read everything.
+        signal("STOP", id);
         signal(name, check.id());
         check.wait().unwrap();
-        until("the child ends with its parent", || (!is_alive(id)).then_some(()));
+        let start = Instant::now();
+        while is_alive(id) && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let outlived = is_alive(id);
+        if outlived {
+            signal("KILL", id);
+        }
+        assert!(!outlived, "{name}: the child outlives its parent");
     }
     let shorter = extract(12);
     let ended = data_check(shorter.path()).wait_with_output().unwrap();

@@ -303,6 +303,9 @@ fn ending(status: ExitStatus) -> String {
 pub fn read_as_child() -> u8 {
     // A panic's text may hold a row; it is not told to anybody.
     std::panic::set_hook(Box::new(|_| {}));
+    if set_parent_process_death_signal(Some(Signal::KILL)).is_err() {
+        return 1;
+    }
     let mut text = Vec::new();
     let read = io::stdin().lock().take(MOST_JOB).read_to_end(&mut text);
     let Ok(job) = read.and_then(|_| serde_json::from_slice::<Job>(&text).map_err(io::Error::from)) else {
@@ -320,8 +323,7 @@ pub fn read_as_child() -> u8 {
 }
 
 fn serve(job: &Job) -> io::Result<Answer> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before; then the signal never comes.
+    // It may have died before the signal was asked for; then that never comes.
     let parent = getppid().and_then(|parent| u32::try_from(parent.as_raw_nonzero().get()).ok());
     if parent != Some(job.parent) {
         return Err(io::ErrorKind::BrokenPipe.into());
