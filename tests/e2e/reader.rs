@@ -200,6 +200,29 @@ fn data_check(folder: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// The child made a folder for rows that it stores, which it may not once it is shut in.
+#[test]
+fn repro_data_check_of_a_unique_key_by_a_child() {
+    let _alone = alone();
+    let folder = extract(12);
+    let path = folder.path().join("stock.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap().to_owned();
+    std::fs::write(&path, format!("{text}{last}\n")).unwrap();
+    data_check(folder.path()).wait().unwrap();
+    let toml = folder.path().join("node.toml");
+    let keyed = std::fs::read_to_string(&toml).unwrap().replace("unit =", "unique = [\"code\"]\nunit =");
+    std::fs::write(&toml, keyed).unwrap();
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    let mut check = Command::new(programs().join("samensom-node"));
+    let ended =
+        check.arg("--config").arg(&toml).args(["--format", "json", "data", "check"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let accounting = &report[0]["accounting"];
+    assert_eq!((&accounting["used"], &accounting["rejected"]), (&json!(11), &json!(2)), "{report}");
+    assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 0, "nothing is left");
+}
+
 #[test]
 fn data_check_reads_by_a_child_and_takes_it_along_when_it_is_ended() {
     let _alone = alone();

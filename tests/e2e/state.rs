@@ -131,7 +131,7 @@ fn started(
 #[test]
 fn a_full_disk_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // The first write of the ledger comes after the twelve steps of the frozen extract.
+    // The frozen extract takes fewer steps of the agent itself: its rows are written by the reading child.
     let full = |deployment: &Deployment| {
         shim::filling(&deployment.state(0), 12, &deployment.folder.path().join("full"))
     };

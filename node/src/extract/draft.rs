@@ -144,6 +144,13 @@ impl Draft {
         })
     }
 
+    /// Removes it, so that another may be made in the folder.
+    pub(super) fn discard(self) -> Result<(), ExtractError> {
+        let Draft { connection, path, .. } = self;
+        drop(connection);
+        fs::remove_file(&path).map_err(|source| io_error(&path, "removing an unfinished snapshot", source))
+    }
+
     /// Writes what is known of the whole and closes the file.
     fn finish(self, configs: &[&ExtractConfig], all: &[Loaded]) -> Result<(), ExtractError> {
         let Draft { connection, path, .. } = self;

@@ -213,6 +213,9 @@ impl fmt::Display for ExtractError {
             ExtractError::Config { problem, dataset } => {
                 write!(f, "[[extract]] of data set {dataset}: {problem}")
             }
+            ExtractError::Io { path, doing, source } if source.kind() == std::io::ErrorKind::StorageFull => {
+                write!(f, "{}: {doing}: {source}; check free space", path.display())
+            }
             ExtractError::Io { path, doing, source } => write!(
                 f,
                 "{}: {doing}: {source}; check the path, and that this program's account may do it",

@@ -104,8 +104,11 @@ pub(super) fn check(
         if config.unique.is_empty() {
             return source::read(config, base_dir, &mut |_| Ok(()));
         }
-        draft::make_folder(&folder.join("rows"))?;
-        Draft::create(&folder.join("rows"))?.load(config, base_dir).map(|loaded| loaded.accounting)
+        // In the folder itself: a child that is shut in makes no folders.
+        let mut draft = Draft::create(folder)?;
+        let loaded = draft.load(config, base_dir);
+        draft.discard()?;
+        loaded.map(|loaded| loaded.accounting)
     };
     let (accounting, problem) = match read() {
         Err(error) if error.is_changed() => return Err(error),
