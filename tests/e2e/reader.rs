@@ -3,7 +3,8 @@
 
 use samensom_node::clock::now;
 use samensom_node::extract::{ExtractConfig, Reader, Snapshots, Stop, freeze};
-use samensom_tests::harness::programs;
+use samensom_tests::deployment::{Outcome, Pace, Template};
+use samensom_tests::harness::{processes, programs};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -250,4 +251,27 @@ fn data_check_reads_by_a_child_and_takes_it_along_when_it_is_ended() {
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert!(ended.status.success(), "{report}");
     assert_eq!((&report[0]["complete"], &report[0]["accounting"]["used"]), (&json!(true), &json!(12)));
+}
+
+/// The service is asked to stop in the middle of a long reading; the session goes on without it.
+#[test]
+fn an_agent_that_is_stopped_while_its_extract_is_read_takes_the_child_along() {
+    let _alone = alone();
+    let mut deployment = Template::make(4, 1, Pace::quick()).deploy();
+    deployment.start_all();
+    deployment.next_slot();
+    let mut rows = std::fs::read_to_string(deployment.home(0).join("stock.csv")).unwrap();
+    (0..2_000_000).for_each(|row| writeln!(rows, "x{row};1").unwrap());
+    std::fs::write(deployment.home(0).join("stock.csv"), rows).unwrap();
+    let home = deployment.home(0);
+    let agent = processes(&home).into_iter().find(|(_, line)| line.contains("samensom-node")).unwrap().0;
+    let session = deployment.begin(0);
+    let id = until("the agent's child runs", || children(agent).first().copied());
+    until("it is shut in", || shut_in(id).then_some(()));
+    assert_eq!(deployment.stop(0), Some(0), "{}", deployment.told(0));
+    assert!(!is_alive(id), "the child outlives its agent");
+    let left = std::fs::read_dir(deployment.state(0).join("frozen")).unwrap();
+    assert_eq!(left.count(), 0, "no draft stays behind");
+    let outcome = deployment.outcome(session);
+    assert!(matches!(&outcome, Outcome::Sum(sum) if sum.survivors == [1, 2, 3]), "{outcome:?}");
 }
