@@ -75,7 +75,7 @@ bytes32! {
     AttemptId;
     /// Hash of an ANNOUNCE: one incarnation's channel key.
     AnnounceHash;
-    /// Hash of the normalised rows of a frozen extract.
+    /// Hash of a frozen extract: its normalised rows and what was declared of them.
     ExtractHash;
     /// Root over all that one node deposited.
     DepositHash;

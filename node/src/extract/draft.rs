@@ -130,7 +130,8 @@ impl Draft {
         let writing = store_error(&self.path, "writing a row");
         std::thread::scope(|scope| {
             let (sender, batches) = sync_channel(2);
-            let merging = scope.spawn(move || hand_over(sorted, &sender));
+            let folder = &self.folder;
+            let merging = scope.spawn(move || hand_over(sorted, folder, &sender));
             let mut writer = Writer::new(&self.connection, dataset).map_err(&writing)?;
             for batch in batches {
                 writer.write(&batch).map_err(&writing)?;
@@ -195,21 +196,21 @@ struct Batch {
 }
 
 /// Merges, hashes and hands over; the hash of all keys in order.
-fn hand_over(sorted: Sorted, batches: &SyncSender<Batch>) -> Result<[u8; 32], ExtractError> {
+fn hand_over(sorted: Sorted, folder: &Path, batches: &SyncSender<Batch>) -> Result<[u8; 32], ExtractError> {
+    // A writer that failed takes no more; its own error is the one that is told.
+    let hand = |batch| {
+        let refused = |_| io_error(folder, "writing the rows", io::Error::other("the writer ended"));
+        batches.send(batch).map_err(refused)
+    };
     let mut hash = Sha256::new();
     let mut batch = Batch::default();
-    // A writer that failed takes no more; its own error is the one that is told.
-    let mut wanted = true;
     sorted.each(&mut |key, line| {
         hash.update(key);
         batch.keys.extend_from_slice(key);
         batch.rows.push((batch.keys.len(), line));
-        if batch.keys.len() >= BATCH && wanted {
-            wanted = batches.send(std::mem::take(&mut batch)).is_ok();
-        }
-        Ok(())
+        if batch.keys.len() >= BATCH { hand(std::mem::take(&mut batch)) } else { Ok(()) }
     })?;
-    let _ = batches.send(batch);
+    hand(batch)?;
     Ok(hash.finalize().into())
 }
 

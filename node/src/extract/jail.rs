@@ -46,7 +46,9 @@ pub(super) fn enter(read: &[PathBuf], write: &Path, cpu_seconds: u64) -> io::Res
     limit(Resource::Data, MEMORY)?;
     limit(Resource::As, ADDRESSES)?;
     limit(Resource::Nofile, OPEN_FILES)?;
-    limit(Resource::Cpu, cpu_seconds)?;
+    // First the signal that says why; where both are one, it would be killed without a word.
+    let cpu = Rlimit { current: Some(cpu_seconds), maximum: Some(cpu_seconds.saturating_add(5)) };
+    setrlimit(Resource::Cpu, cpu)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     shut_in(read, write)
 }
