@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::config::{Config, ConfigError};
 use crate::enroll::same_name;
 use crate::error::Error;
-use crate::extract::{CheckReport, Guard, data_check_by};
+use crate::extract::{Accounting, CheckReport, Guard, data_check_by};
 use crate::hello::{SKEW_MS, Welcome, greet};
 use crate::identity;
 use crate::ledger::{Enrolment, Ledger, LedgerError, Pins, is_running};
@@ -221,9 +221,10 @@ fn data(findings: &mut Findings, config: &Config) {
     for CheckReport { dataset, file, accounting, problem, .. } in reports {
         match (problem, accounting) {
             (None, Some(accounting)) => {
-                let (used, rejected) = (accounting.used, accounting.rejected);
+                let Accounting { used, rejected, objected, .. } = &accounting;
                 let newest = accounting.newest.map_or("no date".to_owned(), |date| format!("to {date}"));
-                findings.ok("data", format!("{dataset}: {used} rows used, {rejected} rejected, {newest}"));
+                let rows = format!("{used} rows used, {rejected} rejected, {objected} objected to");
+                findings.ok("data", format!("{dataset}: {rows}, {newest}"));
             }
             (problem, _) => {
                 let found = format!("{dataset}: {file}: {}", problem.unwrap_or_default());
