@@ -228,14 +228,15 @@ fn repro_data_check_of_a_unique_key_by_a_child() {
 fn data_check_reads_by_a_child_and_takes_it_along_when_it_is_ended() {
     let _alone = alone();
     let folder = extract(1_500_000);
-    for name in ["TERM", "INT", "KILL"] {
+    // Not INT: whoever starts the tests in the background has it ignored, and so have these processes.
+    for name in ["TERM", "KILL"] {
         let mut check = data_check(folder.path());
         let id = until("the child runs", || children(check.id()).first().copied());
         until("it is shut in", || shut_in(id).then_some(()));
         // It does not end by having read everything.
         signal("STOP", id);
         signal(name, check.id());
-        check.wait().unwrap();
+        until("the check ends", || check.try_wait().unwrap());
         let start = Instant::now();
         while is_alive(id) && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));

@@ -226,10 +226,16 @@ fn data(findings: &mut Findings, config: &Config) {
                 let rows = format!("{used} rows used, {rejected} rejected, {objected} objected to");
                 findings.ok("data", format!("{dataset}: {rows}, {newest}"));
             }
-            (problem, _) => {
+            (problem, Some(_)) => {
                 let found = format!("{dataset}: {file}: {}", problem.unwrap_or_default());
                 let todo = format!("run `samensom-node data check {dataset}`, which shows the rows");
                 findings.not(Level::Fail, "data", found, &todo, YOU);
+            }
+            // The file as a whole: its text begins with its name and ends with what to do.
+            (problem, None) => {
+                let text = problem.unwrap_or_default();
+                let (found, todo) = text.rsplit_once("; ").unwrap_or((&text, "see above"));
+                findings.not(Level::Fail, "data", format!("{dataset}: {found}"), todo, YOU);
             }
         }
     }

@@ -6,6 +6,7 @@
 use super::accounting::{Accounting, DateSeen, Rejected};
 use samensom_protocol::query::Date;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Why an extract cannot be used, or a query not be answered from it.
@@ -216,11 +217,9 @@ impl fmt::Display for ExtractError {
             ExtractError::Io { path, doing, source } if source.kind() == std::io::ErrorKind::StorageFull => {
                 write!(f, "{}: {doing}: {source}; check free space", path.display())
             }
-            ExtractError::Io { path, doing, source } => write!(
-                f,
-                "{}: {doing}: {source}; check the path, and that this program's account may do it",
-                path.display()
-            ),
+            ExtractError::Io { path, doing, source } => {
+                write!(f, "{}: {doing}: {source}; {}", path.display(), remedy(source.kind()))
+            }
             ExtractError::Header { file, column, times, found } => header(f, file, column, *times, found),
             ExtractError::Incomplete { accounting, limit } => incomplete(f, accounting, *limit),
             ExtractError::Unfit { file, row, reason, remedy } => {
@@ -311,6 +310,17 @@ fn stale(
             "{file}: no row, so no reference date, at {now} (UTC); expected one, for max_age is declared; \
              export the data again, or leave max_age out"
         ),
+    }
+}
+
+/// What to do about a file that cannot be read or written.
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::PermissionDenied => {
+            "let the agent's user read it, such as `chgrp samensom-node FILE` and `chmod 640 FILE`"
+        }
+        ErrorKind::NotFound => "check the path in node.toml, and whether the file was made",
+        _ => "check the path, and that this program's account may do it",
     }
 }
 

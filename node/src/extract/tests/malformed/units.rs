@@ -298,8 +298,8 @@ fn bad_tables() -> Vec<Fixture> {
         refused("a table with lost zeros", zi, good(), text)
             .table("code;level;unit;factor\n1613081;pack;ml;1\n"),
     );
-    let text = "TABLE: opening the extract: No such file or directory (os error 2); check the path, and that this \
-                program's account may do it";
+    let text = "TABLE: opening the extract: No such file or directory (os error 2); check the path in \
+                node.toml, and whether the file was made";
     all.push(refused("no table", packs(), good(), text));
     all
 }
