@@ -6,6 +6,7 @@ mod differential;
 mod figures;
 mod malformed;
 mod real;
+mod records;
 mod store;
 
 use super::*;
