@@ -20,6 +20,7 @@ use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Round, is_channel};
 use samensom_protocol::node::Node;
+use samensom_protocol::query::Query;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::least_ms;
@@ -326,7 +327,7 @@ impl Driver {
             (Arc::clone(&self.config), Arc::clone(&self.snapshots), self.stop.clone());
         let place = lock.to_owned();
         let computed = tokio::task::spawn_blocking(move || {
-            figures(&config, &snapshots, (&place, slot), &warrant, &stop)
+            figures(&config, &snapshots, (&place, slot), warrant.query(), &stop)
         })
         .await;
         match computed {
@@ -377,7 +378,7 @@ fn figures(
     config: &Config,
     snapshots: &Snapshots,
     place: (&str, u64),
-    warrant: &Warrant,
+    query: &Query,
     stop: &Stop,
 ) -> Result<Contribution, ExtractError> {
     let frozen = snapshots.of_slot(
@@ -388,8 +389,8 @@ fn figures(
         crate::clock::now(),
         stop,
     )?;
-    let values = extract::evaluate(warrant.query(), &frozen)?;
-    let layout = warrant.query().layout();
+    let values = extract::evaluate(query, &frozen)?;
+    let layout = query.layout();
     // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
     Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.content).map_err(|_| {
         ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" }
@@ -416,5 +417,27 @@ mod tests {
         assert!(slots.allows("care", 8, least, at(47)), "another lock has its own");
         assert!(slots.allows("goods", 8, least, at(48)));
         assert!(!slots.allows("goods", 9, least, at(49)));
+    }
+
+    /// A03: what a slot is bound to is the rows; another way to write and to declare them changes nothing.
+    #[test]
+    fn repro_an_extract_declared_in_another_way_is_the_same_extract() {
+        let query = "[query]\nid = \"q\"\nversion = 1\ntitle = { nl = \"q\", en = \"q\" }\npurpose = \"stock\"\n\
+                     dataset = \"stock\"\n[[measure]]\nname = \"lines\"\nrows = true\n";
+        let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
+        let contributed = |decimal: &str, rows: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("s.csv"), format!("c;q\n{rows}\n")).unwrap();
+            let text = format!(
+                "[[extract]]\ndataset = \"stock\"\nfile = \"s.csv\"\nencoding = \"utf-8\"\nseparator = \";\"\n\
+                 decimal = \"{decimal}\"\nunit = \"piece\"\n[extract.columns]\ncode = \"c\"\nquantity = \"q\"\n"
+            );
+            let config = Config::parse(&text, &folder.path().join("node.toml")).unwrap();
+            let snapshots = Snapshots::of_state(&folder.path().join("state"));
+            figures(&config, &snapshots, ("goods", 1), &query, &Stop::default()).unwrap().extract()
+        };
+        let first = contributed(",", "a;1,5");
+        assert_eq!(contributed(".", "a;1.5"), first);
+        assert_ne!(contributed(".", "a;1.6"), first);
     }
 }
