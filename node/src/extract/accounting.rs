@@ -99,12 +99,14 @@ impl Accounting {
     }
 
     /// Counts a row that is used.
-    pub(super) fn count_used(&mut self, row: u64, unit: Unit, day: Option<Date>) {
+    pub(super) fn count_used(&mut self, row: u64, unit: Option<Unit>, day: Option<Date>) {
         self.used += 1;
         self.newest = self.newest.max(day);
-        match self.units.iter_mut().find(|seen| seen.unit == unit) {
-            Some(seen) => seen.rows += 1,
-            None => self.units.push(UnitSeen { unit, rows: 1, first_row: row }),
+        if let Some(unit) = unit {
+            match self.units.iter_mut().find(|seen| seen.unit == unit) {
+                Some(seen) => seen.rows += 1,
+                None => self.units.push(UnitSeen { unit, rows: 1, first_row: row }),
+            }
         }
         if let Some(date) = day.filter(|_| self.dataset == Dataset::Stock && self.dates.len() < DATES)
             && self.dates.iter().all(|seen| seen.date != date)
@@ -242,7 +244,7 @@ mod tests {
     fn an_accounting_that_does_not_balance_is_not_read() {
         let day = Date::parse("2026-11-01").unwrap();
         let mut all = Accounting::new(Dataset::Stock, "stock.csv".to_owned());
-        all.count_used(2, Unit::Ml, Some(day));
+        all.count_used(2, Some(Unit::Ml), Some(day));
         all.count_objected();
         let why = || Rejected {
             row: 4,

@@ -183,7 +183,7 @@ fn files(configs: &[ExtractConfig], base_dir: &Path) -> Vec<PathBuf> {
     for config in configs {
         files.push(base_dir.join(&config.file));
         match &config.unit {
-            UnitSource::Every(_) | UnitSource::Column(_) => {}
+            UnitSource::Nothing | UnitSource::Every(_) | UnitSource::Column(_) => {}
             UnitSource::Table { file, .. } => files.push(base_dir.join(file)),
         }
     }

@@ -14,7 +14,7 @@ use super::codes::CodeKind;
 use super::date::DateFormat;
 use super::dialect::Encoding;
 use super::units::Level;
-use keys::{Parts, Word, forbidden};
+use keys::{Parts, Word};
 use samensom_protocol::query::{Column, Dataset, KINDS, Unit};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct ExtractConfig {
 /// Where the unit of a row comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnitSource {
+    /// The data set has no unit.
+    Nothing,
     /// One unit for every row.
     Every(Unit),
     /// A column of the file.
@@ -132,7 +134,7 @@ impl ExtractConfig {
 
     /// The column of the rows' reference date or month, where the file has one.
     pub(super) fn day_column(&self) -> Option<Column> {
-        [Column::AsOf, Column::Period].into_iter().find(|column| self.columns.contains_key(column))
+        self.dataset.day().filter(|column| self.columns.contains_key(column))
     }
 }
 
@@ -146,7 +148,7 @@ impl Parts {
     fn finish(self) -> Result<ExtractConfig, String> {
         let missing = |key: &str| format!("[[extract]] has no key `{key}`; it is declared, never guessed");
         let dataset = self.dataset.ok_or_else(|| missing("dataset"))?;
-        let unit = self.unit_source()?;
+        let unit = self.unit_source(dataset)?;
         let columns = self.columns.ok_or_else(|| missing("columns"))?;
         judge_columns(dataset, &columns)?;
         let decimal = self.decimal.ok_or_else(|| missing("decimal"))?;
@@ -175,13 +177,26 @@ impl Parts {
             values: self.values,
         };
         if config.max_age.is_some() && config.day_column().is_none() {
-            return Err("`max_age` needs as_of = \"the file's column\" in [extract.columns]".to_owned());
+            let day = dataset.day().map_or("as_of", Column::name);
+            return Err(format!("`max_age` needs {day} = \"the file's column\" in [extract.columns]"));
         }
         config.judge_values()?;
         Ok(config)
     }
 
-    fn unit_source(&self) -> Result<UnitSource, String> {
+    fn unit_source(&self, dataset: Dataset) -> Result<UnitSource, String> {
+        if dataset.quantity().is_none() {
+            let words = [&self.unit_column, &self.level_column];
+            let none = self.unit.is_none() && self.unit_table.is_none() && self.level.is_none();
+            return if none && words.into_iter().all(Option::is_none) {
+                Ok(UnitSource::Nothing)
+            } else {
+                Err(format!(
+                    "data set {} has no unit; leave out `unit`, `unit_column` and `unit_table`",
+                    dataset.name()
+                ))
+            };
+        }
         let level = match (self.level, &self.level_column) {
             (Some(level), None) => Some(LevelSource::Every(level)),
             (None, Some(column)) => Some(LevelSource::Column(column.clone())),
@@ -217,7 +232,7 @@ fn judge_columns(dataset: Dataset, columns: &BTreeMap<Column, String>) -> Result
             ));
         }
     }
-    for column in canonical(dataset).filter(|column| is_required(*column)) {
+    for column in canonical(dataset).filter(|column| is_required(dataset, *column)) {
         if !columns.contains_key(&column) {
             let name = column.name();
             return Err(format!("[extract.columns] has no `{name}`; add {name} = \"the file's column\""));
@@ -290,9 +305,9 @@ pub(super) fn canonical(dataset: Dataset) -> impl Iterator<Item = Column> {
     dataset.columns().iter().copied().filter(|column| *column != Column::Unit)
 }
 
-/// Columns without which a row means nothing.
-pub(super) fn is_required(column: Column) -> bool {
-    matches!(column, Column::Period | Column::Code | Column::Quantity)
+/// Columns without which a row means nothing; a stock without kinds is regular.
+fn is_required(dataset: Dataset, column: Column) -> bool {
+    !dataset.may_be_absent(column) && column != Column::Kind
 }
 
 /// The kind of a row whose file has no such column.
@@ -302,8 +317,13 @@ pub(super) const fn usual_kind() -> &'static str {
 
 /// A name in the file's header that may be read.
 pub(super) fn their_column(name: &str) -> Result<String, String> {
+    keys::patient(name).map_or_else(|| their_patients(name), Err)
+}
+
+/// One that may name patients: of data sets about them, `person`, `stay` and `age` alone.
+pub(super) fn their_patients(name: &str) -> Result<String, String> {
     if name.is_empty() {
         return Err("an empty column name; expected the name in the file's header".to_owned());
     }
-    forbidden(name).map_or_else(|| Ok(name.to_owned()), Err)
+    keys::price(name).map_or_else(|| Ok(name.to_owned()), Err)
 }

@@ -43,6 +43,7 @@ pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
     }
     put("date", json!(date.to_string()));
     match unit {
+        UnitSource::Nothing => None,
         UnitSource::Every(unit) => put("unit", json!(unit.name())),
         UnitSource::Column(column) => put("unit_column", json!(column)),
         UnitSource::Table { file, level } => {

@@ -96,7 +96,7 @@ impl Draft {
         // The file is thrown away unless it is finished and synced, so it needs no journal of its own.
         let settings = "PRAGMA page_size = 8192; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; \
                         PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -16000;";
-        let tables = schema::TABLES;
+        let tables = schema::tables();
         connection
             .execute_batch(&format!("{settings} PRAGMA user_version = {format}; BEGIN; {tables}"))
             .map_err(&writing)?;
@@ -219,7 +219,8 @@ struct Writer<'c> {
     row: Statement<'c>,
     code: Statement<'c>,
     width: usize,
-    unit_at: usize,
+    /// Where the unit stands among the values, in a data set that has one.
+    unit_at: Option<usize>,
     count: u64,
     seq: i64,
     current: Option<(String, i64)>,
@@ -232,7 +233,7 @@ impl<'c> Writer<'c> {
             row: connection.prepare(&schema::insert_row(dataset))?,
             code: connection.prepare(&schema::insert_code(dataset))?,
             width: key::others(dataset).count(),
-            unit_at: key::others(dataset).take_while(|column| *column != Column::Unit).count() + 2,
+            unit_at: key::others(dataset).position(|column| column == Column::Unit).map(|place| place + 2),
             count: 0,
             seq: 0,
             current: None,
@@ -264,7 +265,7 @@ impl<'c> Writer<'c> {
             match key::take(&mut key).ok_or_else(unreadable)? {
                 Part::Absent => self.row.raw_bind_parameter(place, Null)?,
                 Part::Text(text) => {
-                    if place == self.unit_at {
+                    if Some(place) == self.unit_at {
                         count_unit(&mut self.units, Unit::parse(text).ok_or_else(unreadable)?, line);
                     }
                     self.row.raw_bind_parameter(place, text)?;

@@ -35,7 +35,7 @@ pub enum ExtractError {
         column: String,
         /// How often it is there.
         times: usize,
-        /// The columns that are there.
+        /// The columns that are there; none where they are not shown.
         found: Vec<String>,
     },
     /// The file as a whole is not what was declared.
@@ -340,6 +340,14 @@ fn header(
     }
     let near = samensom_protocol::query::nearest(column, found.iter().map(String::as_str));
     let near = near.map(|near| format!(" (nearest is `{near}`)")).unwrap_or_default();
+    // Of a file about patients the names are not kept: without a header they would be a patient's.
+    if found.is_empty() {
+        return write!(
+            f,
+            "{file}, row 1: no column `{column}`{near}; correct [extract.columns], or the separator; a file without a \
+             header cannot be read"
+        );
+    }
     write!(
         f,
         "{file}, row 1: no column `{column}`{near}; found {}; correct [extract.columns], or the separator if all \

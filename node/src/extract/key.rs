@@ -1,7 +1,7 @@
 //! One normalised row <-> bytes that sort as the rows do.
 //!
 //! Owns the canonical order (by code, then by every other column in the data set's order; an absent value
-//! first) and the form that is hashed. Comparing two rows is comparing bytes, and the bytes hold every
+//! first; rows of a data set without codes lie under one empty code) and the form that is hashed. Comparing two rows is comparing bytes, and the bytes hold every
 //! value, so that sorting, hashing and storing need nothing else. It must not know files or tables.
 
 use super::source::Field;
@@ -31,8 +31,8 @@ pub(super) fn others(dataset: Dataset) -> impl Iterator<Item = Column> {
 pub(super) fn put_row(dataset: Dataset, fields: &[Field], key: &mut Vec<u8>) {
     let columns = dataset.columns();
     let code = columns.iter().zip(fields).find(|(column, _)| **column == Column::Code);
-    let others = columns.iter().zip(fields).filter(|(column, _)| **column != Column::Code);
-    for (_, field) in code.into_iter().chain(others) {
+    put(key, code.map_or(Part::Text(""), |(_, field)| field.part()));
+    for (_, field) in columns.iter().zip(fields).filter(|(column, _)| **column != Column::Code) {
         put(key, field.part());
     }
 }

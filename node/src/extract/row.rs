@@ -5,17 +5,20 @@
 
 use super::accounting::Accounting;
 use super::cell::{self, BadCell, bad};
-use super::config::{ExtractConfig, LevelSource, UnitSource, is_required, usual_kind};
+use super::config::{ExtractConfig, LevelSource, UnitSource, usual_kind};
 use super::date;
 use super::error::ExtractError;
 use super::records::Record;
 use super::shape::{BadRow, bare_name, characters, header_names, is_total, place, shape, whole};
 use super::source::{Field, NormalRow};
 use super::units::{Level, UnitTable};
-use samensom_protocol::query::{Column, ColumnType, Date, Unit};
+use samensom_protocol::query::{Column, ColumnType, Counts, Date, Unit};
 use std::path::Path;
 
 pub(super) const MAX_TEXT: usize = 64;
+/// Nobody is older, in whole years.
+const MAX_AGE: i64 = 130;
+const ONE: i64 = 1_000_000;
 
 /// Where a canonical column comes from.
 enum Origin {
@@ -23,8 +26,8 @@ enum Origin {
     File(usize),
     /// The same in every row; the unit when it is one.
     Fixed(&'static str, Option<Unit>),
-    /// From the unit table.
-    Table(UnitTable, Result<Level, usize>),
+    /// From the unit table, once the row is read.
+    Table,
     /// Not there.
     Nowhere,
 }
@@ -40,6 +43,7 @@ struct Rules<'a> {
     config: &'a ExtractConfig,
     header: Vec<String>,
     origins: Vec<(Column, Origin)>,
+    table: Option<(UnitTable, Result<Level, usize>)>,
     objection: Option<usize>,
     code: usize,
 }
@@ -47,7 +51,7 @@ struct Rules<'a> {
 /// What a row gives when it can be used.
 struct Made {
     fields: Vec<Field>,
-    unit: Unit,
+    unit: Option<Unit>,
     day: Option<Date>,
 }
 
@@ -59,20 +63,22 @@ impl<'a> Reading<'a> {
         table: Option<UnitTable>,
     ) -> Result<Reading<'a>, ExtractError> {
         let names = header_names(path, header)?;
-        let place = |column: &str| place(path, &names, column);
-        let mut table = table;
+        let place = |column: &str| place(path, &names, column).map_err(|why| unnamed(config, why));
+        let table = match (table, &config.unit) {
+            (Some(table), UnitSource::Table { level: LevelSource::Every(level), .. }) => {
+                Some((table, Ok(*level)))
+            }
+            (Some(table), UnitSource::Table { level: LevelSource::Column(theirs), .. }) => {
+                Some((table, Err(place(theirs)?)))
+            }
+            _ => None,
+        };
         let mut origins = Vec::new();
         for column in config.dataset.columns() {
             let origin = match (column, config.columns.get(column), &config.unit) {
                 (Column::Unit, _, UnitSource::Every(unit)) => Origin::Fixed(unit.name(), Some(*unit)),
                 (Column::Unit, _, UnitSource::Column(theirs)) => Origin::File(place(theirs)?),
-                (Column::Unit, _, UnitSource::Table { level, .. }) => {
-                    let level = match level {
-                        LevelSource::Every(level) => Ok(*level),
-                        LevelSource::Column(theirs) => Err(place(theirs)?),
-                    };
-                    table.take().map_or(Origin::Nowhere, |table| Origin::Table(table, level))
-                }
+                (Column::Unit, _, UnitSource::Table { .. }) => Origin::Table,
                 (_, Some(theirs), _) => Origin::File(place(theirs)?),
                 (Column::Kind, None, _) => Origin::Fixed(usual_kind(), None),
                 (_, None, _) => Origin::Nowhere,
@@ -82,7 +88,7 @@ impl<'a> Reading<'a> {
         let objection = config.objection.as_ref().map(|objection| place(&objection.column)).transpose()?;
         let code = config.columns.get(&Column::Code).map_or(Ok(0), |theirs| place(theirs))?;
         let accounting = Accounting::new(config.dataset, path.display().to_string());
-        Ok(Reading { accounting, rules: Rules { config, header: names, origins, objection, code } })
+        Ok(Reading { accounting, rules: Rules { config, header: names, origins, table, objection, code } })
     }
 
     pub(super) fn finish(self) -> Accounting {
@@ -102,6 +108,8 @@ impl<'a> Reading<'a> {
                 None
             }
             Err(bad) => {
+                let patients = self.rules.config.dataset.has_patients();
+                let bad = if patients { bad.unshown() } else { bad };
                 self.accounting.count_rejected(record.lines, || bad.at(row));
                 None
             }
@@ -155,85 +163,68 @@ impl Rules<'_> {
     }
 
     fn make<'r>(&'r self, record: &'r Record) -> Result<Made, BadRow<'r>> {
-        let mut fields = Vec::with_capacity(self.origins.len());
-        let (mut unit, mut day, mut quantity) = (None, None, None);
+        let mut made = Made { fields: Vec::with_capacity(self.origins.len()), unit: None, day: None };
         for (column, origin) in &self.origins {
-            let (text, name) = match origin {
-                Origin::Nowhere => {
-                    fields.push(Field::Absent);
-                    continue;
-                }
+            let field = match origin {
+                // The unit table's comes once the row's day and quantities are known.
+                Origin::Nowhere | Origin::Table => Field::Absent,
                 Origin::Fixed(text, of_unit) => {
-                    unit = of_unit.or(unit);
-                    fields.push(Field::Text((*text).to_owned()));
-                    continue;
+                    made.unit = of_unit.or(made.unit);
+                    Field::Text((*text).to_owned())
                 }
-                Origin::File(place) => (record.cell(*place).trim(), self.name(*place)),
-                Origin::Table(table, level) => {
-                    let (of_table, converted) = self.by_table(record, table, *level, day, quantity)?;
-                    if let Some((place, size)) = converted
-                        && let Some(field) = fields.get_mut(place)
-                    {
-                        *field = Field::Quantity(size);
-                    }
-                    unit = Some(of_table);
-                    fields.push(Field::Text(of_table.name().to_owned()));
-                    continue;
+                Origin::File(place) => {
+                    let (text, name) = (record.cell(*place).trim(), self.name(*place));
+                    let field = self.field(*column, text, &mut made);
+                    field.map_err(|bad| BadRow::new(name, text, bad))?
                 }
             };
-            let field = self.field(*column, text, &mut unit, &mut day);
-            let field = field.map_err(|bad| BadRow::new(name, text, bad))?;
-            if let Field::Quantity(size) = field {
-                quantity = Some((fields.len(), size));
-            }
-            fields.push(field);
+            made.fields.push(field);
         }
-        // Every data set has a unit column, and an unknown unit was refused above.
-        let none = || {
-            let bad = BadCell { reason: "no unit".into(), remedy: "declare `unit`".into() };
-            BadRow::new("unit", "", bad)
-        };
-        Ok(Made { fields, unit: unit.ok_or_else(none)?, day })
+        if let Some((table, level)) = &self.table {
+            self.convert(record, table, *level, &mut made)?;
+        }
+        Ok(made)
     }
 
-    /// Unit and converted quantity, with the quantity's place among the fields.
-    fn by_table<'r>(
+    /// Unit and converted quantities, by the unit table.
+    fn convert<'r>(
         &'r self,
         record: &'r Record,
         table: &UnitTable,
         level: Result<Level, usize>,
-        day: Option<Date>,
-        quantity: Option<(usize, i64)>,
-    ) -> Result<(Unit, Option<(usize, i64)>), BadRow<'r>> {
+        made: &mut Made,
+    ) -> Result<(), BadRow<'r>> {
         let level = level.or_else(|place| {
             let text = record.cell(place).trim();
-            let fault = |why: String| BadRow::new(self.name(place), text, problem(&why));
-            self.config.values.level(text).map_err(fault)
+            let told = |why: String| BadRow::new(self.name(place), text, self.problem("level", &why));
+            self.config.values.level(text).map_err(told)
         })?;
         let code = record.cell(self.code).trim();
         let (unit, factor) =
-            table.find(code, level, day).map_err(|bad| BadRow::new(self.name(self.code), code, bad))?;
-        let Some((place, size)) = quantity else { return Ok((unit, None)) };
-        let theirs = self.config.columns.get(&Column::Quantity).map_or("", String::as_str);
-        let size = cell::product(size, factor)
-            .map_err(|bad| BadRow::new(theirs, format!("{} x factor {}", shown(size), shown(factor)), bad))?;
-        Ok((unit, Some((place, size))))
+            table.find(code, level, made.day).map_err(|bad| BadRow::new(self.name(self.code), code, bad))?;
+        made.unit = Some(unit);
+        for ((column, _), field) in self.origins.iter().zip(&mut made.fields) {
+            match field {
+                Field::Quantity(size) if column.counts() == Some(Counts::Unit) => {
+                    let theirs = self.config.columns.get(column).map_or("", String::as_str);
+                    let value = || format!("{} x factor {}", shown(*size), shown(factor));
+                    let product = cell::product(*size, factor);
+                    *size = product.map_err(|bad| BadRow::new(theirs, value(), bad))?;
+                }
+                field if *column == Column::Unit => *field = Field::Text(unit.name().to_owned()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
-    fn field(
-        &self,
-        column: Column,
-        text: &str,
-        unit: &mut Option<Unit>,
-        day: &mut Option<Date>,
-    ) -> Result<Field, BadCell> {
-        let optional =
-            !is_required(column) && matches!(column, Column::Expiry | Column::Location | Column::Owner);
-        if text.is_empty() && optional {
+    fn field(&self, column: Column, text: &str, made: &mut Made) -> Result<Field, BadCell> {
+        let dataset = self.config.dataset;
+        if text.is_empty() && dataset.may_be_absent(column) && dataset.day() != Some(column) {
             return Ok(Field::Absent);
         }
         match column.column_type() {
-            ColumnType::Number => cell::quantity(text, self.config.marks()).map(Field::Quantity),
+            ColumnType::Number => self.number(column, text).map(Field::Quantity),
             ColumnType::Date => {
                 let date = self.config.date.read(text, self.config.decimal)?;
                 if column == Column::Period && !date.is_first_of_month() {
@@ -242,8 +233,8 @@ impl Rules<'_> {
                         "export use per month, dated on its first day",
                     );
                 }
-                if column != Column::Expiry {
-                    *day = Some(date);
+                if dataset.day() == Some(column) {
+                    made.day = Some(date);
                 }
                 Ok(Field::Text(date::iso(date)))
             }
@@ -252,7 +243,7 @@ impl Rules<'_> {
                 let closed = match column {
                     Column::Kind => values.kind(text),
                     Column::Unit => values.unit(text).map(|known| {
-                        *unit = Some(known);
+                        made.unit = Some(known);
                         known.name()
                     }),
                     _ => return self.free_text(column, text),
@@ -260,9 +251,35 @@ impl Rules<'_> {
                 match closed {
                     Ok(word) => Ok(Field::Text(word.to_owned())),
                     Err(_) if text.is_empty() => Err(empty(column)),
-                    Err(why) => Err(problem(&why)),
+                    Err(why) => Err(self.problem(column.name(), &why)),
                 }
             }
+        }
+    }
+
+    fn number(&self, column: Column, text: &str) -> Result<i64, BadCell> {
+        if text.is_empty() && column != Column::Quantity {
+            return Err(empty(column));
+        }
+        let size = cell::quantity(text, self.config.marks())?;
+        if column.counts() == Some(Counts::Years) && !(size % ONE == 0 && (0..=MAX_AGE * ONE).contains(&size))
+        {
+            return bad(
+                format!("not an age of 0 to {MAX_AGE} whole years"),
+                "export the age in whole years on the day of the row",
+            );
+        }
+        Ok(size)
+    }
+
+    /// What is wrong with a word of a closed list. In a row about a patient no cell is repeated.
+    fn problem(&self, what: &str, why: &str) -> BadCell {
+        if !self.config.dataset.has_patients() {
+            return problem(why);
+        }
+        BadCell {
+            reason: format!("a word for the {what} that is in no list").into(),
+            remedy: format!("add it to [extract.values.{what}], or correct the row").into(),
         }
     }
 
@@ -280,6 +297,16 @@ impl Rules<'_> {
             self.config.code_kind.accept(text)?;
         }
         Ok(Field::Text(text.to_owned()))
+    }
+}
+
+/// A file about patients that has no header would show a patient as one.
+fn unnamed(config: &ExtractConfig, error: ExtractError) -> ExtractError {
+    match error {
+        ExtractError::Header { file, column, times, .. } if config.dataset.has_patients() => {
+            ExtractError::Header { file, column, times, found: Vec::new() }
+        }
+        other => other,
     }
 }
 

@@ -5,13 +5,13 @@
 //! with the data set's name shows both as one table to whoever opens the file with `sqlite3`.
 
 use super::key;
-use samensom_protocol::query::{Column, Dataset};
+use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 
 /// Changes with the tables or with what is hashed.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
-/// Every table and view of a snapshot.
-pub(super) const TABLES: &str = "
+/// The tables about all rows together.
+const OF_THE_WHOLE: &str = "
 CREATE TABLE extract (
     id BLOB NOT NULL,                -- SHA-256 over content and descriptions: the extract's hash in sessions
     content BLOB NOT NULL            -- SHA-256 over the normalised rows in canonical order
@@ -34,45 +34,69 @@ CREATE TABLE unit (
     first_row INTEGER NOT NULL,      -- line in the file of the first
     PRIMARY KEY (dataset, unit)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE stock_row (
-    seq INTEGER PRIMARY KEY,         -- place in canonical order, from 1
-    as_of TEXT,                      -- reference date, YYYY-MM-DD
-    quantity INTEGER NOT NULL,       -- in 10^-6 of the unit
-    unit TEXT NOT NULL,              -- canonical name of the unit
-    kind TEXT NOT NULL,              -- regular, ccv, import, own, study
-    expiry TEXT,                     -- YYYY-MM-DD
-    location TEXT,                   -- as the hospital names it
-    owner TEXT,                      -- as the hospital names it
-    source_row INTEGER NOT NULL      -- line in the file, for messages; not hashed
-) STRICT;
-CREATE TABLE stock_code (
-    code TEXT NOT NULL PRIMARY KEY,  -- product code
-    first INTEGER NOT NULL,          -- its first seq in stock_row
-    last INTEGER NOT NULL            -- its last; all between are its own
-) STRICT, WITHOUT ROWID;
-CREATE TABLE use_row (
-    seq INTEGER PRIMARY KEY,         -- place in canonical order, from 1
-    period TEXT NOT NULL,            -- first day of the month, YYYY-MM-DD
-    quantity INTEGER NOT NULL,       -- in 10^-6 of the unit; issues minus returns
-    unit TEXT NOT NULL,              -- canonical name of the unit
-    source_row INTEGER NOT NULL      -- line in the file, for messages; not hashed
-) STRICT;
-CREATE TABLE use_code (
-    code TEXT NOT NULL PRIMARY KEY,  -- product code
-    first INTEGER NOT NULL,          -- its first seq in use_row
-    last INTEGER NOT NULL            -- its last; all between are its own
-) STRICT, WITHOUT ROWID;
-CREATE VIEW stock AS SELECT c.code, t.* FROM stock_code AS c
-    CROSS JOIN stock_row AS t ON t.seq BETWEEN c.first AND c.last;
-CREATE VIEW use AS SELECT c.code, t.* FROM use_code AS c
-    CROSS JOIN use_row AS t ON t.seq BETWEEN c.first AND c.last;
 ";
+
+/// Every table and view of a snapshot, those of data sets that it does not hold too.
+pub(super) fn tables() -> String {
+    let mut text = OF_THE_WHOLE.to_owned();
+    for dataset in Dataset::ALL {
+        text.push_str(&of_rows(dataset));
+    }
+    text
+}
+
+/// The two tables of a data set and the view of both.
+fn of_rows(dataset: Dataset) -> String {
+    let (rows, codes, name) = (rows(dataset), codes(dataset), dataset.name());
+    let columns: String = key::others(dataset).map(|column| of_column(dataset, column)).collect();
+    let code = if dataset.columns().contains(&Column::Code) { "c.code, t.*" } else { "t.*" };
+    format!(
+        "
+CREATE TABLE {rows} (
+    seq INTEGER PRIMARY KEY,         -- place in canonical order, from 1
+{columns}    source_row INTEGER NOT NULL      -- line in the file, for messages; not hashed
+) STRICT;
+CREATE TABLE {codes} (
+    code TEXT NOT NULL PRIMARY KEY,  -- as the hospital codes; empty where the data set has no codes
+    first INTEGER NOT NULL,          -- its first seq in {rows}
+    last INTEGER NOT NULL            -- its last; all between are its own
+) STRICT, WITHOUT ROWID;
+CREATE VIEW \"{name}\" AS SELECT {code} FROM {codes} AS c
+    CROSS JOIN {rows} AS t ON t.seq BETWEEN c.first AND c.last;
+"
+    )
+}
+
+fn of_column(dataset: Dataset, column: Column) -> String {
+    let (kind, meaning) = match (column.column_type(), column.counts()) {
+        (ColumnType::Date, _) => ("TEXT", "YYYY-MM-DD"),
+        (_, Some(Counts::Unit)) => ("INTEGER", "in 10^-6 of the unit"),
+        (_, Some(Counts::Days)) => ("INTEGER", "in 10^-6 of a day"),
+        (_, Some(Counts::Years)) => ("INTEGER", "in 10^-6 of a year"),
+        (_, Some(Counts::Plain)) => ("INTEGER", "in 10^-6"),
+        _ if column.closed_values().is_some() => ("TEXT", "a word of the closed list"),
+        _ => ("TEXT", "as the hospital names it"),
+    };
+    let present = if dataset.may_be_absent(column) { "" } else { " NOT NULL" };
+    format!("    {} {kind}{present}, -- {meaning}\n", quoted(column))
+}
+
+/// A column's name as SQL: `from` and `to` are words of the language.
+pub(super) fn quoted(column: Column) -> String {
+    format!("\"{}\"", column.name())
+}
 
 /// The table of a data set's rows.
 pub(super) fn rows(dataset: Dataset) -> &'static str {
     match dataset {
         Dataset::Stock => "stock_row",
         Dataset::Use => "use_row",
+        Dataset::Orders => "orders_row",
+        Dataset::Administration => "administration_row",
+        Dataset::Admission => "admission_row",
+        Dataset::Result => "result_row",
+        Dataset::Position => "position_row",
+        Dataset::Course => "course_row",
     }
 }
 
@@ -81,6 +105,12 @@ pub(super) fn codes(dataset: Dataset) -> &'static str {
     match dataset {
         Dataset::Stock => "stock_code",
         Dataset::Use => "use_code",
+        Dataset::Orders => "orders_code",
+        Dataset::Administration => "administration_code",
+        Dataset::Admission => "admission_code",
+        Dataset::Result => "result_code",
+        Dataset::Position => "position_code",
+        Dataset::Course => "course_code",
     }
 }
 
@@ -98,7 +128,7 @@ pub(super) fn insert_code(dataset: Dataset) -> String {
 
 /// Every row in order: its place, its values behind the code, its line in the file.
 pub(super) fn all_rows(dataset: Dataset) -> String {
-    let columns: Vec<&str> = key::others(dataset).map(Column::name).collect();
+    let columns: Vec<String> = key::others(dataset).map(quoted).collect();
     format!("SELECT seq, {}, source_row FROM {} ORDER BY seq", columns.join(", "), rows(dataset))
 }
 

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 const MAX_COLUMNS: usize = 2_000;
 const SHOWN_VALUE: usize = 60;
+/// In the place of a value of a patient's row.
+pub(super) const NOT_SHOWN: &str = "(not shown)";
 const TOTALS: [&str; 6] = ["totaal", "subtotaal", "eindtotaal", "total", "subtotal", "grand total"];
 
 /// A row that cannot be used, and its first cell that shows it.
@@ -29,6 +31,11 @@ impl<'a> BadRow<'a> {
         bad: BadCell,
     ) -> BadRow<'a> {
         BadRow { column: column.into(), value: value.into(), bad }
+    }
+
+    /// Without what stands in the row, which is about a patient.
+    pub(super) fn unshown(self) -> BadRow<'a> {
+        BadRow { value: NOT_SHOWN.into(), ..self }
     }
 
     pub(super) fn at(self, row: u64) -> Rejected {

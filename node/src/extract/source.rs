@@ -41,7 +41,7 @@ pub(super) fn read(
     let path = base_dir.join(&config.file);
     let mut table = match &config.unit {
         UnitSource::Table { file, .. } => Some(UnitTable::read(config, file, base_dir)?),
-        UnitSource::Every(_) | UnitSource::Column(_) => None,
+        UnitSource::Nothing | UnitSource::Every(_) | UnitSource::Column(_) => None,
     };
     let mut reading = None;
     each_record(config, &path, &mut |record| match &mut reading {
@@ -56,7 +56,7 @@ pub(super) fn read(
         return Err(ExtractError::Unfit {
             file: path,
             row: None,
-            reason: "a header and no rows, which is no stock or use of 0".to_owned(),
+            reason: format!("a header and no rows, which is no {} of 0", config.dataset.name()),
             remedy: "export it again, or declare may_be_empty = true if there can be nothing".to_owned(),
         });
     }

@@ -140,7 +140,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
 
 fn own_tables() -> Vec<(String, String)> {
     let fresh = Connection::open_in_memory().and_then(|fresh| {
-        fresh.execute_batch(schema::TABLES)?;
+        fresh.execute_batch(&schema::tables())?;
         tables(&fresh)
     });
     fresh.unwrap_or_default()
@@ -192,7 +192,7 @@ pub(super) fn rows_hash(
     let damaged = || ExtractError::Damaged { path: path.to_owned() };
     let dataset = accounting.dataset;
     let columns: Vec<Column> = key::others(dataset).collect();
-    let unit_at = columns.iter().position(|column| *column == Column::Unit).map_or(0, |place| place + 1);
+    let unit_at = columns.iter().position(|column| *column == Column::Unit);
     let mut codes = connection.prepare(&schema::all_codes(dataset)).map_err(&reading)?;
     let mut codes = codes.query([]).map_err(&reading)?;
     let mut statement = connection.prepare(&schema::all_rows(dataset)).map_err(&reading)?;
@@ -223,8 +223,10 @@ pub(super) fn rows_hash(
         std::mem::swap(&mut key, &mut before);
         found.count += 1;
         let line = count(row, columns.len() + 1).map_err(&reading)?;
-        let unit = row.get_ref(unit_at).map_err(&reading)?.as_str().ok().and_then(Unit::parse);
-        count_unit(&mut found.units, unit.ok_or_else(damaged)?, line);
+        if let Some(place) = unit_at {
+            let unit = row.get_ref(place + 1).map_err(&reading)?.as_str().ok().and_then(Unit::parse);
+            count_unit(&mut found.units, unit.ok_or_else(damaged)?, line);
+        }
     }
     if codes.next().map_err(&reading)?.is_some() {
         return Err(damaged());

@@ -7,6 +7,7 @@ use super::accounting::{Accounting, Rejected, SHOWN};
 use super::config::ExtractConfig;
 use super::key;
 use super::schema;
+use super::shape::NOT_SHOWN;
 use super::store::count;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -42,8 +43,8 @@ pub(super) fn reject(
 /// Fills the list of rows that share a key, each with another row of that key.
 fn find(connection: &Connection, config: &ExtractConfig) -> rusqlite::Result<()> {
     let dataset = config.dataset;
-    let behind: Vec<&str> =
-        key::others(dataset).filter(|column| config.unique.contains(column)).map(Column::name).collect();
+    let behind: Vec<String> =
+        key::others(dataset).filter(|column| config.unique.contains(column)).map(schema::quoted).collect();
     let window =
         if behind.is_empty() { String::new() } else { format!("PARTITION BY {}", behind.join(", ")) };
     let mut insert = connection.prepare(&format!(
@@ -78,7 +79,7 @@ fn show(
 ) -> rusqlite::Result<()> {
     let name = |column: &Column| match column {
         Column::Code => "c.code".to_owned(),
-        other => format!("t.{}", other.name()),
+        other => format!("t.{}", schema::quoted(*other)),
     };
     let columns: Vec<String> = config.unique.iter().map(name).collect();
     let (rows, codes) = (schema::rows(config.dataset), schema::codes(config.dataset));
@@ -92,6 +93,7 @@ fn show(
     ))?;
     let mut found = statement.query([i64::try_from(SHOWN).unwrap_or(0)])?;
     let theirs = |column: &Column| config.columns.get(column).map_or(column.name(), String::as_str);
+    let patients = config.dataset.has_patients();
     let column = config.unique.iter().map(theirs).collect::<Vec<_>>().join(", ");
     while let Some(row) = found.next()? {
         let values: Vec<String> =
@@ -99,7 +101,7 @@ fn show(
         accounting.first_rejected.push(Rejected {
             row: count(row, 0)?,
             column: column.clone(),
-            value: values.join(", "),
+            value: if patients { NOT_SHOWN.to_owned() } else { values.join(", ") },
             reason: format!("the same as in row {}, where `unique` is declared", count(row, 1)?),
             remedy: "leave out all rows but one, or add them up, where the file is made".to_owned(),
         });
@@ -119,9 +121,8 @@ fn text(row: &Row<'_>, place: usize) -> rusqlite::Result<String> {
 
 /// The newest date of the rows that are left.
 fn newest(connection: &Connection, config: &ExtractConfig) -> rusqlite::Result<Option<Date>> {
-    let dated = key::others(config.dataset).find(|column| matches!(column, Column::AsOf | Column::Period));
-    let Some(column) = dated else { return Ok(None) };
-    let sql = format!("SELECT MAX({}) FROM {}", column.name(), schema::rows(config.dataset));
+    let Some(column) = config.dataset.day() else { return Ok(None) };
+    let sql = format!("SELECT MAX({}) FROM {}", schema::quoted(column), schema::rows(config.dataset));
     let text: Option<String> = connection.query_row(&sql, [], |row| row.get(0))?;
     Ok(text.and_then(|text| Date::parse(&text)))
 }

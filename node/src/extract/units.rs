@@ -10,7 +10,7 @@ use super::records::Record;
 use super::row::{self, MAX_TEXT};
 use super::shape::{self, BadRow};
 use super::source;
-use samensom_protocol::query::{Date, Unit};
+use samensom_protocol::query::{Column, Date, Unit};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -192,9 +192,10 @@ impl UnitTable {
             return Err(fault("until")(word("before `from`; `until` is the last day".to_owned())));
         }
         if config.day_column().is_none() && (from.is_some() || until.is_some()) {
+            let day = config.dataset.day().map_or("as_of", Column::name);
             return Err(fault(if from.is_some() { "from" } else { "until" })(BadCell {
-                reason: "a row that holds for a time needs `as_of`, which is not mapped".into(),
-                remedy: "add as_of = \"the file's column\" to [extract.columns]".into(),
+                reason: format!("a row that holds for a time needs `{day}`, which is not mapped").into(),
+                remedy: format!("add {day} = \"the file's column\" to [extract.columns]").into(),
             }));
         }
         Ok((code.to_owned(), Entry { level, from, until, unit, factor, row }))

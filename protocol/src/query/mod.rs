@@ -22,7 +22,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use dataset::{Column, ColumnType, Dataset, KINDS};
+pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};
 pub use error::{Code, QueryError, nearest};
 pub use expr::{Aggregate, Compare, Expr, MAX_DEPTH, MAX_TERMS, MAX_TEXT, Scope, Term};

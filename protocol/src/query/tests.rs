@@ -232,11 +232,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "purpose = \"stok\"",
         &["line 6, query.purpose", "`stok`", "did you mean `stock`?"],
     ),
-    (
-        "dataset = \"stock\"",
-        "dataset = \"orders\"",
-        &["line 7, query.dataset: data set `orders` comes later"],
-    ),
+    ("dataset = \"stock\"", "dataset = \"order\"", &["line 7", "did you mean `orders`?"]),
     ("dataset = \"stock\"", "dataset = \"stocks\"", &["line 7", "did you mean `stock`?"]),
     (
         "dataset = \"stock\"",

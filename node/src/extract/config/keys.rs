@@ -2,7 +2,7 @@
 //!
 //! Errors come at the key's own line, with the nearest known name. What keys mean together is the parent's.
 
-use super::{Objection, Values, canonical, their_column};
+use super::{Objection, Values, canonical, their_column, their_patients};
 use crate::extract::codes::CodeKind;
 use crate::extract::date::DateFormat;
 use crate::extract::dialect::Encoding;
@@ -94,9 +94,7 @@ impl<'de> Deserialize<'de> for Parts {
 impl Parts {
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
-            "dataset" => {
-                self.dataset = Some(text(map, |name| Dataset::parse(name).map_err(|e| e.to_string()))?)
-            }
+            "dataset" => self.dataset = Some(text(map, dataset)?),
             "file" => self.file = Some(map.next_value()?),
             "encoding" => self.encoding = Some(text(map, Encoding::parse)?),
             "separator" => self.separator = Some(text(map, separator)?),
@@ -168,7 +166,11 @@ impl<'de> Deserialize<'de> for Columns {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
                 let mut columns = BTreeMap::new();
                 while let Some(CanonicalColumn(column)) = map.next_key()? {
-                    columns.insert(column, text(&mut map, their_column)?);
+                    let read = |name: &str| match column {
+                        Column::Person | Column::Stay | Column::Age => their_patients(name),
+                        _ => their_column(name),
+                    };
+                    columns.insert(column, text(&mut map, read)?);
                 }
                 Ok(Columns(columns))
             }
@@ -182,13 +184,14 @@ struct CanonicalColumn(Column);
 impl<'de> Deserialize<'de> for CanonicalColumn {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let name = String::deserialize(d)?;
-        let known: Vec<Column> = Dataset::ALL.into_iter().flat_map(canonical).collect();
+        let read = Dataset::ALL.into_iter().filter(|dataset| dataset.made_of().is_empty());
+        let known: Vec<Column> = read.flat_map(canonical).collect();
         if let Some(column) = known.iter().find(|column| column.name() == name) {
             return Ok(CanonicalColumn(*column));
         }
         let problem = if name == "unit" {
             "the unit has its own keys; expected `unit_column = \"...\"` under [[extract]]".to_owned()
-        } else if let Some(reason) = forbidden(&name) {
+        } else if let Some(reason) = price(&name).or_else(|| patient(&name)) {
             reason
         } else {
             let mut names: Vec<&str> = known.into_iter().map(Column::name).collect();
@@ -255,21 +258,36 @@ pub(in crate::extract) fn unknown(what: &str, name: &str, known: &[&str]) -> Str
     format!("unknown {what} `{name}`; expected one of {}{}", known.join(", "), near.unwrap_or_default())
 }
 
-/// Why a column may not be read at all: no prices and no patients in an extract of stock or use.
-pub(super) fn forbidden(name: &str) -> Option<String> {
+/// Why a column may not be read at all: prices are nobody's business here.
+pub(super) fn price(name: &str) -> Option<String> {
+    looks_like(name, &PRICE, &PRICE_WORDS).then(|| never(name, "a price"))
+}
+
+/// The same for patients, but for the columns that are theirs.
+pub(super) fn patient(name: &str) -> Option<String> {
+    looks_like(name, &PATIENT, &PATIENT_WORDS).then(|| never(name, "a patient's column"))
+}
+
+fn looks_like(name: &str, parts: &[&str], words: &[&str]) -> bool {
     let lower = name.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let word = |words: &[&str]| lower.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
-    let kind = if has(&PRICE) || word(&PRICE_WORDS) {
-        "a price"
-    } else if has(&PATIENT) || word(&PATIENT_WORDS) {
-        "a patient's column"
-    } else {
-        return None;
-    };
-    Some(format!(
-        "`{name}` looks like {kind}, which never enters an extract; leave it unmapped, unmapped columns are not read"
-    ))
+    let mut whole = lower.split(|c: char| !c.is_alphanumeric());
+    parts.iter().any(|part| lower.contains(part)) || whole.any(|word| words.contains(&word))
+}
+
+fn never(name: &str, what: &str) -> String {
+    format!(
+        "`{name}` looks like {what}, which never enters an extract; leave it unmapped, unmapped columns are not read"
+    )
+}
+
+/// A data set that is read from a file.
+fn dataset(name: &str) -> Result<Dataset, String> {
+    let found = Dataset::parse(name).map_err(|error| error.to_string())?;
+    let sources: Vec<&str> = found.made_of().iter().map(|source| source.name()).collect();
+    if sources.is_empty() {
+        return Ok(found);
+    }
+    Err(format!("the agent makes data set `{name}` itself; declare an [[extract]] of {}", sources.join(", ")))
 }
 
 fn separator(text: &str) -> Result<u8, String> {

@@ -18,7 +18,7 @@ fn config_errors_point_at_the_line_and_the_nearest_key() {
     refuse_configs(&[
         ("separator", "seperator", &["line 5", "unknown key `seperator`", "did you mean `separator`?"]),
         ("dataset = \"stock\"", "dataset = \"stok\"", &["line 2", "did you mean `stock`?"]),
-        ("dataset = \"stock\"", "dataset = \"orders\"", &["line 2", "comes later"]),
+        ("dataset = \"stock\"", "dataset = \"order\"", &["line 2", "did you mean `orders`?"]),
         ("dataset = \"stock\"\n", "", &["no key `dataset`"]),
         (
             "encoding = \"utf-8\"",

@@ -2,7 +2,7 @@
 
 use super::{BASE, Fixture, HEAD, lines, refused, rejected, taken, with};
 
-const EMPTY: &str = "FILE: a header and no rows, which is no stock or use of 0; export it again, or declare may_be_empty \
+const EMPTY: &str = "FILE: a header and no rows, which is no stock of 0; export it again, or declare may_be_empty \
                      = true if there can be nothing";
 const CUT: &str = "the last row has no line end: the file was perhaps cut off; export it again; declare open_end = true \
                    if the program that makes it never ends the last row";
