@@ -3,6 +3,7 @@
 //! Owns the conversion to the protocol's plain `Time`. It must not decide anything by itself.
 
 use crate::error::Error;
+use samensom_protocol::query::Date;
 use samensom_protocol::time::Time;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,13 @@ pub fn now() -> Time {
 pub fn text(time: Time) -> String {
     let seconds = i64::try_from(time.0 / 1000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "the end of time".to_owned(), |at| at.to_string())
+}
+
+/// The day it is, in UTC.
+#[must_use]
+pub fn today() -> Date {
+    // Beyond the calendar of queries every rule gives no value, as this day does for a bounded date.
+    text(now()).get(..10).and_then(Date::parse).unwrap_or(Date::EARLIEST)
 }
 
 /// Milliseconds of a span such as `10s`, `5m`, `72h` or `30d`.

@@ -1,7 +1,7 @@
 //! `samensom query`: check, submit, approve, run. Approvals are signed here; the key never reaches the server.
 
 use super::{Context, Format, hint, print_text, unexpected};
-use crate::clock::{span_ms, text};
+use crate::clock::{span_ms, text, today};
 use crate::control::{Answers, Request, Response, ask};
 use crate::error::Error;
 use crate::folder::read_key;
@@ -10,19 +10,55 @@ use crate::toml_file;
 use samensom_protocol::codec::Blob;
 use samensom_protocol::crypto::transcript::{Label, Transcript};
 use samensom_protocol::ids::QueryHash;
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Language, Query, QueryError};
 use samensom_protocol::warrant::{Approval, SignedWarrant};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
+/// A language of people.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub enum Lang {
+    /// Dutch.
+    #[default]
+    Nl,
+    /// English.
+    En,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Language {
+        match lang {
+            Lang::Nl => Language::Dutch,
+            Lang::En => Language::English,
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as horizon=2026-12-31")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Args {
-    /// Read a query and say in plain Dutch what it does; needs no server.
+    /// Read a query and say in plain words what it does; needs no server.
     #[command(after_help = "Example:\n  samensom query check stock.query.toml")]
     Check {
         /// The query.
         file: PathBuf,
+        /// The language of the words.
+        #[arg(long, value_enum, default_value_t)]
+        lang: Lang,
+    },
+    /// Say in plain words what a warrant's query does.
+    #[command(after_help = "Example:\n  samensom query show 3fa9 --lang en")]
+    Show {
+        /// Hash of the warrant, or its start.
+        warrant: String,
+        /// The language of the words.
+        #[arg(long, value_enum, default_value_t)]
+        lang: Lang,
     },
     /// Make a query a warrant, for the approvers to sign.
     #[command(after_help = "Example:\n  samensom query submit stock.query.toml --valid 30d --sessions 20")]
@@ -35,6 +71,9 @@ pub enum Args {
         /// Most sessions a hospital takes part in, one in each slot.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         sessions: u16,
+        /// The value of a parameter, where it is not the usual one; may be given several times.
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
     },
     /// Read a warrant and sign it.
     #[command(after_help = "Example:\n  samensom query approve 3fa9 --key jansen.key")]
@@ -62,48 +101,79 @@ pub enum Args {
 /// What is wrong with the query, what the server answers as an error, or why there is no result.
 pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
     match args {
-        Args::Check { file } => check(context, file),
-        Args::Submit { file, valid, sessions } => submit(context, file, span_ms(valid)?, *sessions),
+        Args::Check { file, lang } => check(context, file, *lang),
+        Args::Show { warrant, lang } => show(context, warrant, *lang),
+        Args::Submit { file, valid, sessions, set } => {
+            submit(context, file, (span_ms(valid)?, *sessions), set)
+        }
         Args::Approve { warrant, key } => approve(context, warrant, key),
         Args::Run { warrant, wait } => run_session(context, warrant, *wait),
     }
 }
 
 /// Reads a query file; its code lists are relative to it.
-fn read(file: &Path) -> Result<(Query, Vec<u8>), Error> {
+fn read(file: &Path) -> Result<Query, Error> {
     let source = toml_file::text(file)?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut codes = |path: &str| toml_file::text(&folder.join(path)).map_err(|why| why.to_string());
-    let query = Query::from_toml(&source, &mut codes).map_err(|why| {
-        let line = why.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let place = if why.place.is_empty() { String::new() } else { format!(", {}", why.place) };
-        Error::config(why.problem)
-            .place(format!("{}{line}{place}", file.display()))
-            .expected(why.expected)
-            .remedy(why.do_this)
-    })?;
-    let canonical =
-        query.canonical().map_err(|why| Error::asked(format!("the query is too large: {why}")))?;
-    Ok((query, canonical))
+    Query::from_toml(&source, &mut codes).map_err(|why| refused(file, why))
+}
+
+fn refused(file: &Path, why: QueryError) -> Error {
+    let line = why.line.map_or_else(String::new, |line| format!(", line {line}"));
+    let place = if why.place.is_empty() { String::new() } else { format!(", {}", why.place) };
+    Error::config(why.problem)
+        .place(format!("{}{line}{place}", file.display()))
+        .expected(why.expected)
+        .remedy(why.do_this)
+}
+
+fn canonical(query: &Query) -> Result<Vec<u8>, Error> {
+    query.canonical().map_err(|why| Error::asked(format!("the query is too large: {why}")))
 }
 
 fn hash(canonical: &[u8]) -> QueryHash {
     QueryHash(Transcript::new(Label::Query).bytes(canonical).finish())
 }
 
-fn check(context: &Context, file: &Path) -> Result<(), Error> {
-    let (query, canonical) = read(file)?;
-    let (cells, hash) = (query.layout().cells(), hash(&canonical));
+fn check(context: &Context, file: &Path, lang: Lang) -> Result<(), Error> {
+    let query = read(file)?;
+    let (cells, hash) = (query.layout().cells(), hash(&canonical(&query)?));
+    let parameters: Vec<_> = query.parameters().iter().map(|one| one.name()).collect();
     let facts = json!({
         "id": query.id(), "version": query.version(), "title_nl": query.title_nl(), "title_en": query.title_en(),
         "purpose": query.purpose().name(), "dataset": query.dataset().name(), "cells": cells,
-        "floor_hospitals": query.floor_hospitals(), "query_hash": hash, "description_nl": query.describe_nl(),
+        "parameters": parameters, "floor_hospitals": query.floor_hospitals(),
+        "floor_patients": query.floor_patients(), "query_hash": hash,
+        "description_nl": query.describe(Language::Dutch), "description_en": query.describe(Language::English),
     });
-    context.print(&facts, || format!("{}\n\ncells  {cells}\nquery  {hash}", query.describe_nl()))
+    context.print(&facts, || format!("{}\n\ncells  {cells}\nquery  {hash}", query.describe(lang.into())))
 }
 
-fn submit(context: &Context, file: &Path, valid_ms: u64, sessions: u16) -> Result<(), Error> {
-    let (query, canonical) = read(file)?;
+fn show(context: &Context, typed: &str, lang: Lang) -> Result<(), Error> {
+    let store = context.folder.read_store()?;
+    let signed: SignedWarrant = store.warrant(typed)?;
+    let warrant = signed.read(&store.head_roster()).map_err(|why| {
+        Error::refused(why.to_string())
+            .place(format!("warrant {}", signed.hash()))
+            .remedy("submit the query again: the roster changed since")
+    })?;
+    let query = warrant.query();
+    let facts = json!({
+        "warrant": warrant.hash(), "query_hash": warrant.query_hash(), "id": query.id(), "version": query.version(),
+        "description_nl": query.describe(Language::Dutch), "description_en": query.describe(Language::English),
+    });
+    context.print(&facts, || format!("{}\n\nwarrant  {}", query.describe(lang.into()), warrant.hash()))
+}
+
+fn submit(
+    context: &Context,
+    file: &Path,
+    (valid_ms, sessions): (u64, u16),
+    set: &[(String, String)],
+) -> Result<(), Error> {
+    let query = read(file)?.bound(set, today()).map_err(|why| refused(file, why))?;
+    let canonical = canonical(&query)?;
     let query_hash = hash(&canonical);
     let canonical = Blob::new(canonical).map_err(|why| {
         Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
@@ -131,7 +201,7 @@ fn approve(context: &Context, typed: &str, key: &Path) -> Result<(), Error> {
     let body = warrant.body();
     hint(&format!(
         "{}\n\nwarrant   {}\nfloor     {} hospitals\nvalid     {} to {}\nsessions  {} at most",
-        warrant.query().describe_nl(),
+        warrant.query().describe(Language::Dutch),
         warrant.hash(),
         body.floor_hospitals,
         text(body.valid_from),

@@ -10,7 +10,7 @@ pub use rows::{Dialect, Row, Val};
 
 use crate::error::Error;
 use condition::holds;
-use samensom_protocol::query::{Derive, Measure, MeasureKind, Query};
+use samensom_protocol::query::{Derive, DeriveKind, Measure, MeasureKind, Query};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,12 +77,13 @@ fn figure(measure: &Measure, cell: &[Row]) -> Result<i128, Error> {
         }
     }
     Ok(match measure.kind() {
-        MeasureKind::Sum { scale, .. } => {
+        MeasureKind::Sum { limits, .. } => {
             let exact = counted.iter().filter_map(rows::quantity_of).sum();
-            divide(exact, ten(MICRO.saturating_sub(u32::from(*scale))))
+            divide(exact, ten(MICRO.saturating_sub(u32::from(limits.scale))))
         }
         MeasureKind::Rows { .. } => i128::try_from(counted.len()).unwrap_or(i128::MAX),
-        MeasureKind::Hospitals { condition, .. } => i128::from(holds(condition, &counted) == Some(true)),
+        MeasureKind::Hospitals { condition } => i128::from(holds(condition, &counted) == Some(true)),
+        _ => return Err(Error::asked("the oracle does not know this measure")),
     })
 }
 
@@ -159,7 +160,7 @@ fn index(totals: &Json) -> Result<BTreeMap<(Labels, String), &str>, String> {
         let text = |key: &str| object.get(key).and_then(Json::as_str).unwrap_or("");
         let mut labels: Labels = object
             .iter()
-            .filter(|(key, _)| !["measure", "value", "unit", "coverage"].contains(&key.as_str()))
+            .filter(|(key, _)| !["measure", "part", "value", "unit", "coverage"].contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned()))
             .collect();
         labels.sort();
@@ -184,13 +185,16 @@ fn labels(query: &Query, mut place: usize) -> Labels {
 
 /// The quotient at the ratio's scale; none when nothing stands below the line.
 fn ratio(query: &Query, derive: &Derive, cell: &[i128]) -> Option<(i128, u8)> {
-    let side = |positions: &mut dyn Iterator<Item = usize>| -> i128 {
+    let DeriveKind::Ratio { numerator, denominator } = derive.kind() else { return None };
+    let side = |positions: &[u8]| -> i128 {
         positions
+            .iter()
+            .map(|at| usize::from(*at))
             .filter_map(|at| Some((query.measures().get(at)?, cell.get(at)?)))
             .map(|(measure, figure)| figure * ten(MICRO.saturating_sub(u32::from(measure.scale()))))
             .sum()
     };
-    let (top, bottom) = (side(&mut derive.numerator()), side(&mut derive.denominator()));
+    let (top, bottom) = (side(numerator), side(denominator));
     if bottom == 0 {
         return None;
     }

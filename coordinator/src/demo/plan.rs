@@ -4,6 +4,7 @@
 
 use super::extracts::Shared;
 use super::{Options, generator};
+use crate::clock::today;
 use crate::error::Error;
 use crate::ops::slug;
 use crate::toml_file;
@@ -83,6 +84,10 @@ impl Plan {
             Some(path) => (read_query(path)?, Some(absolute(path))),
             None => (shipped()?, None),
         };
+        // Given to the server value by value, so that both compute the same query also at midnight.
+        let query = query
+            .bound(&[], today())
+            .map_err(|why| Error::asked(why.to_string()).expected("a default for every parameter"))?;
         let away = options.absent.saturating_add(options.drop_out);
         if away > hospitals.len() {
             return Err(Error::asked(format!("{away} hospitals cannot be absent or drop out"))

@@ -15,6 +15,7 @@ use crate::store::Store;
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::params::Thresholds;
 use serde_json::Value as Json;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -117,8 +118,19 @@ async fn summed(
 async fn approved(plan: &Plan, stage: &Stage, lcg: &Lcg) -> Result<String, Error> {
     let tools = &stage.tools;
     let query = plan.query_path(&tools.folder.join("query"))?;
-    let args =
-        ["query".as_ref(), "submit".as_ref(), query.as_os_str(), "--sessions".as_ref(), SESSIONS.as_ref()];
+    let set =
+        plan.query.parameters().iter().filter_map(|parameter| {
+            Some(format!("--set={}={}", parameter.name(), parameter.value()?.written()))
+        });
+    let set: Vec<String> = set.collect();
+    let mut args: Vec<&OsStr> = vec![
+        "query".as_ref(),
+        "submit".as_ref(),
+        query.as_os_str(),
+        "--sessions".as_ref(),
+        SESSIONS.as_ref(),
+    ];
+    args.extend(set.iter().map(|set| OsStr::new(set.as_str())));
     let facts = tools.lcg_json(&args).await?;
     let warrant = facts.get("warrant").and_then(Json::as_str);
     let warrant = warrant.ok_or_else(|| Error::machine("no warrant was printed"))?.to_owned();

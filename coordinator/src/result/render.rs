@@ -52,6 +52,9 @@ fn total(row: &Row, coverage: &Value) -> Value {
     let mut object: Map<String, Value> =
         row.labels.iter().map(|(column, code)| (column.clone(), Value::from(code.clone()))).collect();
     object.insert("measure".into(), Value::from(row.measure.clone()));
+    if !row.part.is_empty() {
+        object.insert("part".into(), Value::from(row.part.clone()));
+    }
     object.insert("value".into(), Value::from(row.value.to_string()));
     object.insert("unit".into(), Value::from(row.unit.clone()));
     object.insert("coverage".into(), coverage.clone());
@@ -63,7 +66,8 @@ fn columns(rows: &[Row]) -> (Vec<String>, Vec<String>) {
     let labels = rows.first().map(|row| row.labels.iter().map(|(column, _)| column.clone()).collect());
     let mut measures: Vec<String> = Vec::new();
     for row in rows {
-        let head = format!("{} ({})", row.measure, row.unit);
+        let name = format!("{} {}", row.measure, row.part);
+        let head = format!("{} ({})", name.trim_end(), row.unit);
         if !measures.contains(&head) {
             measures.push(head);
         }

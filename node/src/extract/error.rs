@@ -122,6 +122,22 @@ pub enum ExtractError {
         /// Rows total, used, rejected.
         accounting: String,
     },
+    /// A value outside the limits of its measure.
+    ValueOutOfRange {
+        /// The measure.
+        measure: String,
+        /// The value.
+        value: String,
+        /// The declared limits.
+        range: String,
+        /// Rows total, used, rejected.
+        accounting: String,
+    },
+    /// A query whose parameters have no values.
+    Open {
+        /// Its id.
+        query: String,
+    },
     /// A sum too large for any figure.
     Overflow {
         /// The measure.
@@ -163,6 +179,8 @@ impl ExtractError {
             | ExtractError::MixedUnits { .. }
             | ExtractError::ForeignUnit { .. }
             | ExtractError::OutOfRange { .. }
+            | ExtractError::ValueOutOfRange { .. }
+            | ExtractError::Open { .. }
             | ExtractError::Overflow { .. } => "refused",
             ExtractError::Config { .. }
             | ExtractError::Io { .. }
@@ -251,6 +269,16 @@ impl fmt::Display for ExtractError {
                 f,
                 "cell {cell}: {value} is outside the query's range {range}; nothing is clipped, so nothing is sent; \
                  {accounting}; check these rows and their unit, or ask for a wider range"
+            ),
+            ExtractError::ValueOutOfRange { measure, value, range, accounting } => write!(
+                f,
+                "measure `{measure}`: a value of {value} is outside the query's range {range}; nothing is clipped, \
+                 so nothing is sent; {accounting}; check these rows and their unit, or ask for a wider range"
+            ),
+            ExtractError::Open { query } => write!(
+                f,
+                "the query {query} has parameters without values; expected one value for each; \
+                 values are given when the query is submitted"
             ),
             ExtractError::Overflow { measure } => write!(
                 f,

@@ -6,27 +6,29 @@
 use super::cell::SCALE;
 use super::schema;
 use rusqlite::types::Value;
-use samensom_protocol::query::{Aggregate, Column, Dataset, Expr, Term};
+use samensom_protocol::query::{Aggregate, Classes, Column, Dataset, Dimension, Expr, Term};
 
-/// A statement in the making: text with `?1 ?2 ..` and the values for them.
+/// A statement in the making: text with `?1 ?2 ..`, the values for them, and what it calls.
 #[derive(Debug)]
 pub(super) struct Sql {
     dataset: Dataset,
     per_code: bool,
     pub(super) values: Vec<Value>,
+    /// Conditions that SQLite calls as `meets0`, `meets1` ..: those that compute, for its own arithmetic is
+    /// not exact.
+    pub(super) meets: Vec<Expr>,
+    /// How many tallies SQLite calls, as `tally0`, `tally1` ..
+    tallies: usize,
 }
 
 /// The first and last row of a code, and the code: the parameters of a statement that is run per code.
 pub(super) const PER_CODE: usize = 3;
 
-/// Whole numbers of 10^-6 in one unit; quantities are stored so, counts are brought to it to be compared.
-const ONE: i64 = 1_000_000;
-
 impl Sql {
     /// A statement over all rows, or one that is run once per code over that code's rows.
     pub(super) fn new(dataset: Dataset, per_code: bool) -> Sql {
         let values = if per_code { vec![Value::Null; PER_CODE] } else { Vec::new() };
-        Sql { dataset, per_code, values }
+        Sql { dataset, per_code, values, meets: Vec::new(), tallies: 0 }
     }
 
     /// A column of a row. The code stands beside the rows, once.
@@ -34,13 +36,13 @@ impl Sql {
         match column {
             Column::Code if self.per_code => format!("?{PER_CODE}"),
             Column::Code => "c.code".to_owned(),
-            other => format!("t.{}", other.name()),
+            other => format!("t.\"{}\"", other.name()),
         }
     }
 
-    /// `FROM .. WHERE ..` the rows that lie in some cell: one joined table of codes per dimension, the rows
-    /// of a code as a range of their numbers. The order of the tables is that of the text.
-    pub(super) fn cells(&self, dimensions: &[(usize, Column)]) -> String {
+    /// `FROM .. WHERE ..` the rows that lie in some cell: one joined table of codes per dimension that has
+    /// any, the rows of a code as a range of their numbers. The order of the tables is that of the text.
+    pub(super) fn cells(&mut self, dimensions: &[(usize, &Dimension)]) -> Option<String> {
         let (rows, codes) = (schema::rows(self.dataset), schema::codes(self.dataset));
         let (mut from, range) = if self.per_code {
             (format!("FROM {rows} AS t"), "t.seq BETWEEN ?1 AND ?2".to_owned())
@@ -48,13 +50,59 @@ impl Sql {
             let text = format!("FROM {codes} AS c CROSS JOIN {rows} AS t");
             (text, "t.seq BETWEEN c.first AND c.last".to_owned())
         };
-        for (place, column) in dimensions {
-            let column = self.column(*column);
-            from.push_str(&format!(
-                " CROSS JOIN temp.dimension{place} AS d{place} ON d{place}.code = {column}"
-            ));
+        let mut within = String::new();
+        for (place, dimension) in dimensions {
+            let column = self.column(dimension.column());
+            if matches!(dimension.classes(), Classes::Codes(_)) {
+                let join = if is_listed_alone(dimension) { "CROSS JOIN" } else { "LEFT JOIN" };
+                from.push_str(&format!(
+                    " {join} temp.dimension{place} AS d{place} ON d{place}.code = {column}"
+                ));
+            }
+            if !is_listed_alone(dimension) {
+                within.push_str(&format!(" AND {} IS NOT NULL", self.place(*place, dimension)?));
+            }
         }
-        format!("{from} WHERE {range}")
+        Some(format!("{from} WHERE {range}{within}"))
+    }
+
+    /// A row's place along a dimension; NULL where it has none.
+    pub(super) fn place(&mut self, place: usize, dimension: &Dimension) -> Option<String> {
+        if is_listed_alone(dimension) {
+            return Some(format!("d{place}.place"));
+        }
+        let column = self.column(dimension.column());
+        let or_null = |place: Option<usize>| place.map_or("NULL".to_owned(), |place| place.to_string());
+        let missing = or_null(dimension.place_of_missing());
+        let ends: Vec<Value> = match dimension.classes() {
+            Classes::Codes(_) => {
+                let other = or_null(dimension.place_of_other());
+                return Some(format!(
+                    "CASE WHEN {column} IS NULL THEN {missing} ELSE COALESCE(d{place}.place, {other}) END"
+                ));
+            }
+            Classes::Days(days) => days.iter().map(|day| Value::Text(day.to_string())).collect(),
+            Classes::Numbers(numbers) => {
+                let fine = |number: &samensom_protocol::query::Decimal| {
+                    i64::try_from(number.at_scale(SCALE)?).ok().map(Value::Integer)
+                };
+                numbers.iter().map(fine).collect::<Option<_>>()?
+            }
+        };
+        let last = ends.len();
+        let mut text = format!("CASE WHEN {column} IS NULL THEN {missing}");
+        for (class, end) in ends.into_iter().enumerate() {
+            let end = self.bind(end);
+            text.push_str(&format!(" WHEN {column} < {end} THEN {class}"));
+        }
+        Some(format!("{text} ELSE {last} END"))
+    }
+
+    /// The next tally, over these columns.
+    pub(super) fn tally(&mut self, columns: &[Column]) -> String {
+        let columns: Vec<String> = columns.iter().map(|column| self.column(*column)).collect();
+        self.tallies += 1;
+        format!("tally{}({})", self.tallies - 1, columns.join(", "))
     }
 
     /// Binds a value and gives the text that stands for it.
@@ -63,16 +111,21 @@ impl Sql {
         format!("?{}", self.values.len())
     }
 
-    /// The condition as SQL. `None` for a number that is not exact in 64 bits, which a checked query has not.
+    /// The condition over a row as SQL. `None` for a number that is not exact in 64 bits, which a checked
+    /// query has not.
     pub(super) fn condition(&mut self, expr: &Expr) -> Option<String> {
         if expr.is_always() {
             return Some("TRUE".to_owned());
+        }
+        if expr.has_arithmetic() {
+            self.meets.push(expr.clone());
+            let columns: Vec<String> = expr.columns().into_iter().map(|column| self.column(column)).collect();
+            return Some(format!("meets{}({})", self.meets.len() - 1, columns.join(", ")));
         }
         let mut stack: Vec<String> = Vec::new();
         for term in expr.terms() {
             let text = match term {
                 Term::Column(column) => self.column(*column),
-                Term::Aggregate(aggregate) => self.aggregate(*aggregate),
                 Term::Text(text) => self.bind(Value::Text(text.to_string())),
                 Term::Date(date) => self.bind(Value::Text(date.to_string())),
                 Term::Number(number) => {
@@ -100,6 +153,23 @@ impl Sql {
                     let word = if *term == Term::And { "AND" } else { "OR" };
                     format!("({left} {word} {right})")
                 }
+                Term::IsNull => {
+                    let [value] = take(&mut stack)?;
+                    format!("({value} IS NULL)")
+                }
+                Term::Like(start) => {
+                    let [value] = take(&mut stack)?;
+                    let length = start.chars().count();
+                    let start = self.bind(Value::Text(start.to_string()));
+                    format!("(substr({value}, 1, {length}) = {start})")
+                }
+                // Those over cells and those that compute are evaluated outside, parameters have values.
+                Term::Aggregate(_)
+                | Term::Parameter(..)
+                | Term::Add
+                | Term::Subtract
+                | Term::Multiply
+                | Term::Divide => return None,
             };
             stack.push(text);
         }
@@ -107,9 +177,10 @@ impl Sql {
         Some(condition)
     }
 
-    fn aggregate(&self, aggregate: Aggregate) -> String {
+    /// A figure over the rows of a cell, as it is stored.
+    pub(super) fn aggregate(&self, aggregate: Aggregate) -> String {
         match aggregate {
-            Aggregate::Count => format!("(COUNT(*) * {ONE})"),
+            Aggregate::Count => "COUNT(*)".to_owned(),
             Aggregate::Sum(column) => format!("SUM({})", self.column(column)),
             Aggregate::Min(column) => format!("MIN({})", self.column(column)),
             Aggregate::Max(column) => format!("MAX({})", self.column(column)),
@@ -117,18 +188,18 @@ impl Sql {
     }
 }
 
+/// Whether every row of its cells has a listed value, so that a join alone finds them.
+fn is_listed_alone(dimension: &Dimension) -> bool {
+    let codes = matches!(dimension.classes(), Classes::Codes(_));
+    codes && !dimension.has_other() && !dimension.has_missing()
+}
+
 fn take<const N: usize>(stack: &mut Vec<String>) -> Option<[String; N]> {
     stack.split_off(stack.len().checked_sub(N)?).try_into().ok()
 }
 
-/// The places of a row's cell in these dimensions, as a list that ends in a comma.
-pub(super) fn places(dimensions: &[(usize, Column)]) -> String {
-    dimensions.iter().map(|(place, _)| format!("d{place}.place, ")).collect()
-}
-
 /// Groups rows by cell. Without rows there is no group, also where there are no dimensions.
-pub(super) fn group_by_cell(dimensions: &[(usize, Column)]) -> String {
-    let places: Vec<String> = dimensions.iter().map(|(place, _)| format!("d{place}.place")).collect();
+pub(super) fn group_by_cell(places: &[String]) -> String {
     let group = if places.is_empty() { String::new() } else { format!("GROUP BY {} ", places.join(", ")) };
     format!("{group}HAVING COUNT(*) > 0")
 }

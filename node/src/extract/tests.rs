@@ -5,6 +5,7 @@ mod changing;
 mod differential;
 mod figures;
 mod malformed;
+mod measures;
 mod real;
 mod records;
 mod store;

@@ -152,18 +152,13 @@ pub struct Date {
 }
 
 impl Date {
+    /// The first day of the calendar.
+    pub const EARLIEST: Date = Date { year: 1900, month: 1, day: 1 };
+
     /// The day; `None` when there is no such day.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Date> {
-        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-        let last = match month {
-            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-            4 | 6 | 9 | 11 => 30,
-            2 if leap => 29,
-            2 => 28,
-            _ => return None,
-        };
-        let exists = (1900..=2199).contains(&year) && (1..=last).contains(&day);
+        let exists = (1900..=2199).contains(&year) && (1..=last_day(year, month)).contains(&day);
         exists.then_some(Date { year, month, day })
     }
 
@@ -182,10 +177,63 @@ impl Date {
         Date::new(number(year, 4)?, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
     }
 
+    /// Days since 1 January 1900.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        // Whole years, the leap days in them, whole months, days; 1900 itself is no leap year.
+        let leap_days = |year: u32| (year / 4).saturating_sub(year / 100).saturating_add(year / 400);
+        let year = u32::from(self.year);
+        let before = year.saturating_sub(1);
+        let years = year.saturating_sub(1900).saturating_mul(365);
+        let leaps = leap_days(before).saturating_sub(leap_days(1899));
+        let months: u32 = (1..self.month).map(|month| u32::from(last_day(self.year, month))).sum();
+        years
+            .saturating_add(leaps)
+            .saturating_add(months)
+            .saturating_add(u32::from(self.day))
+            .saturating_sub(1)
+    }
+
+    /// The day that lies so many days later; `None` outside the calendar.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Option<Date> {
+        let number = i64::from(self.number()).checked_add(i64::from(days))?;
+        let from_start =
+            |year: u16, month: u8| Date::new(year, month, 1).map(|date| i64::from(date.number()));
+        // The last year and month that begin no later.
+        let year =
+            (1900..=2199).rev().find(|year| from_start(*year, 1).is_some_and(|first| first <= number))?;
+        let month =
+            (1..=12).rev().find(|month| from_start(year, *month).is_some_and(|first| first <= number))?;
+        let day = number.checked_sub(from_start(year, month)?)?.checked_add(1)?;
+        Date::new(year, month, u8::try_from(day).ok()?)
+    }
+
+    /// The first day of the month that lies so many months later; `None` outside the calendar.
+    #[must_use]
+    pub fn plus_months(self, months: i32) -> Option<Date> {
+        let all = i32::from(self.year).checked_mul(12)?.checked_add(i32::from(self.month))?.checked_sub(1)?;
+        let all = all.checked_add(months)?;
+        let (year, month) = (all.checked_div_euclid(12)?, all.checked_rem_euclid(12)?.checked_add(1)?);
+        Date::new(u16::try_from(year).ok()?, u8::try_from(month).ok()?, 1)
+    }
+
     /// Whether this is the first day of a month.
     #[must_use]
     pub fn is_first_of_month(self) -> bool {
         self.day == 1
+    }
+}
+
+/// The last day of a month; 0 where there is no such month.
+fn last_day(year: u16, month: u8) -> u8 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
     }
 }
 
@@ -211,6 +259,39 @@ impl fmt::Display for Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_counted_without_a_gap() {
+        let mut count = 0;
+        for year in 1900..=2199 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    let Some(date) = Date::new(year, month, day) else { continue };
+                    assert_eq!(date.number(), count, "{date}");
+                    count += 1;
+                }
+            }
+        }
+        // As the Gregorian calendar has it: 300 years with 73 leap years (1900 and 2100 are none).
+        assert_eq!(count, 300 * 365 + 73);
+    }
+
+    #[test]
+    fn days_and_months_are_added() {
+        let day = |text: &str| Date::parse(text).unwrap();
+        let mut date = day("1900-01-01");
+        for number in 0..400 {
+            assert_eq!(day("1900-01-01").plus_days(number), Some(date));
+            assert_eq!(date.plus_days(-number), Some(day("1900-01-01")));
+            date = date.plus_days(1).unwrap();
+        }
+        assert_eq!(day("2024-02-28").plus_days(2), Some(day("2024-03-01")));
+        assert_eq!(day("2199-12-31").plus_days(1), None);
+        assert_eq!(day("1900-01-01").plus_days(-1), None);
+        assert_eq!(day("2026-11-22").plus_months(-12), Some(day("2025-11-01")));
+        assert_eq!(day("2026-11-22").plus_months(2), Some(day("2027-01-01")));
+        assert_eq!(day("2199-12-31").plus_months(1), None);
+    }
 
     #[test]
     fn decimals_are_exact_and_have_one_form() {

@@ -86,12 +86,6 @@ impl QueryError {
         }
     }
 
-    /// Part of the language that this program cannot run yet.
-    pub(super) fn not_yet(what: impl fmt::Display, instead: &str) -> Self {
-        QueryError::new(Code::NotYet, format!("{what} is not in this version"), instead)
-            .advice("leave it out, or wait for the version that has it")
-    }
-
     pub(super) fn advice(mut self, do_this: impl Into<String>) -> Self {
         self.do_this = do_this.into();
         self

@@ -1,10 +1,13 @@
 //! Expressions: a closed tree in postfix order, checked once, then trusted.
 //!
-//! Owns the terms and the type check. It must not know text (`parse.rs`) nor values (`logic.rs`).
+//! Owns the terms and the shape of an expression. What a value counts is in `gauge.rs`; it must not know
+//! text (`parse.rs`) nor values (`logic.rs`).
 
 use super::dataset::{Column, ColumnType, Dataset};
 use super::decimal::{Date, Decimal, FINEST};
 use super::error::{Code, QueryError};
+use super::gauge::{Gauge, Holds};
+use super::parameter::{Parameter, ParameterType};
 use crate::codec::{List, Text};
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +75,20 @@ pub enum Term {
     And,
     /// Takes two conditions.
     Or,
+    /// Takes right, then left: numbers of one gauge.
+    Add,
+    /// Takes right, then left: numbers of one gauge, or two days, whose difference is in days.
+    Subtract,
+    /// Takes right, then left.
+    Multiply,
+    /// Takes right, then left; absent where the right is zero.
+    Divide,
+    /// Takes one value: whether it is absent.
+    IsNull,
+    /// Takes one text: whether it begins with this one.
+    Like(Text<MAX_TEXT>),
+    /// The value of the parameter at this position, which has this type.
+    Parameter(u8, ParameterType),
 }
 
 /// A checked condition. Without terms it is always true.
@@ -91,8 +108,14 @@ pub enum Scope {
 
 #[derive(Clone, Copy)]
 enum Shape {
-    Condition { depth: u32 },
-    Value { holds: ColumnType, literal: bool },
+    Condition {
+        depth: u32,
+    },
+    /// A constant one is made of literals alone.
+    Value {
+        holds: Holds,
+        constant: bool,
+    },
 }
 
 impl Expr {
@@ -106,6 +129,17 @@ impl Expr {
         let expr = Expr { terms };
         expr.check(scope)?;
         Ok(expr)
+    }
+
+    /// The number that these terms compute, checked, and what it counts.
+    ///
+    /// # Errors
+    /// Too many terms, or terms that do not make one number over `scope`.
+    pub fn number(terms: Vec<Term>, scope: Scope) -> Result<(Expr, Gauge), QueryError> {
+        let count = terms.len();
+        let expr = Expr { terms: List::new(terms).map_err(|_| too_long(count))? };
+        let gauge = expr.check_number(scope)?;
+        Ok((expr, gauge))
     }
 
     /// The condition that every row meets.
@@ -129,28 +163,96 @@ impl Expr {
     /// Whether a figure of the quantity column decides this condition.
     #[must_use]
     pub fn uses_quantity(&self) -> bool {
-        let of_quantity = |column: &Column| *column == Column::Quantity;
-        self.terms.iter().any(|term| match term {
-            Term::Column(column) => of_quantity(column),
-            Term::Aggregate(Aggregate::Sum(column) | Aggregate::Min(column) | Aggregate::Max(column)) => {
-                of_quantity(column)
-            }
-            _ => false,
-        })
+        self.columns().into_iter().any(|column| Holds::of(column) == Holds::Number(Gauge::QUANTITY))
     }
 
-    /// Checks shape, types, closed values and depth.
+    /// The columns that it speaks of, each once.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        let mut columns = Vec::new();
+        for term in self.terms.iter() {
+            let (Term::Column(column)
+            | Term::Aggregate(Aggregate::Sum(column) | Aggregate::Min(column) | Aggregate::Max(column))) =
+                term
+            else {
+                continue;
+            };
+            if !columns.contains(column) {
+                columns.push(*column);
+            }
+        }
+        columns
+    }
+
+    /// The figures of a cell that it speaks of, each once.
+    #[must_use]
+    pub fn aggregates(&self) -> Vec<Aggregate> {
+        let mut aggregates = Vec::new();
+        for term in self.terms.iter() {
+            if let Term::Aggregate(aggregate) = term
+                && !aggregates.contains(aggregate)
+            {
+                aggregates.push(*aggregate);
+            }
+        }
+        aggregates
+    }
+
+    /// Whether it computes, beyond comparing what is there.
+    #[must_use]
+    pub fn has_arithmetic(&self) -> bool {
+        let computes =
+            |term: &Term| matches!(term, Term::Add | Term::Subtract | Term::Multiply | Term::Divide);
+        self.terms.iter().any(computes)
+    }
+
+    /// With the values of parameters in their place; `None` when one has no value.
+    pub(super) fn resolved(&self, parameters: &[Parameter]) -> Option<Expr> {
+        let resolved = |term: &Term| match term {
+            Term::Parameter(place, _) => {
+                parameters.get(usize::from(*place))?.value.as_ref().map(|value| value.term())
+            }
+            term => Some(term.clone()),
+        };
+        let terms: Option<Vec<Term>> = self.terms.iter().map(resolved).collect();
+        Some(Expr { terms: List::new(terms?).ok()? })
+    }
+
+    /// Checks shape, types, gauges, closed values and depth of a condition.
     ///
     /// # Errors
     /// What is wrong; the expression came from elsewhere and must not be used.
     pub fn check(&self, scope: Scope) -> Result<(), QueryError> {
+        match self.shape(scope)? {
+            None | Some(Shape::Condition { .. }) => Ok(()),
+            Some(Shape::Value { .. }) => Err(not_a_condition()),
+        }
+    }
+
+    /// As [`Expr::check`], of an expression that computes a number; what that counts.
+    ///
+    /// # Errors
+    /// What is wrong; the expression came from elsewhere and must not be used.
+    pub fn check_number(&self, scope: Scope) -> Result<Gauge, QueryError> {
+        match self.shape(scope)? {
+            Some(Shape::Value { holds: Holds::Number(gauge), constant: false }) => Ok(gauge),
+            _ => Err(QueryError::new(
+                Code::Type,
+                "this is not one number",
+                "a number column, or arithmetic with one",
+            )),
+        }
+    }
+
+    fn shape(&self, scope: Scope) -> Result<Option<Shape>, QueryError> {
         let mut stack: Vec<(Shape, usize)> = Vec::new();
         for (index, term) in self.terms.iter().enumerate() {
             let shape = self.shape_of(term, index, scope, &mut stack)?;
             stack.push((shape, index));
         }
         match stack.as_slice() {
-            [] | [(Shape::Condition { .. }, _)] => Ok(()),
+            [] => Ok(None),
+            [(shape, _)] => Ok(Some(*shape)),
             _ => Err(not_a_condition()),
         }
     }
@@ -162,13 +264,13 @@ impl Expr {
         scope: Scope,
         stack: &mut Vec<(Shape, usize)>,
     ) -> Result<Shape, QueryError> {
-        let literal = |holds| Ok(Shape::Value { holds, literal: true });
+        let literal = |holds| Ok(Shape::Value { holds, constant: true });
         match term {
             Term::Column(column) => column_shape(*column, scope),
             Term::Aggregate(aggregate) => aggregate_shape(*aggregate, scope),
-            Term::Text(_) => literal(ColumnType::Text),
-            Term::Date(_) => literal(ColumnType::Date),
-            Term::Number(number) => number_limits(*number).and_then(|()| literal(ColumnType::Number)),
+            Term::Text(_) => literal(Holds::Text),
+            Term::Date(_) => literal(Holds::Date),
+            Term::Number(number) => number_limits(*number).and_then(|()| literal(Holds::Literal)),
             Term::Compare(compare) => {
                 let ordered = !matches!(compare, Compare::Equal | Compare::NotEqual);
                 self.take_values(stack, 2, ordered)
@@ -186,10 +288,51 @@ impl Expr {
                 let left = take_condition(stack)?;
                 Ok(Shape::Condition { depth: deeper(left.max(right))? })
             }
+            Term::Add | Term::Subtract | Term::Multiply | Term::Divide => self.arithmetic(term, stack),
+            Term::IsNull | Term::Like(_) => self.one_value(term, stack),
+            Term::Parameter(_, kind) => literal(Holds::of_parameter(*kind)),
         }
     }
 
-    /// Takes `count` values of one type off the stack, the first of which is not a literal.
+    fn arithmetic(&self, term: &Term, stack: &mut Vec<(Shape, usize)>) -> Result<Shape, QueryError> {
+        let (right, right_constant, at) = take_value(stack)?;
+        let (left, left_constant, _) = take_value(stack)?;
+        let zero =
+            |at| matches!(self.terms.get(at), Some(Term::Number(number)) if number.at_scale(0) == Some(0));
+        if *term == Term::Divide && zero(at) {
+            return Err(QueryError::new(Code::Conflict, "a division by 0", "another number below the line"));
+        }
+        let holds = match term {
+            Term::Subtract if (left, right) == (Holds::Date, Holds::Date) => Holds::Number(Gauge::DAYS),
+            Term::Add | Term::Subtract => left.plus(right)?,
+            Term::Multiply => left.times(right, 1)?,
+            _ => left.times(right, -1)?,
+        };
+        Ok(Shape::Value { holds, constant: left_constant && right_constant })
+    }
+
+    fn one_value(&self, term: &Term, stack: &mut Vec<(Shape, usize)>) -> Result<Shape, QueryError> {
+        let (holds, constant, _) = take_value(stack)?;
+        if constant {
+            return Err(QueryError::new(Code::Type, "a literal is judged", "a column before it"));
+        }
+        if let Term::Like(text) = term {
+            if holds != Holds::Text {
+                let problem = format!("{} before `like`", holds.name());
+                return Err(QueryError::new(Code::Type, problem, "a text column"));
+            }
+            if text.is_empty() {
+                return Err(QueryError::new(
+                    Code::Limit,
+                    "`like` without letters",
+                    "the first letters, then %",
+                ));
+            }
+        }
+        Ok(Shape::Condition { depth: 1 })
+    }
+
+    /// Takes `count` values of one type off the stack, not all of them constant.
     fn take_values(
         &self,
         stack: &mut Vec<(Shape, usize)>,
@@ -199,23 +342,19 @@ impl Expr {
         let from = stack.len().checked_sub(count).ok_or_else(not_a_condition)?;
         let mut taken = Vec::new();
         for (shape, index) in stack.drain(from..) {
-            let Shape::Value { holds, literal } = shape else { return Err(not_a_condition()) };
-            taken.push((holds, literal, self.terms.get(index)));
+            let Shape::Value { holds, constant } = shape else { return Err(not_a_condition()) };
+            taken.push((holds, constant, self.terms.get(index)));
         }
         let Some((first, _, _)) = taken.first().copied() else { return Err(not_a_condition()) };
-        if let Some((other, _, _)) = taken.iter().find(|(holds, _, _)| *holds != first) {
-            let problem = format!("{} is compared with {}", first.name(), other.name());
-            return Err(QueryError::new(Code::Type, problem, "both sides of one type")
-                .advice("write a number bare, a text or a date in single quotes"));
-        }
-        if taken.iter().all(|(_, literal, _)| *literal) {
+        if taken.iter().all(|(_, constant, _)| *constant) {
             return Err(QueryError::new(
                 Code::Type,
                 "two literals are compared",
                 "a column on at least one side",
             ));
         }
-        if ordered && first == ColumnType::Text {
+        taken.iter().try_fold(first, |so_far, (holds, _, _)| so_far.beside(*holds))?;
+        if ordered && first == Holds::Text {
             return Err(QueryError::new(Code::Type, "texts have no order here", "=, <> or in (...)"));
         }
         accept_texts(&taken)?;
@@ -260,7 +399,7 @@ fn column_shape(column: Column, scope: Scope) -> Result<Shape, QueryError> {
     match scope {
         Scope::Rows(dataset) => {
             dataset.column(column.name())?;
-            Ok(Shape::Value { holds: column.column_type(), literal: false })
+            Ok(Shape::Value { holds: Holds::of(column), constant: false })
         }
         Scope::Cell(_) => Err(QueryError::new(
             Code::Type,
@@ -278,8 +417,10 @@ fn aggregate_shape(aggregate: Aggregate, scope: Scope) -> Result<Shape, QueryErr
             "columns and literals; aggregates stand in `hospitals = ...` alone",
         ));
     };
-    let (column, holds) = match aggregate {
-        Aggregate::Count => return Ok(Shape::Value { holds: ColumnType::Number, literal: false }),
+    let column = match aggregate {
+        Aggregate::Count => {
+            return Ok(Shape::Value { holds: Holds::Number(Gauge::PLAIN), constant: false });
+        }
         Aggregate::Sum(column) if column.column_type() != ColumnType::Number => {
             return Err(QueryError::new(
                 Code::Type,
@@ -287,16 +428,22 @@ fn aggregate_shape(aggregate: Aggregate, scope: Scope) -> Result<Shape, QueryErr
                 "sum(quantity)",
             ));
         }
-        Aggregate::Sum(column) | Aggregate::Min(column) | Aggregate::Max(column) => {
-            (column, column.column_type())
-        }
+        Aggregate::Sum(column) | Aggregate::Min(column) | Aggregate::Max(column) => column,
     };
     dataset.column(column.name())?;
-    if holds == ColumnType::Text {
+    if column.column_type() == ColumnType::Text {
         let problem = format!("column `{}` is text and has no smallest or largest", column.name());
         return Err(QueryError::new(Code::Type, problem, "a number or a date column"));
     }
-    Ok(Shape::Value { holds, literal: false })
+    Ok(Shape::Value { holds: Holds::of(column), constant: false })
+}
+
+/// The topmost value, whether it is constant, and where it ends.
+fn take_value(stack: &mut Vec<(Shape, usize)>) -> Result<(Holds, bool, usize), QueryError> {
+    match stack.pop() {
+        Some((Shape::Value { holds, constant }, index)) => Ok((holds, constant, index)),
+        _ => Err(not_a_condition()),
+    }
 }
 
 fn number_limits(number: Decimal) -> Result<(), QueryError> {
@@ -314,7 +461,7 @@ fn number_limits(number: Decimal) -> Result<(), QueryError> {
     ))
 }
 
-fn accept_texts(taken: &[(ColumnType, bool, Option<&Term>)]) -> Result<(), QueryError> {
+fn accept_texts(taken: &[(Holds, bool, Option<&Term>)]) -> Result<(), QueryError> {
     for (_, _, term) in taken {
         let Some(Term::Column(column)) = term else { continue };
         for (_, _, other) in taken {

@@ -1,11 +1,13 @@
 //! What a checked expression means.
 //!
 //! Owns SQL's three-valued logic: what is absent makes a comparison unknown, and unknown does not count as
-//! true. The node's database follows the same rules, and a test compares the two.
+//! true; a division by zero is absent. Arithmetic is exact. The node's database follows the same rules, and
+//! a test compares the two.
 
 use super::dataset::Column;
 use super::decimal::{Date, Decimal};
 use super::expr::{Aggregate, Compare, Expr, Term};
+use super::ratio::{Overflow, Ratio};
 use core::cmp::Ordering;
 
 /// A value that is looked up while an expression is evaluated.
@@ -28,48 +30,144 @@ pub enum Scalar {
     Date(Date),
 }
 
+#[derive(Debug, Clone, PartialEq)]
+enum Found {
+    Text(String),
+    Number(Ratio),
+    Date(Date),
+}
+
+type Lookup<'a> = &'a mut dyn FnMut(Operand) -> Option<Scalar>;
+
+/// What is on the way: values and conditions, each with its own stack.
+#[derive(Default)]
+struct Machine {
+    values: Vec<Option<Found>>,
+    conditions: Vec<Option<bool>>,
+}
+
 impl Expr {
     /// Whether the condition holds: `None` when that is unknown because a value is absent.
-    pub fn holds(&self, lookup: &mut dyn FnMut(Operand) -> Option<Scalar>) -> Option<bool> {
-        let mut values: Vec<Option<Scalar>> = Vec::new();
-        let mut conditions: Vec<Option<bool>> = Vec::new();
+    ///
+    /// # Errors
+    /// When arithmetic leaves 128 bits.
+    pub fn holds(&self, lookup: Lookup<'_>) -> Result<Option<bool>, Overflow> {
+        if self.is_always() {
+            return Ok(Some(true));
+        }
+        let mut machine = self.run(lookup)?;
+        Ok(machine.conditions.pop().flatten())
+    }
+
+    /// The number that a number expression computes; `None` when a value is absent or a divisor 0.
+    ///
+    /// # Errors
+    /// When arithmetic leaves 128 bits.
+    pub fn value(&self, lookup: Lookup<'_>) -> Result<Option<Ratio>, Overflow> {
+        match self.run(lookup)?.values.pop().flatten() {
+            Some(Found::Number(number)) => Ok(Some(number)),
+            _ => Ok(None),
+        }
+    }
+
+    fn run(&self, lookup: Lookup<'_>) -> Result<Machine, Overflow> {
+        let mut machine = Machine::default();
         for term in self.terms() {
-            match term {
-                Term::Column(column) => values.push(lookup(Operand::Column(*column))),
-                Term::Aggregate(aggregate) => values.push(lookup(Operand::Aggregate(*aggregate))),
-                Term::Text(text) => values.push(Some(Scalar::Text(text.to_string()))),
-                Term::Number(number) => values.push(Some(Scalar::Number(*number))),
-                Term::Date(date) => values.push(Some(Scalar::Date(*date))),
-                Term::Compare(compare) => {
-                    let (right, left) = (values.pop()?, values.pop()?);
-                    conditions.push(compared(&left, &right).map(|order| compare.accepts(order)));
-                }
-                Term::Between => {
-                    let (high, low, value) = (values.pop()?, values.pop()?, values.pop()?);
-                    conditions.push(and(
-                        compared(&value, &low).map(Ordering::is_ge),
-                        compared(&value, &high).map(Ordering::is_le),
-                    ));
-                }
-                Term::In(count) => {
-                    let from = values.len().checked_sub(usize::from(*count))?;
-                    let list = values.split_off(from);
-                    let value = values.pop()?;
-                    let equal = |item| compared(&value, item).map(Ordering::is_eq);
-                    conditions.push(list.iter().map(equal).fold(Some(false), or));
-                }
-                Term::Not => {
-                    let condition = conditions.pop()?;
-                    conditions.push(condition.map(|holds| !holds));
-                }
-                Term::And | Term::Or => {
-                    let (right, left) = (conditions.pop()?, conditions.pop()?);
-                    conditions.push(if *term == Term::And { and(left, right) } else { or(left, right) });
-                }
+            machine.step(term, lookup)?;
+        }
+        Ok(machine)
+    }
+}
+
+impl Machine {
+    fn step(&mut self, term: &Term, lookup: Lookup<'_>) -> Result<(), Overflow> {
+        match term {
+            Term::Column(column) => self.values.push(lookup(Operand::Column(*column)).map(Found::from)),
+            Term::Aggregate(figure) => self.values.push(lookup(Operand::Aggregate(*figure)).map(Found::from)),
+            Term::Text(text) => self.values.push(Some(Found::Text(text.to_string()))),
+            Term::Number(number) => self.values.push(Some(Found::Number(Ratio::from(*number)))),
+            Term::Date(date) => self.values.push(Some(Found::Date(*date))),
+            // Every evaluation is of a resolved query; without a value the parameter is absent.
+            Term::Parameter(..) => self.values.push(None),
+            Term::Add | Term::Subtract | Term::Multiply | Term::Divide => {
+                let [left, right] = self.take();
+                self.values.push(computed(term, left, right)?);
+            }
+            _ => {
+                let condition = self.judged(term);
+                self.conditions.push(condition);
             }
         }
-        if self.is_always() { Some(true) } else { conditions.pop()? }
+        Ok(())
     }
+
+    fn judged(&mut self, term: &Term) -> Option<bool> {
+        match term {
+            Term::Compare(compare) => {
+                let [left, right] = self.take();
+                compared(&left, &right).map(|order| compare.accepts(order))
+            }
+            Term::Between => {
+                let [value, low, high] = self.take();
+                and(compared(&value, &low).map(Ordering::is_ge), compared(&value, &high).map(Ordering::is_le))
+            }
+            Term::In(count) => {
+                let from = self.values.len().saturating_sub(usize::from(*count));
+                let list = self.values.split_off(from);
+                let [value] = self.take();
+                list.iter().map(|item| compared(&value, item).map(Ordering::is_eq)).fold(Some(false), or)
+            }
+            Term::IsNull => {
+                let [value] = self.take();
+                Some(value.is_none())
+            }
+            Term::Like(start) => match self.take() {
+                [Some(Found::Text(text))] => Some(text.starts_with(&**start)),
+                _ => None,
+            },
+            Term::Not => self.conditions.pop().flatten().map(|holds| !holds),
+            Term::And | Term::Or => {
+                let (right, left) = (self.conditions.pop().flatten(), self.conditions.pop().flatten());
+                if *term == Term::And { and(left, right) } else { or(left, right) }
+            }
+            _ => None,
+        }
+    }
+
+    /// The topmost values, the lowest first; a checked expression has them.
+    fn take<const COUNT: usize>(&mut self) -> [Option<Found>; COUNT] {
+        let mut taken: [Option<Found>; COUNT] = core::array::from_fn(|_| self.values.pop().flatten());
+        taken.reverse();
+        taken
+    }
+}
+
+impl From<Scalar> for Found {
+    fn from(scalar: Scalar) -> Found {
+        match scalar {
+            Scalar::Text(text) => Found::Text(text),
+            Scalar::Number(number) => Found::Number(Ratio::from(number)),
+            Scalar::Date(date) => Found::Date(date),
+        }
+    }
+}
+
+fn computed(term: &Term, left: Option<Found>, right: Option<Found>) -> Result<Option<Found>, Overflow> {
+    let (left, right) = match (left, right) {
+        (Some(Found::Number(left)), Some(Found::Number(right))) => (left, right),
+        (Some(Found::Date(left)), Some(Found::Date(right))) => {
+            let day = |date: Date| Ratio::whole(i128::from(date.number()));
+            (day(left), day(right))
+        }
+        _ => return Ok(None),
+    };
+    let number = match term {
+        Term::Add => Some(left.plus(right)?),
+        Term::Subtract => Some(left.minus(right)?),
+        Term::Multiply => Some(left.times(right)?),
+        _ => left.over(right)?,
+    };
+    Ok(number.map(Found::Number))
 }
 
 impl Compare {
@@ -85,11 +183,11 @@ impl Compare {
     }
 }
 
-fn compared(left: &Option<Scalar>, right: &Option<Scalar>) -> Option<Ordering> {
+fn compared(left: &Option<Found>, right: &Option<Found>) -> Option<Ordering> {
     match (left.as_ref()?, right.as_ref()?) {
-        (Scalar::Text(left), Scalar::Text(right)) => Some(left.cmp(right)),
-        (Scalar::Number(left), Scalar::Number(right)) => Some(left.cmp(right)),
-        (Scalar::Date(left), Scalar::Date(right)) => Some(left.cmp(right)),
+        (Found::Text(left), Found::Text(right)) => Some(left.cmp(right)),
+        (Found::Number(left), Found::Number(right)) => Some(left.cmp(right)),
+        (Found::Date(left), Found::Date(right)) => Some(left.cmp(right)),
         _ => None,
     }
 }

@@ -8,13 +8,20 @@ mod check;
 mod codes;
 mod dataset;
 mod decimal;
+mod derive;
+mod derived;
 mod describe;
+mod dimension;
 mod error;
 mod expr;
+mod gauge;
 mod layout;
+mod lex;
 mod logic;
 mod measure;
+mod parameter;
 mod parse;
+mod ratio;
 mod table;
 mod toml;
 mod units;
@@ -24,11 +31,17 @@ mod tests;
 
 pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};
+pub use derive::{Derive, DeriveKind};
+pub use describe::Language;
+pub use dimension::{Bins, Classes, Dimension, MAX_CODES};
 pub use error::{Code, QueryError, nearest};
 pub use expr::{Aggregate, Compare, Expr, MAX_DEPTH, MAX_TERMS, MAX_TEXT, Scope, Term};
+pub use gauge::Gauge;
 pub use layout::{Layout, MAX_CELLS};
 pub use logic::{Operand, Scalar};
-pub use measure::{Derive, MAX_MEASURES, MAX_NAME, Measure, MeasureKind};
+pub use measure::{Limits, MAX_MEASURES, MAX_NAME, Measure, MeasureKind, Part, Per};
+pub use parameter::{Bounds, Literal, MAX_PARAMETERS, Parameter, ParameterType, Rule};
+pub use ratio::{Overflow, Ratio};
 pub use table::{Row, Value, table, table_with_floor};
 pub use units::Unit;
 
@@ -37,7 +50,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Version of the language that this program writes and reads.
-const LANGUAGE: u16 = 1;
+const LANGUAGE: u16 = 2;
 const MAX_DIMENSIONS: usize = 4;
 const MAX_TITLE: usize = 200;
 
@@ -79,27 +92,6 @@ impl Purpose {
     }
 }
 
-/// One axis of the cells: a column and the closed list of its values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dimension {
-    column: Column,
-    codes: List<Text<MAX_TEXT>, { check::MAX_CODES }>,
-}
-
-impl Dimension {
-    /// The column.
-    #[must_use]
-    pub fn column(&self) -> Column {
-        self.column
-    }
-
-    /// Its values; days as `YYYY-MM-DD`. Rows with another value are in no cell.
-    #[must_use]
-    pub fn codes(&self) -> &[Text<MAX_TEXT>] {
-        &self.codes
-    }
-}
-
 /// A definition of what may be summed. Decoding it, also inside another message, checks all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -111,11 +103,15 @@ pub struct Query {
     title_en: Text<MAX_TITLE>,
     purpose: Purpose,
     dataset: Dataset,
+    /// Of the extract's reference date, in minutes; 0 for any.
+    max_age: u32,
+    parameters: List<Parameter, MAX_PARAMETERS>,
     population: Expr,
     dimensions: List<Dimension, MAX_DIMENSIONS>,
     measures: List<Measure, MAX_MEASURES>,
     derives: List<Derive, MAX_MEASURES>,
     floor_hospitals: u16,
+    floor_patients: u32,
 }
 
 impl Query {
@@ -216,6 +212,74 @@ impl Query {
         self.floor_hospitals
     }
 
+    /// Fewest patients behind a shown cell; 0 for data sets without patients.
+    #[must_use]
+    pub fn floor_patients(&self) -> u32 {
+        self.floor_patients
+    }
+
+    /// Greatest age of the extract's reference date in minutes; `None` when the query sets none.
+    #[must_use]
+    pub fn max_age_minutes(&self) -> Option<u32> {
+        (self.max_age > 0).then_some(self.max_age)
+    }
+
+    /// What it leaves open until its warrant is made.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The query with these values of its parameters, and usual values on `today` for the others.
+    ///
+    /// # Errors
+    /// A name that is no parameter's, a value of another type or out of bounds, a parameter without a value.
+    pub fn bound(mut self, given: &[(String, String)], today: Date) -> Result<Query, QueryError> {
+        for (name, _) in given {
+            if !self.parameters.iter().any(|parameter| parameter.name() == name) {
+                let known: Vec<&str> = self.parameters.iter().map(Parameter::name).collect();
+                return Err(QueryError::unknown("parameter", name, known));
+            }
+        }
+        let mut parameters = Vec::new();
+        for parameter in self.parameters.iter() {
+            let text = given.iter().rev().find(|(name, _)| name == parameter.name()).map(|(_, text)| text);
+            let value = match text {
+                Some(text) => Some(parameter.read(text)?),
+                None => parameter.usual(today),
+            };
+            if value.is_none() {
+                let problem = format!("the parameter `{}` has no value", parameter.name());
+                return Err(QueryError::new(Code::Missing, problem, parameter.bounds().to_string()));
+            }
+            parameters.push(Parameter { value, ..parameter.clone() });
+        }
+        self.parameters = List::new(parameters).map_err(|error| malformed(&error))?;
+        check::query(&self)?;
+        Ok(self)
+    }
+
+    /// The query as it is computed: every parameter replaced by its value.
+    ///
+    /// # Errors
+    /// `Missing` when a parameter has none.
+    pub fn resolved(&self) -> Result<Query, QueryError> {
+        let missing = || {
+            let expected = "values for all parameters, given when the warrant is made";
+            QueryError::new(Code::Missing, "a parameter has no value", expected)
+        };
+        let expr = |expr: &Expr| expr.resolved(&self.parameters).ok_or_else(missing);
+        let mut query = self.clone();
+        query.population = expr(&self.population)?;
+        let mut measures = Vec::new();
+        for measure in self.measures.iter() {
+            measures.push(measure.resolved(&expr)?);
+        }
+        query.measures = List::new(measures).map_err(|error| malformed(&error))?;
+        query.parameters = List::default();
+        Ok(query)
+    }
+
     /// The cells.
     #[must_use]
     pub fn layout(&self) -> Layout {
@@ -223,10 +287,10 @@ impl Query {
         Layout::of(self).unwrap_or_else(Layout::empty)
     }
 
-    /// The query in plain Dutch: what is computed here, what leaves, the floor.
+    /// The query in plain words: what is read, who counts, what is computed, which floors hold, what leaves.
     #[must_use]
-    pub fn describe_nl(&self) -> String {
-        describe::in_dutch(self)
+    pub fn describe(&self, language: Language) -> String {
+        describe::describe(self, language)
     }
 }
 

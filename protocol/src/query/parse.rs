@@ -1,134 +1,95 @@
-//! The text of an expression -> its terms.
+//! The tokens of an expression -> its terms.
 //!
-//! Owns the lexer and the grammar (comparisons, `in`, `between`, `and`, `or`, `not`, parentheses).
-//! Types are checked afterwards, by `expr.rs`; here a quoted text becomes a date only where a date is
-//! compared.
+//! Owns the grammar: arithmetic, comparisons, `in`, `between`, `is null`, `like`, `and`, `or`, `not`,
+//! parentheses. Types are checked afterwards, by `expr.rs`; here a quoted text becomes a date only where it
+//! meets a date.
 
 use super::dataset::{Column, ColumnType, Dataset};
 use super::decimal::{Date, Decimal};
-use super::error::{Code, QueryError};
-use super::expr::{Aggregate, Compare, Expr, MAX_TERMS, Scope, Term, too_long};
+use super::error::{Code, QueryError, nearest};
+use super::expr::{Aggregate, Compare, Expr, MAX_TEXT, Scope, Term, too_long};
+use super::gauge::Gauge;
+use super::lex::{Token, lex};
+use super::parameter::{Parameter, ParameterType};
 use crate::codec::Text;
 
 const MAX_SOURCE: usize = 65_536;
 const MAX_PARENTHESES: u32 = 64;
 const FUNCTIONS: [&str; 4] = ["sum", "min", "max", "count"];
-const LATER: [&str; 9] = ["is", "null", "like", "avg", "date", "days", "case", "exists", "patients"];
-const SYMBOLS: [&str; 15] = ["!=", "<>", "<=", ">=", "==", "=", "<", ">", "(", ")", ",", "*", "-", "+", "/"];
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Quoted(String),
-    Number(Decimal),
-    Symbol(&'static str),
-}
 
 /// Reads the condition `source` over `scope`.
 ///
 /// # Errors
 /// The place (counted in letters), what stands there, what was expected.
-pub(super) fn condition(source: &str, scope: Scope) -> Result<Expr, QueryError> {
-    if source.len() > MAX_SOURCE {
-        return Err(QueryError::new(
-            Code::Limit,
-            format!("an expression of {} bytes", source.len()),
-            format!("at most {MAX_SOURCE}"),
-        ));
-    }
-    let tokens = lex(source)?;
-    let mut parser = Parser { tokens, next: 0, terms: Vec::new(), scope, open: 0 };
+pub(super) fn condition(source: &str, scope: Scope, names: &[Parameter]) -> Result<Expr, QueryError> {
+    let mut parser = Parser::new(source, scope, names)?;
     parser.any_of()?;
-    if let Some((at, token)) = parser.peek() {
-        return Err(found(*at, token, "the end, `and` or `or`"));
-    }
+    parser.at_end("the end, `and` or `or`")?;
     Expr::new(parser.terms, scope)
 }
 
-fn lex(source: &str) -> Result<Vec<(usize, Token)>, QueryError> {
-    let mut tokens = Vec::new();
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        let at = letters(source, rest);
-        if tokens.len() > MAX_TERMS.saturating_mul(2) {
-            return Err(too_long(tokens.len()));
-        }
-        if first.is_whitespace() {
-            rest = rest.trim_start();
-        } else if first == '\'' {
-            let (text, after) = quoted(rest, at)?;
-            tokens.push((at, Token::Quoted(text)));
-            rest = after;
-        } else if first.is_ascii_digit() {
-            let (text, after) = split_while(rest, |c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
-            let number = Decimal::parse(text).ok_or_else(|| {
-                QueryError::new(
-                    Code::Syntax,
-                    format!("`{text}` at letter {at} is not a number"),
-                    "digits with at most one point, such as 12.5; a code or date in single quotes",
-                )
-            })?;
-            tokens.push((at, Token::Number(number)));
-            rest = after;
-        } else if first.is_ascii_alphabetic() || first == '_' {
-            let (word, after) = split_while(rest, |c| c.is_ascii_alphanumeric() || c == '_');
-            tokens.push((at, Token::Word(word.to_owned())));
-            rest = after;
-        } else if let Some(symbol) = SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
-            tokens.push((at, Token::Symbol(symbol)));
-            rest = rest.get(symbol.len()..).unwrap_or("");
-        } else {
-            let advice = if first == '"' { "put texts and dates in single quotes" } else { "" };
-            let problem = format!("`{first}` at letter {at} means nothing here");
-            return Err(
-                QueryError::new(Code::Syntax, problem, "a column, a literal or an operator").advice(advice)
-            );
-        }
-    }
-    Ok(tokens)
+/// Reads the number expression `source` over `scope`, and what it counts.
+///
+/// # Errors
+/// As [`condition`].
+pub(super) fn number(source: &str, scope: Scope, names: &[Parameter]) -> Result<(Expr, Gauge), QueryError> {
+    let mut parser = Parser::new(source, scope, names)?;
+    parser.sum()?;
+    parser.at_end("the end, or one of + - * /")?;
+    Expr::number(parser.terms, scope)
 }
 
-/// The place of `rest` in `source`, counted in letters from 1.
-fn letters(source: &str, rest: &str) -> usize {
-    let before = source.len().saturating_sub(rest.len());
-    source.get(..before).unwrap_or("").chars().count().saturating_add(1)
+/// What was read: where its terms begin, and what they make.
+#[derive(Clone, Copy)]
+struct Part {
+    from: usize,
+    makes: Makes,
 }
 
-fn split_while(text: &str, keep: impl Fn(char) -> bool) -> (&str, &str) {
-    let end = text.find(|c| !keep(c)).unwrap_or(text.len());
-    text.split_at(end)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Makes {
+    Condition,
+    Date,
+    Literal,
+    Other,
 }
 
-/// The text after an opening quote; a doubled quote stands for one.
-fn quoted(source: &str, at: usize) -> Result<(String, &str), QueryError> {
-    let mut text = String::new();
-    let mut rest = source.get(1..).unwrap_or("");
-    loop {
-        let Some(end) = rest.find('\'') else {
-            let problem = format!("the quote at letter {at} is not closed");
-            return Err(QueryError::new(Code::Syntax, problem, "a closing single quote"));
-        };
-        text.push_str(rest.get(..end).unwrap_or(""));
-        rest = rest.get(end.saturating_add(1)..).unwrap_or("");
-        match rest.strip_prefix('\'') {
-            Some(after) => {
-                text.push('\'');
-                rest = after;
-            }
-            None => return Ok((text, rest)),
-        }
-    }
-}
-
-struct Parser {
+struct Parser<'a> {
     tokens: Vec<(usize, Token)>,
     next: usize,
     terms: Vec<Term>,
     scope: Scope,
+    parameters: &'a [Parameter],
     open: u32,
 }
 
-impl Parser {
+impl<'a> Parser<'a> {
+    fn new(source: &str, scope: Scope, parameters: &'a [Parameter]) -> Result<Parser<'a>, QueryError> {
+        if source.len() > MAX_SOURCE {
+            return Err(QueryError::new(
+                Code::Limit,
+                format!("an expression of {} bytes", source.len()),
+                format!("at most {MAX_SOURCE}"),
+            ));
+        }
+        Ok(Parser { tokens: lex(source)?, next: 0, terms: Vec::new(), scope, parameters, open: 0 })
+    }
+
+    fn at_end(&self, expected: &str) -> Result<(), QueryError> {
+        self.peek().map_or(Ok(()), |(at, token)| Err(found(*at, token, expected)))
+    }
+
+    /// What was read from `from` on.
+    fn part(&self, from: usize, makes: Makes) -> Part {
+        Part { from, makes }
+    }
+
+    fn push(&mut self, term: Term, makes: Makes) -> Part {
+        let from = self.terms.len();
+        self.terms.push(term);
+        self.part(from, makes)
+    }
+
     fn peek(&self) -> Option<&(usize, Token)> {
         self.tokens.get(self.next)
     }
@@ -167,96 +128,124 @@ impl Parser {
         }
     }
 
-    fn any_of(&mut self) -> Result<(), QueryError> {
-        self.all_of()?;
+    fn any_of(&mut self) -> Result<Part, QueryError> {
+        let mut part = self.all_of()?;
         while self.take_word("or") {
             self.all_of()?;
             self.terms.push(Term::Or);
+            part.makes = Makes::Condition;
         }
-        Ok(())
+        Ok(part)
     }
 
-    fn all_of(&mut self) -> Result<(), QueryError> {
-        self.negatable()?;
+    fn all_of(&mut self) -> Result<Part, QueryError> {
+        let mut part = self.negatable()?;
         while self.take_word("and") {
             self.negatable()?;
             self.terms.push(Term::And);
+            part.makes = Makes::Condition;
         }
-        Ok(())
+        Ok(part)
     }
 
-    fn negatable(&mut self) -> Result<(), QueryError> {
+    fn negatable(&mut self) -> Result<Part, QueryError> {
         let mut negations = 0_u32;
         while self.take_word("not") {
             negations = negations.saturating_add(1);
         }
-        if self.take_symbol("(") {
-            self.open = self.open.saturating_add(1);
-            if self.open > MAX_PARENTHESES {
-                return Err(QueryError::new(
-                    Code::Limit,
-                    "too many parentheses in each other",
-                    format!("at most {MAX_PARENTHESES}"),
-                ));
-            }
-            self.any_of()?;
-            self.need_symbol(")")?;
-            self.open = self.open.saturating_sub(1);
-        } else {
-            self.comparison()?;
-        }
+        let mut part = self.judged()?;
         for _ in 0..negations {
             self.terms.push(Term::Not);
+            part.makes = Makes::Condition;
         }
-        Ok(())
+        Ok(part)
     }
 
-    fn comparison(&mut self) -> Result<(), QueryError> {
-        let left = self.operand()?;
+    /// A comparison, or a condition in parentheses; inside parentheses also a bare value.
+    fn judged(&mut self) -> Result<Part, QueryError> {
+        let left = self.sum()?;
+        if left.makes == Makes::Condition || self.open > 0 && self.closes() {
+            return Ok(left);
+        }
         let negated = self.take_word("not");
-        let (operands, operator) = if self.take_word("in") {
+        let operator = if self.take_word("in") {
             self.list_after(left)?
         } else if self.take_word("between") {
-            let low = self.operand()?;
+            let low = self.sum()?;
             if !self.take_word("and") {
                 return Err(self.here("`and` and the higher end of `between`"));
             }
-            (vec![left, low, self.operand()?], Term::Between)
+            let high = self.sum()?;
+            self.dates_where_dates_are(&[left, low, high])?;
+            Term::Between
+        } else if self.take_word("like") {
+            Term::Like(self.prefix()?)
         } else if negated {
-            return Err(self.here("`in` or `between` after `not`"));
+            return Err(self.here("`in`, `between` or `like` after `not`"));
+        } else if self.take_word("is") {
+            return self.null_after(left);
         } else {
             let compare = self.compare_sign()?;
-            (vec![left, self.operand()?], Term::Compare(compare))
+            let right = self.sum()?;
+            self.dates_where_dates_are(&[left, right])?;
+            Term::Compare(compare)
         };
-        self.terms.extend(dates_where_dates_are_compared(operands)?);
         self.terms.push(operator);
         if negated {
             self.terms.push(Term::Not);
         }
-        Ok(())
+        Ok(self.part(left.from, Makes::Condition))
     }
 
-    fn list_after(&mut self, left: Term) -> Result<(Vec<Term>, Term), QueryError> {
-        let mut operands = vec![left];
+    fn closes(&self) -> bool {
+        matches!(self.peek(), Some((_, Token::Symbol(")"))))
+    }
+
+    fn null_after(&mut self, left: Part) -> Result<Part, QueryError> {
+        let negated = self.take_word("not");
+        if !self.take_word("null") {
+            return Err(self.here("`null`"));
+        }
+        self.terms.push(Term::IsNull);
+        if negated {
+            self.terms.push(Term::Not);
+        }
+        Ok(self.part(left.from, Makes::Condition))
+    }
+
+    /// The text after `like`: letters, then one `%` at their end.
+    fn prefix(&mut self) -> Result<Text<MAX_TEXT>, QueryError> {
+        let expected = "the first letters and then %, such as like 'N05%'";
+        let Some((at, Token::Quoted(text))) = self.peek().cloned() else { return Err(self.here(expected)) };
+        self.next = self.next.saturating_add(1);
+        match text.strip_suffix('%') {
+            Some(start) if !start.is_empty() && !start.contains(['%', '_']) => short(start.to_owned(), at),
+            _ => Err(QueryError::new(Code::Syntax, format!("the pattern '{text}' at letter {at}"), expected)),
+        }
+    }
+
+    fn list_after(&mut self, left: Part) -> Result<Term, QueryError> {
+        let mut parts = vec![left];
         self.need_symbol("(")?;
         loop {
-            let item = self.operand()?;
-            if matches!(item, Term::Column(_) | Term::Aggregate(_)) {
+            let item = self.sum()?;
+            if item.makes != Makes::Literal {
                 return Err(QueryError::new(
                     Code::Type,
                     "a column in the list after `in`",
                     "literals, such as in ('a', 'b')",
                 ));
             }
-            operands.push(item);
+            parts.push(item);
             if !self.take_symbol(",") {
                 break;
             }
         }
         self.need_symbol(")")?;
-        let count = operands.len().saturating_sub(1);
+        self.dates_where_dates_are(&parts)?;
+        let count = parts.len().saturating_sub(1);
         let count = u16::try_from(count).map_err(|_| too_long(count))?;
-        Ok((operands, Term::In(count)))
+        Ok(Term::In(count))
     }
 
     fn compare_sign(&mut self) -> Result<Compare, QueryError> {
@@ -267,51 +256,122 @@ impl Parser {
             Some((_, Token::Symbol("<="))) => Compare::LessOrEqual,
             Some((_, Token::Symbol(">"))) => Compare::Greater,
             Some((_, Token::Symbol(">="))) => Compare::GreaterOrEqual,
-            Some((_, Token::Symbol(sign @ ("+" | "-" | "*" | "/")))) => {
-                return Err(QueryError::not_yet(format!("arithmetic (`{sign}`)"), "a plain comparison"));
-            }
-            Some((_, Token::Word(word))) if LATER.contains(&word.to_lowercase().as_str()) => {
-                return Err(QueryError::not_yet(format!("`{word}`"), "a plain comparison"));
-            }
-            _ => return Err(self.here("one of = <> < <= > >=, `in` or `between`")),
+            _ => return Err(self.here("one of = <> < <= > >=, `in`, `between`, `like` or `is null`")),
         };
         self.next = self.next.saturating_add(1);
         Ok(sign)
     }
 
-    fn operand(&mut self) -> Result<Term, QueryError> {
-        let term = match self.take() {
-            Some((_, Token::Word(word))) => self.named(&word)?,
-            Some((at, Token::Quoted(text))) => Term::Text(Text::new(text).map_err(|_| {
-                QueryError::new(
-                    Code::Limit,
-                    format!("the text at letter {at} is too long"),
-                    "at most 64 bytes",
-                )
-            })?),
-            Some((_, Token::Number(number))) => Term::Number(number),
-            Some((_, Token::Symbol("-"))) => match self.take() {
-                Some((_, Token::Number(number))) => Term::Number(negative(number)?),
-                _ => return Err(QueryError::not_yet("arithmetic (`-`)", "a number after the minus sign")),
-            },
-            Some((at, token)) => return Err(found(at, &token, "a column or a literal")),
-            None => return Err(self.here("a column or a literal")),
-        };
-        if let Some((_, Token::Symbol(sign @ ("+" | "-" | "*" | "/")))) = self.peek() {
-            return Err(QueryError::not_yet(format!("arithmetic (`{sign}`)"), "a plain comparison"));
+    fn sum(&mut self) -> Result<Part, QueryError> {
+        let mut part = self.product()?;
+        loop {
+            let term = match self.peek() {
+                Some((_, Token::Symbol("+"))) => Term::Add,
+                Some((_, Token::Symbol("-"))) => Term::Subtract,
+                _ => return Ok(part),
+            };
+            self.next = self.next.saturating_add(1);
+            let right = self.product()?;
+            self.dates_where_dates_are(&[part, right])?;
+            self.terms.push(term);
+            part.makes = both(part, right);
         }
-        Ok(term)
+    }
+
+    fn product(&mut self) -> Result<Part, QueryError> {
+        let mut part = self.factor()?;
+        loop {
+            let term = match self.peek() {
+                Some((_, Token::Symbol("*"))) => Term::Multiply,
+                Some((_, Token::Symbol("/"))) => Term::Divide,
+                _ => return Ok(part),
+            };
+            self.next = self.next.saturating_add(1);
+            let right = self.factor()?;
+            self.terms.push(term);
+            part.makes = both(part, right);
+        }
+    }
+
+    fn factor(&mut self) -> Result<Part, QueryError> {
+        match self.take() {
+            Some((_, Token::Symbol("("))) => self.parenthesis(),
+            Some((_, Token::Word(word))) => {
+                let term = self.named(&word)?;
+                let makes = match term {
+                    Term::Parameter(_, ParameterType::Number | ParameterType::Text) => Makes::Literal,
+                    _ if is_date(&term) => Makes::Date,
+                    _ => Makes::Other,
+                };
+                Ok(self.push(term, makes))
+            }
+            Some((at, Token::Quoted(text))) => {
+                let text = short(text, at)?;
+                Ok(self.push(Term::Text(text), Makes::Literal))
+            }
+            Some((_, Token::Number(number))) => Ok(self.push(Term::Number(number), Makes::Literal)),
+            Some((_, Token::Symbol("-"))) => match self.take() {
+                Some((_, Token::Number(number))) => {
+                    let number = negative(number)?;
+                    Ok(self.push(Term::Number(number), Makes::Literal))
+                }
+                Some((at, token)) => Err(found(at, &token, "a number after the minus sign, or 0 - column")),
+                None => Err(self.here("a number after the minus sign")),
+            },
+            Some((at, token)) => Err(found(at, &token, "a column or a literal")),
+            None => Err(self.here("a column or a literal")),
+        }
+    }
+
+    fn parenthesis(&mut self) -> Result<Part, QueryError> {
+        self.open = self.open.saturating_add(1);
+        if self.open > MAX_PARENTHESES {
+            return Err(QueryError::new(
+                Code::Limit,
+                "too many parentheses in each other",
+                format!("at most {MAX_PARENTHESES}"),
+            ));
+        }
+        let part = self.any_of()?;
+        self.need_symbol(")")?;
+        self.open = self.open.saturating_sub(1);
+        Ok(part)
+    }
+
+    /// Makes a date of each quoted text that meets a date.
+    fn dates_where_dates_are(&mut self, parts: &[Part]) -> Result<(), QueryError> {
+        if !parts.iter().any(|part| part.makes == Makes::Date) {
+            return Ok(());
+        }
+        let literals = parts.iter().filter(|part| part.makes == Makes::Literal);
+        for place in literals.map(|part| part.from) {
+            if let Some(term) = self.terms.get_mut(place)
+                && let Term::Text(text) = term
+            {
+                *term = Term::Date(Date::parse(text).ok_or_else(|| not_a_date(text))?);
+            }
+        }
+        Ok(())
     }
 
     fn named(&mut self, word: &str) -> Result<Term, QueryError> {
         let (Scope::Rows(dataset) | Scope::Cell(dataset)) = self.scope;
-        if LATER.contains(&word.to_lowercase().as_str()) {
-            return Err(QueryError::not_yet(format!("`{word}`"), "a column or a literal"));
-        }
         if self.take_symbol("(") {
             return self.function(word, dataset);
         }
-        Ok(Term::Column(dataset.column(word)?))
+        if let Some(place) = self.parameters.iter().position(|parameter| parameter.name() == word)
+            && let (Some(parameter), Ok(place)) = (self.parameters.get(place), u8::try_from(place))
+        {
+            return Ok(Term::Parameter(place, parameter.kind()));
+        }
+        dataset.column(word).map(Term::Column).map_err(|unknown| {
+            let names = self.parameters.iter().map(Parameter::name);
+            // A parameter may be nearer than any column.
+            match nearest(word, names) {
+                Some(near) => unknown.advice(format!("did you mean the parameter `{near}`?")),
+                None => unknown,
+            }
+        })
     }
 
     fn function(&mut self, name: &str, dataset: Dataset) -> Result<Term, QueryError> {
@@ -336,28 +396,33 @@ impl Parser {
     }
 }
 
+/// What arithmetic makes of two parts; dates go in, but none comes out.
+fn both(left: Part, right: Part) -> Makes {
+    let literal = (left.makes, right.makes) == (Makes::Literal, Makes::Literal);
+    if literal { Makes::Literal } else { Makes::Other }
+}
+
+fn is_date(term: &Term) -> bool {
+    match term {
+        Term::Parameter(_, kind) => *kind == ParameterType::Date,
+        Term::Column(column) | Term::Aggregate(Aggregate::Min(column) | Aggregate::Max(column)) => {
+            column.column_type() == ColumnType::Date
+        }
+        _ => false,
+    }
+}
+
+fn short(text: String, at: usize) -> Result<Text<MAX_TEXT>, QueryError> {
+    Text::new(text).map_err(|_| {
+        QueryError::new(Code::Limit, format!("the text at letter {at} is too long"), "at most 64 bytes")
+    })
+}
+
 fn negative(number: Decimal) -> Result<Decimal, QueryError> {
     let (mantissa, scale) = number.into();
     mantissa.checked_neg().and_then(|mantissa| Decimal::new(mantissa, scale)).ok_or_else(|| {
         QueryError::new(Code::Limit, format!("the number -{number} is too large"), "at most 25 digits")
     })
-}
-
-fn dates_where_dates_are_compared(operands: Vec<Term>) -> Result<Vec<Term>, QueryError> {
-    let is_date = |term: &Term| match term {
-        Term::Column(column) | Term::Aggregate(Aggregate::Min(column) | Aggregate::Max(column)) => {
-            column.column_type() == ColumnType::Date
-        }
-        _ => false,
-    };
-    if !operands.iter().any(is_date) {
-        return Ok(operands);
-    }
-    let dated = |term| match term {
-        Term::Text(text) => Date::parse(&text).map(Term::Date).ok_or_else(|| not_a_date(&text)),
-        other => Ok(other),
-    };
-    operands.into_iter().map(dated).collect()
 }
 
 pub(super) fn not_a_date(text: &str) -> QueryError {

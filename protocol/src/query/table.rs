@@ -1,12 +1,15 @@
-//! Opened cells -> figures: ratios, floors, decimal text.
+//! Opened cells -> the national table.
 //!
-//! Owns what is shown of a cell below the floor: nothing. It must not know how the cells were opened.
+//! Owns what is shown of a cell below a floor: nothing. It must not know how the cells were opened.
 
 use super::Query;
-use super::decimal::{divide_half_even, pow10, write_decimal};
+use super::decimal::{Decimal, write_decimal};
+use super::derive::{Derive, DeriveKind};
+use super::derived::{Figure, Opened};
 use super::layout::Layout;
-use super::measure::{Derive, MeasureKind};
+use super::measure::{Measure, MeasureKind};
 use core::fmt;
+use std::collections::BTreeMap;
 
 /// A figure of the national table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +21,14 @@ pub enum Value {
         /// How many of them are decimals.
         scale: u8,
     },
-    /// Fewer hospitals than the floor stand behind this cell.
+    /// Fewer hospitals or patients than the floor stand behind this cell.
     Suppressed,
-    /// A ratio whose denominator is zero.
+    /// A figure that divides by zero or has no solution.
     NoUse,
+    /// A quantile in the lowest class, which has an upper end only.
+    Below(Decimal),
+    /// A quantile in the highest class, which has a lower end only.
+    AtLeast(Decimal),
 }
 
 impl fmt::Display for Value {
@@ -30,6 +37,8 @@ impl fmt::Display for Value {
             Value::Number { mantissa, scale } => write_decimal(f, *mantissa, *scale),
             Value::Suppressed => f.write_str("suppressed"),
             Value::NoUse => f.write_str("no use"),
+            Value::Below(end) => write!(f, "<{end}"),
+            Value::AtLeast(end) => write!(f, ">={end}"),
         }
     }
 }
@@ -37,13 +46,15 @@ impl fmt::Display for Value {
 /// One line of the national table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Column name and code of every dimension, in their order.
+    /// Column name and value of every dimension, in their order.
     pub labels: Vec<(String, String)>,
     /// Name of the measure or derived figure.
     pub measure: String,
+    /// What it is within its measure, such as a class of a histogram; empty where it is the only figure.
+    pub part: String,
     /// The figure.
     pub value: Value,
-    /// Its unit, as text; `1` for a ratio of equal units.
+    /// Its unit, as text; `1` for a plain number.
     pub unit: String,
 }
 
@@ -61,89 +72,87 @@ pub fn table_with_floor(query: &Query, opened: &[i128], floor: u16) -> Vec<Row> 
     if usize::try_from(layout.cells()) != Ok(opened.len()) || opened.is_empty() {
         return Vec::new();
     }
+    let all: Vec<&[i128]> = opened.chunks(layout.figures()).collect();
+    let hidden: Vec<bool> = all.iter().map(|cell| below_floor(query, &layout, cell, floor)).collect();
+    let wholes: Vec<Wholes> =
+        query.derives().iter().map(|derive| wholes(derive, &layout, &all, &hidden)).collect();
     let mut rows = Vec::new();
-    for (index, cell) in opened.chunks(layout.measures()).enumerate() {
-        let labels = labels(query, &layout, index);
-        let suppressed = below_floor(query, cell, floor);
-        let shown = |value| if suppressed { Value::Suppressed } else { value };
-        for (measure, mantissa) in query.measures().iter().zip(cell) {
+    for (index, cell) in all.iter().enumerate() {
+        let places = places(&layout, index);
+        let labels = labels(query, &places);
+        let suppressed = hidden.get(index).copied().unwrap_or(true);
+        let mut put = |measure: &str, figure: Figure| {
             rows.push(Row {
                 labels: labels.clone(),
-                measure: measure.name().to_owned(),
-                value: shown(Value::Number { mantissa: *mantissa, scale: measure.scale() }),
-                unit: measure.unit_text().to_owned(),
+                measure: measure.to_owned(),
+                part: figure.part,
+                value: if suppressed { Value::Suppressed } else { figure.value },
+                unit: figure.unit,
             });
+        };
+        for (at, measure) in query.measures().iter().enumerate() {
+            let figures = cell.get(layout.figures_of(at)).unwrap_or_default();
+            for (part, mantissa) in measure.parts().unwrap_or_default().into_iter().zip(figures) {
+                let value = Value::Number { mantissa: *mantissa, scale: part.scale };
+                put(measure.name(), Figure { part: part.name, value, unit: part.unit });
+            }
         }
-        for derive in query.derives() {
-            rows.push(Row {
-                labels: labels.clone(),
-                measure: derive.name().to_owned(),
-                value: shown(ratio(query, derive, cell)),
-                unit: ratio_unit(query, derive),
-            });
+        for (derive, wholes) in query.derives().iter().zip(&wholes) {
+            let whole = wholes.get(&apart(derive, &places)).copied().flatten();
+            for figure in (Opened { query, layout: &layout, cell, whole }).figures(derive) {
+                put(derive.name(), figure);
+            }
         }
     }
     rows
 }
 
-fn labels(query: &Query, layout: &Layout, index: usize) -> Vec<(String, String)> {
-    let first = index.checked_mul(layout.measures()).and_then(|cell| u32::try_from(cell).ok());
-    let places = first.and_then(|cell| layout.place(cell)).map(|(places, _)| places).unwrap_or_default();
-    query
-        .dimensions()
-        .iter()
-        .zip(places)
+/// Sums by the places of their cells but for those that a share goes over; `None` where a cell of the sum is
+/// not shown, for the shares of the others would tell it.
+type Wholes = BTreeMap<Vec<usize>, Option<i128>>;
+
+fn wholes(derive: &Derive, layout: &Layout, all: &[&[i128]], hidden: &[bool]) -> Wholes {
+    let mut wholes = Wholes::new();
+    let DeriveKind::Share { of, .. } = derive.kind() else { return wholes };
+    let first = layout.figures_of(usize::from(*of)).start;
+    for (index, (cell, hidden)) in all.iter().zip(hidden).enumerate() {
+        let sum = wholes.entry(apart(derive, &places(layout, index))).or_insert(Some(0));
+        let figure = if *hidden { None } else { cell.get(first) };
+        *sum = sum.and_then(|sum| sum.checked_add(*figure?));
+    }
+    wholes
+}
+
+/// The places of a cell, without that of the dimension a share goes over; none where it goes over all.
+fn apart(derive: &Derive, places: &[usize]) -> Vec<usize> {
+    let DeriveKind::Share { over: Some(over), .. } = derive.kind() else { return Vec::new() };
+    let others = places.iter().enumerate().filter(|(at, _)| *at != usize::from(*over));
+    others.map(|(_, place)| *place).collect()
+}
+
+fn places(layout: &Layout, index: usize) -> Vec<usize> {
+    let first = index.checked_mul(layout.figures()).and_then(|cell| u32::try_from(cell).ok());
+    first.and_then(|cell| layout.place(cell)).map(|(places, _)| places).unwrap_or_default()
+}
+
+fn labels(query: &Query, places: &[usize]) -> Vec<(String, String)> {
+    let dimensions = query.dimensions().iter().zip(places);
+    dimensions
         .filter_map(|(dimension, place)| {
-            let code = dimension.codes().get(place)?;
-            Some((dimension.column().name().to_owned(), code.to_string()))
+            Some((dimension.column().name().to_owned(), dimension.label(*place)?))
         })
         .collect()
 }
 
-fn below_floor(query: &Query, cell: &[i128], floor: u16) -> bool {
-    let floor = i128::from(floor);
-    query
-        .measures()
-        .iter()
-        .zip(cell)
-        .any(|(measure, count)| matches!(measure.kind(), MeasureKind::Hospitals { .. }) && *count < floor)
-}
-
-/// Within the bounds of a layout and 65,535 hospitals nothing here leaves `i128`; figures outside every
-/// bound are not shown.
-fn ratio(query: &Query, derive: &Derive, cell: &[i128]) -> Value {
-    let computed = || {
-        let (top, top_scale) = side(query, derive.numerator(), cell)?;
-        let (bottom, bottom_scale) = side(query, derive.denominator(), cell)?;
-        if bottom == 0 {
-            return Some(Value::NoUse);
-        }
-        let top = top.checked_mul(pow10(bottom_scale)?)?;
-        let bottom = bottom.checked_mul(pow10(top_scale)?)?;
-        let mantissa = divide_half_even(top, bottom, derive.scale())?;
-        Some(Value::Number { mantissa, scale: derive.scale() })
+/// Whether fewer hospitals or patients than the floors stand behind a cell.
+fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floor: u16) -> bool {
+    let below = |(at, measure): (usize, &Measure)| {
+        let floor = match measure.kind() {
+            MeasureKind::Hospitals { .. } => i128::from(floor),
+            MeasureKind::Patients { .. } => i128::from(query.floor_patients()),
+            _ => return false,
+        };
+        cell.get(layout.figures_of(at).start).is_none_or(|count| *count < floor)
     };
-    computed().unwrap_or(Value::Suppressed)
-}
-
-/// The sum of one side of a ratio at the finest scale of its measures.
-fn side(query: &Query, positions: impl Iterator<Item = usize>, cell: &[i128]) -> Option<(i128, u8)> {
-    let parts: Option<Vec<(i128, u8)>> = positions
-        .map(|position| Some((*cell.get(position)?, query.measures().get(position)?.scale())))
-        .collect();
-    let parts = parts?;
-    let scale = parts.iter().map(|(_, scale)| *scale).max()?;
-    let sum = parts.iter().try_fold(0_i128, |sum, (value, own)| {
-        sum.checked_add(value.checked_mul(pow10(scale.checked_sub(*own)?)?)?)
-    })?;
-    Some((sum, scale))
-}
-
-fn ratio_unit(query: &Query, derive: &Derive) -> String {
-    let unit = |mut positions: Box<dyn Iterator<Item = usize> + '_>| {
-        let first = positions.next().and_then(|position| query.measures().get(position));
-        first.map_or("", |measure| measure.unit_text())
-    };
-    let (top, bottom) = (unit(Box::new(derive.numerator())), unit(Box::new(derive.denominator())));
-    if top == bottom { "1".to_owned() } else { format!("{top}/{bottom}") }
+    query.measures().iter().enumerate().any(below)
 }

@@ -17,7 +17,7 @@ use samensom_protocol::message::{
     AlarmBody, Announce, Bound, Encapsulation, EndBody, FreezeBody, GoBody, Header, Message, Ready,
     ReportBody, ResultBody, StartBody, VoidAsk, VoidBody, is_channel,
 };
-use samensom_protocol::query::{Query, table};
+use samensom_protocol::query::{Language, Query, table};
 use samensom_protocol::roster::{Roster, RosterBody, RosterSignature, SignedRoster};
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
@@ -153,7 +153,7 @@ fn asked(query: &Query) {
     let bytes = query.canonical().expect("a checked query has a canonical form");
     let again = Query::from_canonical(&bytes).expect("the canonical form of a query is read");
     assert_eq!(again, *query, "a query's canonical form is another query's");
-    let (layout, _) = (query.layout(), query.describe_nl());
+    let (layout, _) = (query.layout(), query.describe(Language::Dutch));
     let cells = usize::try_from(layout.cells()).unwrap_or(usize::MAX);
     for cell in 0..layout.cells().min(64) {
         let (lo, hi) = layout.bounds(cell);

@@ -47,6 +47,13 @@ pub(super) fn holds(condition: &Expr, rows: &[Row]) -> Option<bool> {
                 let any = listed.iter().any(|item| order(&one, item) == Some(Ordering::Equal));
                 Item::Truth((one != Item::Absent).then_some(any))
             }
+            Term::Add
+            | Term::Subtract
+            | Term::Multiply
+            | Term::Divide
+            | Term::IsNull
+            | Term::Like(_)
+            | Term::Parameter(..) => return None,
             Term::Not => Item::Truth(truth(&pop(&mut stack)).map(|truth| !truth)),
             Term::And => Item::Truth(both(truth(&pop(&mut stack)), truth(&pop(&mut stack)))),
             Term::Or => {

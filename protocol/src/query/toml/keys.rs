@@ -3,6 +3,7 @@
 //! Owns the walk over `toml`'s own tree. It must not know which keys a query has.
 
 use crate::codec::Text;
+use crate::query::decimal::Decimal;
 use crate::query::error::{Code, QueryError};
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
@@ -176,6 +177,21 @@ impl<'a> Item<'a> {
                 "a smaller whole number, not below 0 where none is meant",
             );
             error.at(&self.place).on(Some(self.line))
+        })
+    }
+
+    /// An exact decimal number, bare.
+    pub(super) fn decimal(&self) -> Result<Decimal, QueryError> {
+        let text = match self.value {
+            DeValue::Integer(whole) if whole.radix() == 10 => whole.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return Err(self.wrong("a number")),
+        };
+        Decimal::parse(text).ok_or_else(|| {
+            let problem = format!("{text} is no plain number");
+            QueryError::new(Code::Type, problem, "digits and at most one point")
+                .at(&self.place)
+                .on(Some(self.line))
         })
     }
 

@@ -1,0 +1,136 @@
+//! Functions that SQLite calls while it goes over rows: conditions that compute, and tallies.
+//!
+//! Owns how a row's columns reach an expression. What goes wrong inside is kept aside, for SQLite would
+//! pass on a text alone.
+
+use super::tally::{Tally, Unfit};
+use crate::extract::cell::SCALE;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error};
+use samensom_protocol::query::{Column, ColumnType, Date, Decimal, Expr, MeasureKind, Operand, Scalar};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What went wrong first.
+pub(super) type Kept = Arc<Mutex<Option<Unfit>>>;
+
+/// What was kept, if anything.
+pub(super) fn kept(unfit: &Kept) -> Option<Unfit> {
+    unfit.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn keep(kept: &Kept, unfit: Unfit) -> Error {
+    let error = Error::UserFunctionError(Box::new(unfit.clone()));
+    kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(unfit);
+    error
+}
+
+/// Makes the condition known to SQLite under a name; its arguments are its columns in their order.
+pub(super) fn condition(
+    connection: &Connection,
+    name: &str,
+    expr: &Expr,
+    unfit: &Kept,
+) -> rusqlite::Result<()> {
+    let (expr, columns, unfit) = (expr.clone(), expr.columns(), unfit.clone());
+    let arguments = i32::try_from(columns.len()).unwrap_or(i32::MAX);
+    connection.create_scalar_function(name, arguments, flags(), move |context| {
+        expr.holds(&mut |operand| of_row(context, &columns, operand))
+            .map_err(|overflow| keep(&unfit, overflow.into()))
+    })
+}
+
+/// Makes the tally of a measure over rows known to SQLite under a name; its arguments are its columns, its
+/// result the figures as 16 bytes each.
+pub(super) fn tally(
+    connection: &Connection,
+    name: &str,
+    kind: &MeasureKind,
+    scales: Vec<u8>,
+    unfit: &Kept,
+) -> rusqlite::Result<()> {
+    let columns = columns(kind);
+    let arguments = i32::try_from(columns.len()).unwrap_or(i32::MAX);
+    let gather = Gather { kind: kind.clone(), columns, scales, unfit: unfit.clone() };
+    connection.create_aggregate_function(name, arguments, flags(), gather)
+}
+
+/// The columns of a measure over rows, each once.
+pub(super) fn columns(kind: &MeasureKind) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for column in expressions(kind).into_iter().flat_map(Expr::columns) {
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
+/// The expressions of a measure whose values are tallied.
+pub(super) fn expressions(kind: &MeasureKind) -> Vec<&Expr> {
+    match kind {
+        MeasureKind::Rows { .. } | MeasureKind::Patients { .. } => Vec::new(),
+        MeasureKind::Sum { of, .. }
+        | MeasureKind::Histogram { of, .. }
+        | MeasureKind::Moments { of, .. }
+        | MeasureKind::Hospitals { condition: of } => vec![of],
+        MeasureKind::Regression { outcome, predictors, .. } => predictors.iter().chain([outcome]).collect(),
+        MeasureKind::Survival { time, event, .. } => vec![time, event],
+    }
+}
+
+/// A stored value.
+pub(super) fn scalar(value: ValueRef<'_>, kind: ColumnType) -> Option<Scalar> {
+    match (kind, value) {
+        (ColumnType::Number, ValueRef::Integer(fine)) => {
+            Decimal::new(i128::from(fine), SCALE).map(Scalar::Number)
+        }
+        (ColumnType::Date, ValueRef::Text(text)) => {
+            Date::parse(std::str::from_utf8(text).ok()?).map(Scalar::Date)
+        }
+        (ColumnType::Text, ValueRef::Text(text)) => {
+            Some(Scalar::Text(std::str::from_utf8(text).ok()?.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn of_row(context: &Context<'_>, columns: &[Column], operand: Operand) -> Option<Scalar> {
+    let Operand::Column(column) = operand else { return None };
+    let place = columns.iter().position(|one| *one == column)?;
+    scalar(context.get_raw(place), column.column_type())
+}
+
+fn flags() -> FunctionFlags {
+    FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY
+}
+
+struct Gather {
+    kind: MeasureKind,
+    columns: Vec<Column>,
+    scales: Vec<u8>,
+    unfit: Kept,
+}
+
+impl Aggregate<Tally, Vec<u8>> for Gather {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Tally> {
+        Ok(Tally::new(self.scales.len()))
+    }
+
+    fn step(&self, context: &mut Context<'_>, tally: &mut Tally) -> rusqlite::Result<()> {
+        tally
+            .add(&self.kind, &mut |operand| of_row(context, &self.columns, operand))
+            .map_err(|unfit| keep(&self.unfit, unfit))
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, tally: Option<Tally>) -> rusqlite::Result<Vec<u8>> {
+        let tally = tally.unwrap_or_else(|| Tally::new(self.scales.len()));
+        let figures = tally.figures(&self.scales).map_err(|unfit| keep(&self.unfit, unfit))?;
+        Ok(figures.iter().flat_map(|figure| figure.to_le_bytes()).collect())
+    }
+}
+
+/// The figures of a result of [`tally`].
+pub(super) fn figures(bytes: &[u8]) -> Vec<i128> {
+    bytes.as_chunks::<16>().0.iter().map(|chunk| i128::from_le_bytes(*chunk)).collect()
+}

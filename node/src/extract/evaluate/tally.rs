@@ -1,0 +1,179 @@
+//! Values -> the figures of one measure, exactly.
+//!
+//! Owns the reckoning of every measure whose values are more than a plain sum: classes, moments, products,
+//! intervals. Figures are rounded once, half to even, when all values are in.
+
+use samensom_protocol::query::{
+    Bins, Decimal, Limits, MeasureKind, Operand, Overflow, Ratio, Scalar, divide_half_even, pow10,
+};
+use std::fmt;
+
+/// Decimals in which most values are whole, so that they are added as integers.
+const FINE: u8 = 6;
+
+/// Looks up what an expression speaks of.
+pub(super) type Lookup<'a> = &'a mut dyn FnMut(Operand) -> Option<Scalar>;
+
+/// Why a value cannot be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It does not fit.
+    Overflow,
+    /// It is not within the limits of its measure: the value, the limits.
+    Outside(String, String),
+}
+
+impl From<Overflow> for Unfit {
+    fn from(_: Overflow) -> Unfit {
+        Unfit::Overflow
+    }
+}
+
+/// Sums on their way, one for each figure.
+pub(super) struct Tally(Vec<Exact>);
+
+/// A sum: what is whole in `10^-FINE`, and the rest.
+#[derive(Clone)]
+struct Exact {
+    fine: i128,
+    rest: Ratio,
+}
+
+impl Tally {
+    /// Nothing yet, for so many figures.
+    pub(super) fn new(figures: usize) -> Tally {
+        Tally(vec![Exact { fine: 0, rest: Ratio::whole(0) }; figures])
+    }
+
+    /// Takes one value, or one row.
+    pub(super) fn add(&mut self, kind: &MeasureKind, lookup: Lookup<'_>) -> Result<(), Unfit> {
+        match kind {
+            MeasureKind::Sum { of, .. } => match of.value(lookup)? {
+                Some(value) => self.put(0, value),
+                None => Ok(()),
+            },
+            MeasureKind::Histogram { of, bins, .. } => {
+                let class = of.value(lookup)?.map_or(bins.len() + 1, |value| class(bins, value));
+                self.one(class)
+            }
+            MeasureKind::Moments { of, limits, .. } => {
+                let Some(value) = of.value(lookup)? else { return self.one(3) };
+                within(value, limits)?;
+                self.one(0)?;
+                self.put(1, value)?;
+                self.put(2, value.times(value)?)
+            }
+            MeasureKind::Regression { outcome, predictors, limits, .. } => {
+                let mut values = vec![Some(Ratio::whole(1))];
+                for expr in predictors.iter().chain([outcome]) {
+                    values.push(expr.value(lookup)?);
+                }
+                self.products(values.into_iter().collect(), limits)
+            }
+            MeasureKind::Survival { time, event, bins, .. } => {
+                let (time, event) = (time.value(lookup)?, event.holds(lookup)?);
+                match (time.filter(|time| *time >= Ratio::whole(0)), event) {
+                    (Some(time), Some(event)) => self.interval(bins, time, event),
+                    _ => self.one((bins.len() + 1) * 3),
+                }
+            }
+            MeasureKind::Rows { .. } | MeasureKind::Hospitals { .. } | MeasureKind::Patients { .. } => {
+                Err(Unfit::Overflow)
+            }
+        }
+    }
+
+    /// X'X, X'y and y'y of one row of X (its first value is 1) and y, or one that lacks a value.
+    fn products(&mut self, values: Option<Vec<Ratio>>, limits: &Limits) -> Result<(), Unfit> {
+        let last = self.0.len().saturating_sub(1);
+        let Some(values) = values else { return self.one(last) };
+        let Some((outcome, row)) = values.split_last() else { return self.one(last) };
+        values.iter().skip(1).try_for_each(|value| within(*value, limits))?;
+        let above =
+            row.iter().enumerate().flat_map(|(at, one)| row.iter().skip(at).map(move |two| (one, two)));
+        let all = above.chain(row.iter().map(|one| (one, outcome))).chain([(outcome, outcome)]);
+        for (at, (one, two)) in all.enumerate() {
+            self.put(at, one.times(*two)?)?;
+        }
+        Ok(())
+    }
+
+    /// Counted at risk in every interval that begins no later than its time, and once for how it ended.
+    fn interval(&mut self, bins: &Bins, time: Ratio, event: bool) -> Result<(), Unfit> {
+        let last = class(bins, time);
+        (0..=last).try_for_each(|interval| self.one(interval * 3))?;
+        self.one(last * 3 + if event { 1 } else { 2 })
+    }
+
+    fn one(&mut self, figure: usize) -> Result<(), Unfit> {
+        self.put(figure, Ratio::whole(1))
+    }
+
+    fn put(&mut self, figure: usize, value: Ratio) -> Result<(), Unfit> {
+        let exact = self.0.get_mut(figure).ok_or(Unfit::Overflow)?;
+        match value.exact(FINE) {
+            Some(fine) => exact.fine = exact.fine.checked_add(fine).ok_or(Unfit::Overflow)?,
+            None => exact.rest = exact.rest.plus(value)?,
+        }
+        Ok(())
+    }
+
+    /// The figures at their scales.
+    pub(super) fn figures(self, scales: &[u8]) -> Result<Vec<i128>, Unfit> {
+        let figure = |(exact, scale): (Exact, &u8)| {
+            if exact.rest == Ratio::whole(0) {
+                let divisor = pow10(FINE.checked_sub(*scale)?)?;
+                return divide_half_even(exact.fine, divisor, 0);
+            }
+            let fine = Ratio::new(exact.fine, pow10(FINE)?).ok()??;
+            fine.plus(exact.rest).ok()?.rounded(*scale)
+        };
+        let figures: Option<Vec<i128>> = self.0.into_iter().zip(scales).map(figure).collect();
+        figures.ok_or(Unfit::Overflow)
+    }
+}
+
+/// The class of a value: each holds its lower end.
+fn class(bins: &Bins, value: Ratio) -> usize {
+    bins.partition_point(|end| Ratio::from(*end) <= value)
+}
+
+fn within(value: Ratio, limits: &Limits) -> Result<(), Unfit> {
+    let (low, high) = (Ratio::whole(i128::from(limits.low)), Ratio::whole(i128::from(limits.high)));
+    if low <= value && value <= high {
+        return Ok(());
+    }
+    let shown = value.rounded(FINE).and_then(|fine| Decimal::new(fine, FINE));
+    let shown = shown.map_or_else(|| "a larger value".to_owned(), |value| value.to_string());
+    Err(Unfit::Outside(shown, format!("{} to {}", limits.low, limits.high)))
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Overflow => f.write_str("a figure does not fit"),
+            Unfit::Outside(..) => f.write_str("a value is outside its limits"),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_their_lower_end() {
+        let query = crate::extract::tests::query(
+            "[[measure]]\nname = \"h\"\nhistogram = \"sum(quantity)\"\nunit = \"piece\"\nbins = [0, 0.25, 1]\n",
+        );
+        let MeasureKind::Histogram { bins, .. } = query.measures()[0].kind() else { panic!() };
+        for (micro, expected) in
+            [(-1, 0), (0, 1), (249_999, 1), (250_000, 2), (999_999, 2), (1_000_000, 3), (9_000_000, 3)]
+        {
+            let value = Ratio::new(micro, 1_000_000).unwrap().unwrap();
+            assert_eq!(class(bins, value), expected, "{micro}");
+        }
+    }
+}
