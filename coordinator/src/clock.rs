@@ -21,11 +21,10 @@ pub fn text(time: Time) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "the end of time".to_owned(), |at| at.to_string())
 }
 
-/// The day it is, in UTC.
+/// The day it is, in UTC; the first day of the calendar where the clock is beyond it.
 #[must_use]
 pub fn today() -> Date {
-    // Beyond the calendar of queries every rule gives no value, as this day does for a bounded date.
-    text(now()).get(..10).and_then(Date::parse).unwrap_or(Date::EARLIEST)
+    Date::at(now()).unwrap_or(Date::EARLIEST)
 }
 
 /// Milliseconds of a span such as `10s`, `5m`, `72h` or `30d`.

@@ -9,9 +9,9 @@ use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
 use crate::enroll::{Fact, Operator, Wish, enroll};
 use crate::error::{EXIT_CODES, Error};
 use crate::extract::{Reader, data_check_by, read_as_child};
-use crate::{run, status, stop_signal};
+use crate::{queries, run, status, stop_signal};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use samensom_protocol::query::Dataset;
+use samensom_protocol::query::{Dataset, Language};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
@@ -83,6 +83,9 @@ enum Verb {
     /// The hospital's own data
     #[command(subcommand)]
     Data(Data),
+    /// What queries would compute here
+    #[command(subcommand)]
+    Queries(Queries),
     /// The reading child; its job comes on stdin
     #[command(name = crate::extract::VERB, hide = true)]
     ReadExtracts,
@@ -96,6 +99,48 @@ enum Data {
         #[arg(value_name = "DATASET", value_parser = dataset)]
         dataset: Option<Dataset>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Queries {
+    /// Say in plain words what a query reads, counts and sends
+    Show(Asked),
+    /// The same with this hospital's own figures, which stay here
+    Preview(Asked),
+}
+
+#[derive(Debug, Args)]
+struct Asked {
+    /// The query; its code lists stand relative to it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The value of a parameter, where it is not the usual one; may be given several times
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// The language of the words
+    #[arg(long, value_enum, default_value_t)]
+    lang: Lang,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Lang {
+    #[default]
+    Nl,
+    En,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Language {
+        match lang {
+            Lang::Nl => Language::Dutch,
+            Lang::En => Language::English,
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as horizon=2026-12-31")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn dataset(name: &str) -> Result<Dataset, String> {
@@ -174,6 +219,12 @@ async fn act(cli: &Cli) -> Result<(), Error> {
                 Format::Text => reports.iter().try_for_each(|report| print(&report.to_string()))?,
             }
             if good { Ok(()) } else { Err(Error::Problems) }
+        }
+        Verb::Queries(Queries::Show(asked)) => {
+            global.print(&queries::show(&asked.file, &asked.set, asked.lang.into())?)
+        }
+        Verb::Queries(Queries::Preview(asked)) => {
+            global.print(&queries::preview(&global.config()?, &asked.file, &asked.set, asked.lang.into())?)
         }
         // Served before there is a runtime.
         Verb::ReadExtracts => Ok(()),

@@ -29,6 +29,9 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A query cannot be read, or has no values.
+    #[error("{0}")]
+    Query(String),
     /// The state cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -181,7 +184,7 @@ impl Error {
             | Error::SelfTest { .. }
             | Error::Extracts(_)
             | Error::Io { .. } => 1,
-            Error::Config(_) | Error::Token { .. } => 3,
+            Error::Config(_) | Error::Query(_) | Error::Token { .. } => 3,
             Error::NotEnrolled { .. }
             | Error::OtherEnrolment { .. }
             | Error::EnrolRefused(_)

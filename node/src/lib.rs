@@ -19,6 +19,7 @@ pub mod hello;
 pub mod identity;
 pub mod ledger;
 pub mod link;
+pub mod queries;
 pub mod session;
 pub mod status;
 pub mod tls;

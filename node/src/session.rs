@@ -381,15 +381,9 @@ fn figures(
     query: &Query,
     stop: &Stop,
 ) -> Result<Contribution, ExtractError> {
-    let frozen = snapshots.of_slot(
-        &config.reader,
-        &config.extracts,
-        &config.base_dir,
-        place,
-        crate::clock::now(),
-        stop,
-    )?;
-    let values = extract::evaluate(query, &frozen)?;
+    let now = crate::clock::now();
+    let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
+    let values = extract::answer(query, &frozen, now)?;
     let layout = query.layout();
     // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
     Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.content).map_err(|_| {

@@ -32,7 +32,7 @@ mod units;
 mod verdict;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use accounting::{Accounting, DateSeen, Rejected, UnitSeen};
 pub use cell::Marks;
@@ -49,6 +49,7 @@ pub use snapshot::Snapshots;
 pub use store::Frozen;
 pub use units::Level;
 
+use samensom_protocol::query::Query;
 use samensom_protocol::time::Time;
 use std::path::Path;
 use verdict::{refuse, refuse_stale};
@@ -66,6 +67,47 @@ pub fn freeze(
     now: Time,
 ) -> Result<Frozen, ExtractError> {
     snapshot::make(&Reader::Here, configs, base_dir, (db, now), &Stop::default())
+}
+
+/// The figures of this hospital for a query over extracts that are read now and kept nowhere: for its own
+/// eyes, before anybody is answered.
+///
+/// # Errors
+/// As [`freeze`] and [`evaluate`]; `NoExtract` where the query's data set is not declared.
+pub fn preview(
+    reader: &Reader,
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    (scratch, now): (&Path, Time),
+    query: &Query,
+) -> Result<Vec<i64>, ExtractError> {
+    let dataset = query.dataset();
+    let needed =
+        |config: &&ExtractConfig| config.dataset == dataset || dataset.made_of().contains(&config.dataset);
+    let needed: Vec<ExtractConfig> = configs.iter().filter(needed).cloned().collect();
+    if needed.is_empty() {
+        return Err(ExtractError::NoExtract { dataset: dataset.name() });
+    }
+    let folder = report::scratch_folder(scratch)?;
+    let db = folder.path().join("preview.db");
+    let frozen = snapshot::make(reader, &needed, base_dir, (&db, now), &Stop::default())?;
+    answer(query, &frozen, now)
+}
+
+/// The figures of this hospital, unless the extract is older than the query allows.
+///
+/// # Errors
+/// As [`evaluate`]; `Stale` for an extract that is too old.
+pub fn answer(query: &Query, frozen: &Frozen, now: Time) -> Result<Vec<i64>, ExtractError> {
+    if let Some(minutes) = query.max_age_minutes() {
+        let dataset = query.dataset();
+        let read = |accounting: &&Accounting| {
+            accounting.dataset == dataset || dataset.made_of().contains(&accounting.dataset)
+        };
+        let age = i64::from(minutes) * 60_000;
+        frozen.accounting.iter().filter(read).try_for_each(|one| verdict::refuse_older(one, age, now))?;
+    }
+    evaluate(query, frozen)
 }
 
 fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {

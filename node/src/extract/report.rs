@@ -61,11 +61,7 @@ pub fn data_check_by(
 ) -> Result<(Vec<CheckReport>, Option<Guard>), ExtractError> {
     let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
     let wanted: Vec<ExtractConfig> = wanted.cloned().collect();
-    forget_killed(scratch);
-    let prefix = format!("{SCRATCH}{}-", std::process::id());
-    let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(|source| {
-        ExtractError::Io { path: scratch.to_owned(), doing: "making a folder for the check", source }
-    })?;
+    let scratch = scratch_folder(scratch)?;
     snapshot::unchanged(|| match reader {
         Reader::Here => {
             let reports = wanted.iter().map(|config| check(config, base_dir, (scratch.path(), now)));
@@ -78,6 +74,17 @@ pub fn data_check_by(
                 Done::Drafted => Ok((Vec::new(), None)),
             }
         }
+    })
+}
+
+/// A folder of its own below `scratch`, which goes when it is dropped.
+pub(super) fn scratch_folder(scratch: &Path) -> Result<tempfile::TempDir, ExtractError> {
+    forget_killed(scratch);
+    let prefix = format!("{SCRATCH}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(|source| ExtractError::Io {
+        path: scratch.to_owned(),
+        doing: "making a folder for the check",
+        source,
     })
 }
 

@@ -42,9 +42,9 @@ fn config(text: &str) -> ExtractConfig {
 }
 
 /// A folder with one stock file of these rows.
-pub(super) struct Folder {
-    dir: TempDir,
-    configs: Vec<ExtractConfig>,
+pub(crate) struct Folder {
+    pub(crate) dir: TempDir,
+    pub(crate) configs: Vec<ExtractConfig>,
 }
 
 impl Folder {
@@ -54,7 +54,7 @@ impl Folder {
         folder
     }
 
-    pub(super) fn stock(rows: &[&str]) -> Folder {
+    pub(crate) fn stock(rows: &[&str]) -> Folder {
         Folder::of(CONFIG, &format!("{HEADER}\n{}\n", rows.join("\n")))
     }
 

@@ -39,8 +39,14 @@ pub(super) fn refuse_stale(
     config: &ExtractConfig,
     now: Time,
 ) -> Result<(), ExtractError> {
-    let Some(age) = config.max_age else { return Ok(()) };
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    match config.max_age {
+        Some(age) => refuse_older(accounting, i64::try_from(age.as_millis()).unwrap_or(i64::MAX), now),
+        None => Ok(()),
+    }
+}
+
+/// As [`refuse_stale`], for a greatest age in ms.
+pub(super) fn refuse_older(accounting: &Accounting, age: i64, now: Time) -> Result<(), ExtractError> {
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
     let newest = accounting.newest;
     let stale = |limit| {

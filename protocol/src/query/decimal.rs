@@ -2,6 +2,7 @@
 //!
 //! Owns their text forms, order and half-even rounding. No binary floating point, no clock, no locale.
 
+use crate::time::Time;
 use core::cmp::Ordering;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -194,6 +195,14 @@ impl Date {
             .saturating_sub(1)
     }
 
+    /// The day in UTC on which a time lies; `None` outside the calendar.
+    #[must_use]
+    pub fn at(time: Time) -> Option<Date> {
+        // From 1 January 1900 to 1 January 1970.
+        let days = i32::try_from(time.0.checked_div(86_400_000)?).ok()?.checked_add(25_567)?;
+        Date::EARLIEST.plus_days(days)
+    }
+
     /// The day that lies so many days later; `None` outside the calendar.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Option<Date> {
@@ -287,6 +296,10 @@ mod tests {
         }
         assert_eq!(day("2024-02-28").plus_days(2), Some(day("2024-03-01")));
         assert_eq!(day("2199-12-31").plus_days(1), None);
+        assert_eq!(Date::at(Time(0)), Some(day("1970-01-01")));
+        assert_eq!(Date::at(Time(1_795_391_999_999)), Some(day("2026-11-22")));
+        assert_eq!(Date::at(Time(1_795_392_000_000)), Some(day("2026-11-23")));
+        assert_eq!(Date::at(Time(u64::MAX)), None);
         assert_eq!(day("1900-01-01").plus_days(-1), None);
         assert_eq!(day("2026-11-22").plus_months(-12), Some(day("2025-11-01")));
         assert_eq!(day("2026-11-22").plus_months(2), Some(day("2027-01-01")));

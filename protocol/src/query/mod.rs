@@ -42,7 +42,7 @@ pub use logic::{Operand, Scalar};
 pub use measure::{Limits, MAX_MEASURES, MAX_NAME, Measure, MeasureKind, Part, Per};
 pub use parameter::{Bounds, Literal, MAX_PARAMETERS, Parameter, ParameterType, Rule};
 pub use ratio::{Overflow, Ratio};
-pub use table::{Row, Value, table, table_with_floor};
+pub use table::{Row, Value, own_table, table, table_with_floor};
 pub use units::Unit;
 
 use crate::codec::{List, Malformed, Text, decode, encode};

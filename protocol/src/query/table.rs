@@ -65,15 +65,26 @@ pub fn table(query: &Query, opened: &[i128]) -> Vec<Row> {
     table_with_floor(query, opened, query.floor_hospitals())
 }
 
+/// The table of one hospital's own figures, for its own eyes: no floor, for there is nobody to hide from.
+#[must_use]
+pub fn own_table(query: &Query, figures: &[i128]) -> Vec<Row> {
+    rows(query, figures, 0, 0)
+}
+
 /// As [`table`], with the floor that roster, warrant and members give.
 #[must_use]
 pub fn table_with_floor(query: &Query, opened: &[i128], floor: u16) -> Vec<Row> {
+    rows(query, opened, floor, query.floor_patients())
+}
+
+fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Row> {
     let layout = query.layout();
     if usize::try_from(layout.cells()) != Ok(opened.len()) || opened.is_empty() {
         return Vec::new();
     }
     let all: Vec<&[i128]> = opened.chunks(layout.figures()).collect();
-    let hidden: Vec<bool> = all.iter().map(|cell| below_floor(query, &layout, cell, floor)).collect();
+    let hidden: Vec<bool> =
+        all.iter().map(|cell| below_floor(query, &layout, cell, (hospitals, patients))).collect();
     let wholes: Vec<Wholes> =
         query.derives().iter().map(|derive| wholes(derive, &layout, &all, &hidden)).collect();
     let mut rows = Vec::new();
@@ -145,11 +156,11 @@ fn labels(query: &Query, places: &[usize]) -> Vec<(String, String)> {
 }
 
 /// Whether fewer hospitals or patients than the floors stand behind a cell.
-fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floor: u16) -> bool {
+fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floors: (u16, u32)) -> bool {
     let below = |(at, measure): (usize, &Measure)| {
         let floor = match measure.kind() {
-            MeasureKind::Hospitals { .. } => i128::from(floor),
-            MeasureKind::Patients { .. } => i128::from(query.floor_patients()),
+            MeasureKind::Hospitals { .. } => i128::from(floors.0),
+            MeasureKind::Patients { .. } => i128::from(floors.1),
             _ => return false,
         };
         cell.get(layout.figures_of(at).start).is_none_or(|count| *count < floor)
