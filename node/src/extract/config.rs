@@ -13,6 +13,8 @@ use super::cell::Marks;
 use super::codes::CodeKind;
 use super::date::DateFormat;
 use super::dialect::Encoding;
+use super::error::on_one_line;
+use super::row;
 use super::units::Level;
 use keys::{Parts, Word};
 use samensom_protocol::query::{Column, Dataset, KINDS, Unit};
@@ -100,13 +102,17 @@ pub struct Objection {
     pub no: Vec<String>,
 }
 
-/// Their words for our words, in columns that hold a closed list.
+/// Their words for our words: in columns that hold a closed list, and in those of which queries know words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Values {
     kind: BTreeMap<String, Word<&'static str>>,
     unit: BTreeMap<String, Word<Unit>>,
     level: BTreeMap<String, Word<Level>>,
+    supplier: BTreeMap<String, String>,
+    route: BTreeMap<String, String>,
+    ward: BTreeMap<String, String>,
+    specialty: BTreeMap<String, String>,
 }
 
 impl Values {
@@ -118,6 +124,21 @@ impl Values {
     /// Our unit for a word of the file.
     pub(super) fn unit(&self, word: &str) -> Result<Unit, String> {
         self.unit.get(word).map_or_else(|| keys::unit(word), |ours| Ok(ours.0))
+    }
+
+    /// Our word for one of the file; none where nothing is said of it. An empty word is an absent value.
+    pub(super) fn word(&self, column: Column, word: &str) -> Option<&str> {
+        self.words(column)?.get(word).map(String::as_str)
+    }
+
+    fn words(&self, column: Column) -> Option<&BTreeMap<String, String>> {
+        match column {
+            Column::Supplier => Some(&self.supplier),
+            Column::Route => Some(&self.route),
+            Column::Ward => Some(&self.ward),
+            Column::Specialty => Some(&self.specialty),
+            _ => None,
+        }
     }
 
     /// Our level for a word of the file.
@@ -277,7 +298,7 @@ fn objection(objection: Objection) -> Result<Objection, String> {
 impl ExtractConfig {
     /// Words for a column that is not read would be words for nothing.
     fn judge_values(&self) -> Result<(), String> {
-        let Values { kind, unit, level } = &self.values;
+        let Values { kind, unit, level, supplier: _, route: _, ward: _, specialty: _ } = &self.values;
         let table = matches!(self.unit, UnitSource::Table { .. });
         let needs = [
             (
@@ -294,6 +315,20 @@ impl ExtractConfig {
                 return Err(format!(
                     "[extract.values.{name}] has words for a column that is not read; declare {key}"
                 ));
+            }
+        }
+        for column in [Column::Supplier, Column::Route, Column::Ward, Column::Specialty] {
+            let (name, words) = (column.name(), self.values.words(column));
+            let Some(words) = words.filter(|words| !words.is_empty()) else { continue };
+            if !self.columns.contains_key(&column) {
+                return Err(format!(
+                    "[extract.values.{name}] has words for a column that is not read; declare `{name}` in \
+                     [extract.columns]"
+                ));
+            }
+            let plain = |word: &&String| word.trim() == word.as_str() && row::is_plain(word);
+            if let Some(word) = words.values().find(|word| !plain(word)) {
+                return Err(format!("[extract.values.{name}]: `{}` is no word", on_one_line(word)));
             }
         }
         Ok(())

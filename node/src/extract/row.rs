@@ -287,7 +287,12 @@ impl Rules<'_> {
         if text.is_empty() {
             return Err(empty(column));
         }
-        if text.len() > MAX_TEXT || has_controls(text) {
+        match self.config.values.word(column, text) {
+            Some("") => return Ok(Field::Absent),
+            Some(ours) => return Ok(Field::Text(ours.to_owned())),
+            None => {}
+        }
+        if !is_plain(text) {
             return bad(
                 format!("longer than {MAX_TEXT} bytes, or with control characters"),
                 "check that this is the right column",
@@ -308,6 +313,11 @@ fn unnamed(config: &ExtractConfig, error: ExtractError) -> ExtractError {
         }
         other => other,
     }
+}
+
+/// Whether a text may stand in a column of texts.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.len() <= MAX_TEXT && !has_controls(text)
 }
 
 fn has_controls(text: &str) -> bool {

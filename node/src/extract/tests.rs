@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changing;
+mod datasets;
 mod differential;
 mod figures;
 mod malformed;

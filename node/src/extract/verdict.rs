@@ -1,6 +1,6 @@
 //! Whether what was read may be summed.
 //!
-//! Owns the rules over a whole file: one unit, one reference date of a stock, few enough rejected rows, young
+//! Owns the rules over a whole file: one unit of goods, one reference date of a stock, few enough rejected rows, young
 //! enough. It has no clock: the time is passed in.
 
 use super::accounting::Accounting;
@@ -14,9 +14,10 @@ use samensom_protocol::time::Time;
 /// Why what was read may not be summed.
 pub(super) fn refuse(accounting: &Accounting, config: &ExtractConfig) -> Result<(), ExtractError> {
     let file = || accounting.file.clone();
-    // A unit table gives each code one unit, so that a query over one code meets one unit.
+    // A unit table gives each code one unit, so that a query over one code meets one unit. What patients were
+    // given, and what was measured of them, has the unit of each row. No query adds two units in any case.
     let by_table = matches!(config.unit, UnitSource::Table { .. });
-    if accounting.units.len() > 1 && !by_table {
+    if accounting.units.len() > 1 && !by_table && !config.dataset.has_patients() {
         let units = accounting.units.iter().map(|seen| (seen.unit.name(), seen.first_row)).collect();
         return Err(ExtractError::MixedUnits { file: file(), units });
     }
