@@ -7,6 +7,7 @@ mod differential;
 mod figures;
 mod malformed;
 mod measures;
+mod omop;
 mod real;
 mod records;
 mod store;

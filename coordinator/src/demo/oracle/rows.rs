@@ -4,7 +4,7 @@
 //! as the agent does; with more it gives up.
 
 use crate::error::Error;
-use samensom_protocol::query::{Column, Dataset};
+use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,7 @@ pub type Row = BTreeMap<Column, Val>;
 /// How a file is written.
 #[derive(Debug)]
 pub struct Dialect {
+    dataset: Dataset,
     separator: u8,
     decimal: char,
     date: String,
@@ -34,6 +35,8 @@ pub struct Dialect {
     /// Of every row, or the column that holds it.
     level: Result<String, String>,
     columns: BTreeMap<Column, String>,
+    /// Their words for ours, by our name of the column.
+    words: BTreeMap<String, BTreeMap<String, String>>,
     max_rejected: usize,
 }
 
@@ -57,6 +60,8 @@ impl Dialect {
         let separator = need("separator")?;
         let max_rejected = table.get("max_rejected").and_then(toml::Value::as_integer).unwrap_or(0);
         Ok(Dialect {
+            dataset,
+            words: words(table),
             separator: if separator == "tab" { b'\t' } else { separator.bytes().next().unwrap_or(b';') },
             decimal: need("decimal")?.chars().next().unwrap_or(','),
             date: text("date").unwrap_or("%Y-%m-%d").to_owned(),
@@ -103,9 +108,13 @@ impl Dialect {
             let row = row.and_then(|record| {
                 let row = self.row(&places, &record)?;
                 let own = level.and_then(|place| record.get(place)).map(str::trim);
-                products.as_deref().map_or(Some(row.clone()), |products| {
-                    converted(row, own.or(self.level.as_deref().ok()).unwrap_or(""), products)
-                })
+                let own = own.map(|word| self.word("level", word));
+                match &products {
+                    Some(products) => {
+                        self.converted(row, own.or(self.level.as_deref().ok()).unwrap_or(""), products)
+                    }
+                    None => Some(row),
+                }
             });
             match row {
                 Some(row) => rows.push(row),
@@ -120,26 +129,44 @@ impl Dialect {
 
     fn row(&self, places: &[(Column, usize)], record: &csv::StringRecord) -> Option<Row> {
         let mut row = Row::new();
-        if let Some(unit) = &self.unit {
+        let known = self.dataset.columns();
+        if let Some(unit) = self.unit.as_ref().filter(|_| known.contains(&Column::Unit)) {
             row.insert(Column::Unit, Val::Text(unit.clone()));
         }
-        if !self.columns.contains_key(&Column::Kind) {
+        if known.contains(&Column::Kind) && !self.columns.contains_key(&Column::Kind) {
             row.insert(Column::Kind, Val::Text("regular".to_owned()));
         }
         for (column, place) in places {
-            let text = record.get(*place)?.trim();
-            let value = match column {
-                Column::Quantity => Val::Micro(self.quantity(text)?),
-                Column::AsOf | Column::Period => Val::Date(self.day(text)?),
-                Column::Expiry if text.is_empty() => continue,
-                Column::Expiry => Val::Date(self.day(text)?),
-                Column::Location | Column::Owner if text.is_empty() => continue,
-                _ if text.is_empty() => return None,
-                _ => Val::Text(text.to_owned()),
-            };
-            row.insert(*column, value);
+            let theirs = record.get(*place)?.trim();
+            let text = self.word(column.name(), theirs);
+            // A day or month by which rows are counted is in every row, once it is declared.
+            if text.is_empty() && self.dataset.may_be_absent(*column) && self.dataset.day() != Some(*column) {
+                continue;
+            }
+            row.insert(*column, self.value(*column, text)?);
         }
         Some(row)
+    }
+
+    fn value(&self, column: Column, text: &str) -> Option<Val> {
+        Some(match column.column_type() {
+            ColumnType::Date => Val::Date(self.day(text)?),
+            ColumnType::Number => {
+                let micro = self.quantity(text)?;
+                let whole_years = micro % 1_000_000 == 0 && (0..=130_000_000).contains(&micro);
+                (column != Column::Age || whole_years).then_some(Val::Micro(micro))?
+            }
+            ColumnType::Text => {
+                let closed = column.closed_values().is_none_or(|words| words.contains(&text));
+                (closed && !text.is_empty()).then(|| Val::Text(text.to_owned()))?
+            }
+        })
+    }
+
+    /// Our word for one of theirs, or theirs.
+    fn word<'a>(&'a self, column: &str, theirs: &'a str) -> &'a str {
+        let ours = self.words.get(column).and_then(|words| words.get(theirs));
+        ours.map_or(theirs, String::as_str)
     }
 
     /// Digits, at most one decimal mark, a sign in front; nothing else.
@@ -189,8 +216,8 @@ impl Dialect {
                     (self.quantity(&cell("factor"))?, day(cell("from"))?, day(cell("until"))?);
                 Some(Product {
                     code: cell("code"),
-                    level: cell("level"),
-                    unit: cell("unit"),
+                    level: self.word("level", &cell("level")).to_owned(),
+                    unit: self.word("unit", &cell("unit")).to_owned(),
                     factor,
                     from,
                     until,
@@ -199,6 +226,34 @@ impl Dialect {
             products.push(product().ok_or_else(|| fail("a row that cannot be read"))?);
         }
         Ok(Some(products))
+    }
+
+    /// The row in the unit of its product on its day.
+    fn converted(&self, mut row: Row, level: &str, products: &[Product]) -> Option<Row> {
+        let text = |column| match row.get(&column) {
+            Some(Val::Text(text) | Val::Date(text)) => text.as_str(),
+            _ => "",
+        };
+        let (code, day) = (text(Column::Code), self.dataset.day().map_or("", text));
+        let holds = |product: &&Product| {
+            let (from, until) = (product.from.as_str(), product.until.as_str());
+            product.code == code
+                && product.level == level
+                && from <= day
+                && (until.is_empty() || day <= until)
+        };
+        let product = products.iter().find(holds)?;
+        for (column, value) in &mut row {
+            if let Val::Micro(micro) = value
+                && column.counts() == Some(Counts::Unit)
+            {
+                let size = micro.checked_mul(product.factor)?;
+                (size % 1_000_000 == 0).then_some(())?;
+                *micro = size / 1_000_000;
+            }
+        }
+        row.insert(Column::Unit, Val::Text(product.unit.clone()));
+        Some(row)
     }
 
     fn day(&self, text: &str) -> Option<String> {
@@ -216,26 +271,14 @@ struct Product {
     until: String,
 }
 
-/// The row in the unit of its product on its day.
-fn converted(mut row: Row, level: &str, products: &[Product]) -> Option<Row> {
-    let text = |column| match row.get(&column) {
-        Some(Val::Text(text) | Val::Date(text)) => text.as_str(),
-        _ => "",
+/// `[extract.values]`, as it stands.
+fn words(table: &toml::Table) -> BTreeMap<String, BTreeMap<String, String>> {
+    let of = |words: &toml::Value| {
+        let words = words.as_table().into_iter().flatten();
+        words.filter_map(|(theirs, ours)| Some((theirs.clone(), ours.as_str()?.to_owned()))).collect()
     };
-    let (code, day) = (text(Column::Code), format!("{}{}", text(Column::AsOf), text(Column::Period)));
-    let holds = |product: &&Product| {
-        let (from, until) = (product.from.as_str(), product.until.as_str());
-        product.code == code
-            && product.level == level
-            && from <= &*day
-            && (until.is_empty() || &*day <= until)
-    };
-    let product = products.iter().find(holds)?;
-    let size = quantity_of(&row)?.checked_mul(product.factor)?;
-    (size % 1_000_000 == 0).then_some(())?;
-    row.insert(Column::Quantity, Val::Micro(size / 1_000_000));
-    row.insert(Column::Unit, Val::Text(product.unit.clone()));
-    Some(row)
+    let all = table.get("values").and_then(toml::Value::as_table).into_iter().flatten();
+    all.map(|(column, words)| (column.clone(), of(words))).collect()
 }
 
 /// The quantity of a row.

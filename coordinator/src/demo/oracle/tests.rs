@@ -172,3 +172,34 @@ fn a_unit_table_gives_factor_and_unit_of_the_day() {
         assert!(of(units, &row("3", day)).is_err(), "{units} {day}");
     }
 }
+
+#[test]
+fn rows_about_patients_are_read_by_the_hospitals_words() {
+    use samensom_protocol::query::{Column, Dataset};
+    let table: toml::Table = r#"
+        separator = ","
+        decimal = "."
+        unit_column = "u"
+        max_rejected = 4
+        columns = { person = "p", code = "c", at = "d", quantity = "q", route = "r", age = "a" }
+        values = { route = { PO = "oral", "0" = "" }, unit = { milligram = "mg" } }
+    "#
+    .parse()
+    .unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let good = ["p1,x,2026-11-01,1.5,PO,71,milligram", "p2,y,2026-11-02,0,0,,ml", "p2,y,2026-11-02,0,iv,,ml"];
+    let bad =
+        [",x,2026-11-01,1,PO,,ml", "p,x,,1,PO,,ml", "p,x,2026-11-01,1,PO,7.5,ml", "p,x,2026-11-01,1,PO,,mgr"];
+    let path = folder.path().join("s.csv");
+    std::fs::write(&path, format!("p,c,d,q,r,a,u\n{}\n{}\n", good.join("\n"), bad.join("\n"))).unwrap();
+    let rows = Dialect::of(Dataset::Administration, &table).unwrap().read(&path).unwrap();
+    let text = |text: &str| Val::Text(text.to_owned());
+    let of = |column| rows.iter().map(|row| row.get(&column).cloned()).collect::<Vec<_>>();
+    assert_eq!(of(Column::Route), [Some(text("oral")), None, Some(text("iv"))]);
+    assert_eq!(of(Column::Unit), ["mg", "ml", "ml"].map(|unit| Some(text(unit))));
+    assert_eq!(of(Column::Age), [Some(Val::Micro(71_000_000)), None, None]);
+    assert_eq!(of(Column::Kind), [None, None, None], "a stock alone has kinds");
+    let strict: toml::Table =
+        table.iter().filter(|(key, _)| *key != "max_rejected").map(|(k, v)| (k.clone(), v.clone())).collect();
+    assert!(Dialect::of(Dataset::Administration, &strict).unwrap().read(&path).is_err());
+}
