@@ -158,11 +158,9 @@ fn index(totals: &Json) -> Result<BTreeMap<(Labels, String), &str>, String> {
     for line in lines {
         let object = line.as_object().ok_or("a total is no object")?;
         let text = |key: &str| object.get(key).and_then(Json::as_str).unwrap_or("");
-        let mut labels: Labels = object
-            .iter()
-            .filter(|(key, _)| !["measure", "part", "value", "unit", "coverage"].contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned()))
-            .collect();
+        let own = object.get("labels").and_then(Json::as_object).ok_or("a total has no labels")?;
+        let mut labels: Labels =
+            own.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned())).collect();
         labels.sort();
         if shown.insert((labels, text("measure").to_owned()), text("value")).is_some() {
             return Err(format!("a total is shown twice: {line}"));

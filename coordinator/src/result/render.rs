@@ -48,9 +48,12 @@ pub fn summary(session: &SessionId, verified: &Verified) -> Value {
     })
 }
 
+/// A label stands beside the figure as a key of its own, and among `labels`, where no name is taken.
 fn total(row: &Row, coverage: &Value) -> Value {
-    let mut object: Map<String, Value> =
+    let labels: Map<String, Value> =
         row.labels.iter().map(|(column, code)| (column.clone(), Value::from(code.clone()))).collect();
+    let mut object = labels.clone();
+    object.insert("labels".into(), Value::Object(labels));
     object.insert("measure".into(), Value::from(row.measure.clone()));
     if !row.part.is_empty() {
         object.insert("part".into(), Value::from(row.part.clone()));

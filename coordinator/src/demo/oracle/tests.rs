@@ -92,16 +92,16 @@ fn a_half_goes_to_the_even_neighbour_once_per_hospital_and_cell() {
 
 fn totals() -> Json {
     json!([
-        { "code": "a", "measure": "all", "value": "1.8", "unit": "piece", "coverage": {} },
-        { "code": "a", "measure": "ccv", "value": "-1", "unit": "piece", "coverage": {} },
-        { "code": "a", "measure": "lines", "value": "2", "unit": "rows", "coverage": {} },
-        { "code": "a", "measure": "holders", "value": "2", "unit": "hospitals", "coverage": {} },
-        { "code": "a", "measure": "share", "value": "-0.56", "unit": "1", "coverage": {} },
-        { "code": "b", "measure": "all", "value": "suppressed", "unit": "piece", "coverage": {} },
-        { "code": "b", "measure": "ccv", "value": "suppressed", "unit": "piece", "coverage": {} },
-        { "code": "b", "measure": "lines", "value": "suppressed", "unit": "rows", "coverage": {} },
-        { "code": "b", "measure": "holders", "value": "suppressed", "unit": "hospitals", "coverage": {} },
-        { "code": "b", "measure": "share", "value": "suppressed", "unit": "1", "coverage": {} },
+        { "labels": { "code": "a" }, "measure": "all", "value": "1.8", "unit": "piece", "coverage": {} },
+        { "labels": { "code": "a" }, "measure": "ccv", "value": "-1", "unit": "piece", "coverage": {} },
+        { "labels": { "code": "a" }, "measure": "lines", "value": "2", "unit": "rows", "coverage": {} },
+        { "labels": { "code": "a" }, "measure": "holders", "value": "2", "unit": "hospitals", "coverage": {} },
+        { "labels": { "code": "a" }, "measure": "share", "value": "-0.56", "unit": "1", "coverage": {} },
+        { "labels": { "code": "b" }, "measure": "all", "value": "suppressed", "unit": "piece", "coverage": {} },
+        { "labels": { "code": "b" }, "measure": "ccv", "value": "suppressed", "unit": "piece", "coverage": {} },
+        { "labels": { "code": "b" }, "measure": "lines", "value": "suppressed", "unit": "rows", "coverage": {} },
+        { "labels": { "code": "b" }, "measure": "holders", "value": "suppressed", "unit": "hospitals", "coverage": {} },
+        { "labels": { "code": "b" }, "measure": "share", "value": "suppressed", "unit": "1", "coverage": {} },
     ])
 }
 
