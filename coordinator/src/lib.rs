@@ -25,6 +25,7 @@ pub mod person;
 pub mod result;
 pub mod rules;
 pub mod session;
+pub mod shown;
 pub mod store;
 pub mod tls;
 pub mod toml_file;

@@ -3,13 +3,17 @@
 //! A bundle is one line of JSON in one canonical form, so that every byte of it counts. Everything shown is
 //! read from a bundle that was verified first; the store only says where it lies.
 
+mod figures;
 mod render;
+#[cfg(test)]
+mod sample;
 
 use crate::cli::Context;
 use crate::cli::result::{Export, Show, Verify};
 use crate::error::Error;
+use crate::shown;
 use crate::store::Store;
-use render::{csv_text, text_table};
+use figures::Figures;
 use samensom_protocol::admission::words;
 use samensom_protocol::bundle::{Bundle, Verified, assemble};
 use samensom_protocol::ids::{NodeId, SessionId};
@@ -18,7 +22,11 @@ use samensom_protocol::message::{Message, Round};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-pub use render::summary;
+/// Facts of a result as JSON; stable.
+#[must_use]
+pub fn summary(session: &SessionId, verified: &Verified) -> serde_json::Value {
+    render::json(&Figures::of(session, verified))
+}
 
 /// The bundle of a finished session, from the store.
 ///
@@ -116,8 +124,8 @@ fn session_of(verified: &Verified) -> SessionId {
 pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
     let path = find(context, &args.result)?;
     let verified = load(&path)?;
-    let facts = summary(&session_of(&verified), &verified);
-    context.print(&facts, || text_table(&verified))
+    let figures = Figures::of(&session_of(&verified), &verified);
+    context.print(&render::json(&figures), || render::text(&figures))
 }
 
 /// Writes a result to a file.
@@ -126,9 +134,10 @@ pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
 /// When there is none, it does not verify, or it cannot be written.
 pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
     let verified = load(&find(context, &args.result)?)?;
+    let figures = Figures::of(&session_of(&verified), &verified);
     let text = match args.out.extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => csv_text(&verified)?,
-        Some("json") => format!("{:#}\n", summary(&session_of(&verified), &verified)),
+        Some("csv") => render::csv(&figures)?,
+        Some("json") => shown::json(&format!("{:#}\n", render::json(&figures))),
         _ => {
             return Err(Error::asked("the ending says what is written")
                 .place(args.out.display().to_string())

@@ -4,8 +4,9 @@ use super::{Context, hint, print_text, unexpected};
 use crate::clock::{span_ms, text};
 use crate::control::{Request, Response, ask};
 use crate::error::Error;
+use crate::shown;
 use crate::store::{Hospital, State};
-use comfy_table::{Table, presets};
+use comfy_table::{Table, TableStyle, presets};
 use samensom_protocol::admission::words;
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -132,23 +133,59 @@ fn list(context: &Context) -> Result<(), Error> {
         })
         .collect();
     context.print(&facts, || {
-        let mut table = Table::new();
         let bare = !std::io::stdout().is_terminal();
-        table.load_style(if bare { presets::NOTHING } else { presets::UTF8_HORIZONTAL_ONLY });
-        table.set_header(["no", "id", "name", "group", "kind", "state", "in roster"]);
-        for hospital in &hospitals {
-            table.add_row([
-                hospital.id.0.to_string(),
-                hospital.institution.clone(),
-                hospital.name.clone(),
-                hospital.group.clone(),
-                hospital.kind.clone(),
-                hospital.state.name().to_owned(),
-                if in_roster(hospital) { "yes" } else { "no" }.to_owned(),
-            ]);
-        }
+        let style = if bare { presets::NOTHING } else { presets::UTF8_HORIZONTAL_ONLY };
         let waiting = hospitals.iter().filter(|hospital| hospital.state == State::Keyed).count();
         let note = if waiting == 0 { String::new() } else { format!("\n{waiting} wait for confirmation") };
-        format!("{table}{note}")
+        format!("{}{note}", table(&hospitals, in_roster, style))
     })
+}
+
+fn table(hospitals: &[Hospital], in_roster: impl Fn(&Hospital) -> bool, style: TableStyle) -> Table {
+    let mut table = Table::new();
+    table.load_style(style);
+    table.set_header(["no", "id", "name", "group", "kind", "state", "in roster"]);
+    for hospital in hospitals {
+        table.add_row([
+            hospital.id.0.to_string(),
+            shown::text(&hospital.institution),
+            shown::text(&hospital.name),
+            shown::text(&hospital.group),
+            shown::text(&hospital.kind),
+            hospital.state.name().to_owned(),
+            if in_roster(hospital) { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samensom_protocol::ids::NodeId;
+
+    fn listed(name: &str) -> String {
+        let of = |name: &str| name.to_owned();
+        let hospital = Hospital {
+            id: NodeId(1),
+            institution: of(name),
+            name: of(name),
+            group: of(name),
+            kind: of(name),
+            floor: 0,
+            state: State::Keyed,
+            key: None,
+        };
+        table(&[hospital], |_| false, presets::NOTHING).to_string()
+    }
+
+    #[test]
+    fn a_hostile_name_of_a_hospital_stays_text_in_the_list() {
+        for name in crate::shown::hostile::texts() {
+            let list = listed(&name);
+            assert_eq!(list.lines().count(), listed("Erasmus MC").lines().count(), "{name:?}");
+            assert!(crate::shown::hostile::stays_text(&list), "{name:?}: {list:?}");
+            assert_eq!(list.matches(shown::text(&name).trim()).count(), 4, "{name:?}: {list}");
+        }
+    }
 }

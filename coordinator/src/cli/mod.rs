@@ -15,6 +15,7 @@ pub mod status;
 
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::shown;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
@@ -95,11 +96,11 @@ impl Context {
     /// `Unread` when nobody reads any more, else what stdout says.
     pub fn print(&self, facts: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
         match self.format {
-            Format::Text => print_text(&text()),
+            Format::Text => print_text(&shown::lines(&text())),
             Format::Json => {
                 let json = serde_json::to_string_pretty(facts)
                     .map_err(|why| Error::machine(format!("the facts cannot be written: {why}")))?;
-                print_text(&json)
+                print_text(&shown::json(&json))
             }
         }
     }
@@ -139,7 +140,7 @@ pub fn print_text(text: &str) -> Result<(), Error> {
 /// Says something beside the result, on stderr.
 pub fn hint(text: &str) {
     // A hint that nobody can read changes nothing.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", shown::lines(text));
 }
 
 /// Reads the command line, does what it says, returns the exit code.

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::folder::read_key;
 use crate::ops::changes;
 use crate::person::Person;
+use crate::shown;
 use crate::store::Store;
 use samensom_protocol::admission::words;
 use samensom_protocol::codec::decode;
@@ -122,7 +123,7 @@ impl Waiting {
             "roster {}  {}\n  {}\n  {} of {} signatures",
             self.body.epoch,
             words(&self.hash.0),
-            self.changes.join("\n  "),
+            self.changes.iter().map(|change| shown::text(change)).collect::<Vec<_>>().join("\n  "),
             self.have,
             self.needed
         )
@@ -152,16 +153,21 @@ fn show(context: &Context) -> Result<(), Error> {
             None => format!("{members}; too few for a sum"),
         });
         lines.extend(body.members.iter().map(|m| {
-            format!("  {} {} ({}), {:?}, {}", m.id.0, &*m.institution, &*m.name, m.status, words(&m.key.0))
+            let name = shown::text(&format!("{} ({})", &*m.institution, &*m.name));
+            format!("  {} {name}, {:?}, {}", m.id.0, m.status, words(&m.key.0))
         }));
         let approvers = body.approvers.iter();
-        lines.extend(approvers.map(|a| format!("approver {} ({}, {})", &*a.person, &*a.role, &*a.organisation)));
+        lines.extend(approvers.map(|a| {
+            shown::text(&format!("approver {} ({}, {})", &*a.person, &*a.role, &*a.organisation))
+        }));
         let signers = body.signers.iter();
-        lines.extend(signers.map(|s| format!("signer {} ({})", &*s.person, &*s.organisation)));
+        lines.extend(signers.map(|s| shown::text(&format!("signer {} ({})", &*s.person, &*s.organisation))));
         lines.push(format!("{} signers must sign the next one", body.threshold));
         lines.extend(body.rules.iter().map(|rule| {
             let roles: Vec<&str> = rule.roles.iter().map(|role| &**role).collect();
-            format!("purpose {}: approved by {}; floor {}", &*rule.purpose, roles.join(", "), rule.floor_hospitals)
+            let rule =
+                format!("purpose {}: approved by {}; floor {}", &*rule.purpose, roles.join(", "), rule.floor_hospitals);
+            shown::text(&rule)
         }));
         lines.extend(waiting.iter().map(|waiting| format!("waiting: {}", waiting.text())));
         lines.join("\n")

@@ -2,7 +2,7 @@
 //!
 //! Owns the keys of the JSON form, which are stable, and the words of the text form. It must not compute.
 
-use crate::cli::{Context, Format, print_text};
+use crate::cli::Context;
 use crate::error::Error;
 use samensom_protocol::params::Thresholds;
 use serde_json::{Value as Json, json};
@@ -105,11 +105,9 @@ impl Outcome {
     /// # Errors
     /// When stdout cannot be written.
     pub fn print(&self, context: &Context) -> Result<(), Error> {
-        match (self, context.format) {
-            (Outcome::Summed(summed), Format::Json) => context.print(&summed.facts(), String::new),
-            (Outcome::Summed(summed), Format::Text) => print_text(&summed.text()),
-            (Outcome::Failed(failed), Format::Json) => context.print(&failed.facts(), String::new),
-            (Outcome::Failed(failed), Format::Text) => print_text(&failed.text()),
+        match self {
+            Outcome::Summed(summed) => context.print(&summed.facts(), || summed.text()),
+            Outcome::Failed(failed) => context.print(&failed.facts(), || failed.text()),
         }
     }
 

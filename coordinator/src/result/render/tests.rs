@@ -1,0 +1,93 @@
+//! What is written of a result, plain and hostile.
+
+use super::super::sample::{every_sort, figures, hostile, number, row};
+use super::*;
+use crate::shown::hostile::{stays_text, texts};
+
+fn records(text: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.has_headers(false).from_reader(text.as_bytes());
+    reader.into_records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn each_class_of_a_histogram_is_a_column() {
+    let table = csv(&every_sort()).unwrap();
+    let expected = "kind,code,stock (piece),holders 0 to 10 (hospitals),holders 10 to 100 (hospitals),\
+                    holders 100 or more (hospitals),cover (months)\n\
+                    regular,90000013,412000,3,12,51,2.75\n\
+                    regular,90000021,-12.5,3,12,51,no use\n\
+                    ccv,90000013,suppressed,suppressed,suppressed,suppressed,suppressed\n\
+                    ccv,90000021,0,3,12,51,0\n";
+    assert_eq!(table, expected);
+    // In the terminal the same lines, figures to the right.
+    let shown = text(&every_sort());
+    let lines = shown.lines().filter(|line| line.contains("90000013") || line.contains("90000021"));
+    assert_eq!(lines.count(), 4, "{shown}");
+    assert!(shown.contains("66 of 69 hospitals, opened 2026-11-22 08:55:45Z"), "{shown}");
+}
+
+#[test]
+fn a_query_without_dimensions_is_one_line() {
+    let rows = vec![row(&[], ("a", ""), "piece", number(5, 0)), row(&[], ("b", ""), "piece", number(-7, 0))];
+    assert_eq!(csv(&figures("t", rows)).unwrap(), "a (piece),b (piece)\n5,-7\n");
+}
+
+#[test]
+fn repro_a_label_named_as_a_key_of_its_figure_is_kept_in_json() {
+    let rows = vec![row(&[("value", "0 to 10"), ("unit", "x")], ("measure", ""), "piece", number(5, 0))];
+    let total = json(&figures("t", rows))["totals"][0].clone();
+    assert_eq!(total["labels"], json!({ "value": "0 to 10", "unit": "x" }));
+    assert_eq!((&total["value"], &total["unit"]), (&json!("5"), &json!("piece")));
+}
+
+#[test]
+fn five_hundred_hostile_texts_stay_text_in_the_table() {
+    let plain = text(&hostile("plain")).lines().count();
+    for hostile_text in texts() {
+        let shown = text(&hostile(&hostile_text));
+        assert!(stays_text(&shown), "{hostile_text:?}: {shown:?}");
+        assert_eq!(shown.lines().count(), plain, "{hostile_text:?}:\n{shown}");
+        let seen = shown::text(&hostile_text);
+        assert!(shown.matches(seen.trim()).count() >= 7, "{hostile_text:?}:\n{shown}");
+    }
+}
+
+#[test]
+fn five_hundred_hostile_texts_read_back_equal_from_csv() {
+    let back = |cell: &str| -> String {
+        let parts = cell.split_inclusive([',', ';', '\t', '\r', '\n']);
+        parts.map(|part| part.strip_prefix('\'').unwrap_or(part)).collect()
+    };
+    for text in texts() {
+        let read = records(&csv(&hostile(&text)).unwrap());
+        assert_eq!(read.len(), 2, "{text:?}: {read:?}");
+        let header: Vec<String> = read[0].iter().map(|cell| back(cell)).collect();
+        assert_eq!(
+            header,
+            [text.clone(), "code".into(), format!("{text} {text} ({text})"), format!("cover ({text})")]
+        );
+        let line: Vec<String> = read[1][..2].iter().map(|cell| back(cell)).collect();
+        assert_eq!(line, [text.clone(), text]);
+        assert_eq!(read[1][2..], ["-1.5", "suppressed"]);
+    }
+}
+
+#[test]
+fn five_hundred_hostile_texts_read_back_equal_from_json() {
+    for text in texts() {
+        let facts = json(&hostile(&text));
+        let written = shown::json(&format!("{facts:#}\n"));
+        assert!(stays_text(&written), "{written:?}");
+        let read: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, facts);
+        assert_eq!(read["title"], *text);
+        for key in ["person", "role", "organisation"] {
+            assert_eq!(read["approved_by"][0][key], *text);
+        }
+        let total = &read["totals"][0];
+        let each = [&total["measure"], &total["part"], &total["unit"], &total["labels"]["code"]];
+        assert_eq!(each, [&*text; 4]);
+        assert_eq!((&total["labels"][&text], &total["value"]), (&json!(text), &json!("-1.5")));
+    }
+}
