@@ -3,6 +3,7 @@
 //! A bundle is one line of JSON in one canonical form, so that every byte of it counts. Everything shown is
 //! read from a bundle that was verified first; the store only says where it lies.
 
+mod chart;
 mod figures;
 mod render;
 #[cfg(test)]
@@ -138,10 +139,11 @@ pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
     let text = match args.out.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => render::csv(&figures)?,
         Some("json") => shown::json(&format!("{:#}\n", render::json(&figures))),
+        Some("svg") => chart::svg(&figures)?,
         _ => {
             return Err(Error::asked("the ending says what is written")
                 .place(args.out.display().to_string())
-                .expected("a name that ends in .csv or .json"));
+                .expected("a name that ends in .csv, .json or .svg"));
         }
     };
     let written = std::fs::OpenOptions::new()

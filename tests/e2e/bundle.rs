@@ -33,6 +33,40 @@ fn the_bundle_is_enough_to_verify_and_its_words_are_compared() {
 }
 
 #[test]
+fn a_result_is_exported_as_table_facts_and_chart() {
+    let (ended, path) = bundle();
+    let export = |name: &str| {
+        let out = path.with_file_name(name);
+        let told =
+            Command::new(samensom()).args(["result", "export"]).arg(&path).arg("--out").arg(&out).output();
+        (told.unwrap(), std::fs::read_to_string(&out).unwrap_or_default())
+    };
+    let [csv, json, svg] = ["r.csv", "r.json", "r.svg"].map(|name| {
+        let (told, text) = export(name);
+        assert!(told.status.success(), "{name}: {}", String::from_utf8_lossy(&told.stderr));
+        text
+    });
+    let facts: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let totals = ended.facts["totals"].as_array().unwrap();
+    assert!(!totals.is_empty() && facts["totals"] == ended.facts["totals"]);
+    // A figure is the same text everywhere, and the chart has all of them.
+    for total in totals {
+        let value = total["value"].as_str().unwrap();
+        assert!(csv.contains(value), "{value}: {csv}");
+        assert!(svg.contains(&format!("\n{value}\n</text>")), "{value}: {svg}");
+    }
+    let measures: std::collections::BTreeSet<_> =
+        totals.iter().filter_map(|one| one["measure"].as_str()).collect();
+    let lines = csv.lines().count() - 1;
+    assert_eq!(lines * measures.len(), totals.len(), "{csv}");
+    let (told, _) = export("r.pdf");
+    assert!(String::from_utf8_lossy(&told.stderr).contains(".csv, .json or .svg"), "{told:?}");
+    // A file that is there is never written over.
+    let (told, kept) = export("r.svg");
+    assert!(!told.status.success() && kept == svg);
+}
+
+#[test]
 fn a_thousand_flipped_bytes_are_each_refused() {
     let (_ended, path) = bundle();
     let bytes = std::fs::read(&path).unwrap();

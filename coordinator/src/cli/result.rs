@@ -10,8 +10,9 @@ pub enum Args {
     /// Show the national table with coverage.
     #[command(after_help = "Example:\n  samensom result show 8c1d")]
     Show(Show),
-    /// Write the table to a file.
-    #[command(after_help = "Example:\n  samensom result export 8c1d --out stock.csv")]
+    /// Write the table to a file: CSV, JSON, or a chart for each measure.
+    #[command(after_help = "Examples:\n  samensom result export 8c1d --out stock.csv\n  \
+samensom result export 8c1d --out stock.svg")]
     Export(Export),
     /// Verify a bundle: every signature, and the total recomputed. Needs nothing but the bundle.
     #[command(after_help = "Example:\n  samensom result verify stock.bundle --roster-fingerprint \
@@ -31,7 +32,7 @@ pub struct Show {
 pub struct Export {
     /// Id of the session or its start, or the path of a bundle.
     pub result: String,
-    /// The file to write: .csv or .json.
+    /// The file to write; its ending says what: .csv, .json or .svg.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

@@ -11,7 +11,7 @@ use samensom_protocol::query::{Row, Value as Figure};
 use serde_json::{Map, Value, json};
 
 /// Said wherever figures are shown, as long as there is no count pass before the value pass.
-const SUPPRESSED: &str = "`suppressed`: fewer hospitals than the floor stand behind the cell. At this stage the \
+pub const SUPPRESSED: &str = "`suppressed`: fewer hospitals than the floor stand behind the cell. At this stage the \
 coordinator's memory held these figures, and whoever holds the bundle can recompute them.";
 
 /// Facts of a result as JSON; stable.
@@ -94,12 +94,12 @@ pub fn text(figures: &Figures) -> String {
 }
 
 /// How many hospitals stand behind the figures, and when they were opened.
-fn coverage(figures: &Figures) -> String {
+pub fn coverage(figures: &Figures) -> String {
     format!("{} of {} hospitals, opened {}", figures.survivors.len(), figures.of, figures.at)
 }
 
 /// The approvers and their roles.
-fn approvers(figures: &Figures) -> String {
+pub fn approvers(figures: &Figures) -> String {
     let each = figures.approvers.iter().map(|one| format!("{} ({})", one.person, one.role));
     each.collect::<Vec<_>>().join(", ")
 }
