@@ -4,17 +4,8 @@ use super::{Language, words};
 use crate::query::expr::{Aggregate, Compare, Expr, Term};
 use crate::query::parameter::Parameter;
 
-/// A condition.
-pub(super) fn condition(expr: &Expr, parameters: &[Parameter], language: Language) -> String {
-    text(expr, parameters, language)
-}
-
-/// A number.
-pub(super) fn number(expr: &Expr, parameters: &[Parameter], language: Language) -> String {
-    text(expr, parameters, language)
-}
-
-fn text(expr: &Expr, parameters: &[Parameter], language: Language) -> String {
+/// A condition or a number.
+pub(super) fn in_words(expr: &Expr, parameters: &[Parameter], language: Language) -> String {
     let mut stack: Vec<String> = Vec::new();
     for term in expr.terms() {
         let mut take = |count: usize| stack.split_off(stack.len().saturating_sub(count));

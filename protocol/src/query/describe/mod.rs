@@ -6,7 +6,7 @@
 mod expression;
 mod words;
 
-use self::expression::{condition, number};
+use self::expression::in_words;
 use super::derive::{Derive, DeriveKind};
 use super::dimension::{Classes, Dimension};
 use super::expr::{Aggregate, Expr, Term};
@@ -80,12 +80,8 @@ impl Teller<'_> {
         self.language.pick(dutch, english)
     }
 
-    fn condition(&self, expr: &Expr) -> String {
-        condition(expr, self.query.parameters(), self.language)
-    }
-
-    fn number(&self, expr: &Expr) -> String {
-        number(expr, self.query.parameters(), self.language)
+    fn expr(&self, expr: &Expr) -> String {
+        in_words(expr, self.query.parameters(), self.language)
     }
 
     fn read(&self) -> Vec<String> {
@@ -121,7 +117,7 @@ impl Teller<'_> {
             self.pick("Alle regels tellen mee.", "All rows count.").to_owned()
         } else {
             let only = self.pick("Alleen regels waarvoor geldt", "Only rows for which this holds");
-            format!("{only}: {}.", self.condition(population))
+            format!("{only}: {}.", self.expr(population))
         }];
         lines.extend(self.query.parameters().iter().map(|parameter| self.parameter(parameter)));
         lines
@@ -206,7 +202,7 @@ impl Teller<'_> {
         let nl = self.language == Language::Dutch;
         let what = match measure.kind() {
             MeasureKind::Sum { of, limits } => {
-                let of = self.number(of);
+                let of = self.expr(of);
                 let limits = self.limits(limits);
                 if nl {
                     format!("de som van {of}{unit}{limits}")
@@ -229,7 +225,7 @@ impl Teller<'_> {
                 format!("{what}{}{once}", self.most(*max))
             }
             MeasureKind::Hospitals { condition } => {
-                let condition = self.condition(condition);
+                let condition = self.expr(condition);
                 if nl {
                     format!("1 als voor dit ziekenhuis geldt: {condition}{unit}; anders 0")
                 } else {
@@ -238,7 +234,7 @@ impl Teller<'_> {
             }
             MeasureKind::Histogram { of, per, bins, max } => {
                 let ends: Vec<String> = bins.iter().map(ToString::to_string).collect();
-                let (of, per, most) = (self.number(of), self.per(*per), self.most(*max));
+                let (of, per, most) = (self.expr(of), self.per(*per), self.most(*max));
                 let ends = ends.join(", ");
                 if nl {
                     format!(
@@ -249,7 +245,7 @@ impl Teller<'_> {
                 }
             }
             MeasureKind::Moments { of, per, limits } => {
-                let (of, per, limits) = (self.number(of), self.per(*per), self.limits(limits));
+                let (of, per, limits) = (self.expr(of), self.per(*per), self.limits(limits));
                 if nl {
                     format!("aantal, som en som van kwadraten van {of}{unit}, {per}{limits}")
                 } else {
@@ -257,8 +253,8 @@ impl Teller<'_> {
                 }
             }
             MeasureKind::Regression { outcome, predictors, per, limits } => {
-                let predictors: Vec<String> = predictors.iter().map(|one| self.number(one)).collect();
-                let (outcome, per) = (self.number(outcome), self.per(*per));
+                let predictors: Vec<String> = predictors.iter().map(|one| self.expr(one)).collect();
+                let (outcome, per) = (self.expr(outcome), self.per(*per));
                 let (on, limits) = (predictors.join("; "), self.limits(limits));
                 if nl {
                     format!(
@@ -272,7 +268,7 @@ impl Teller<'_> {
             }
             MeasureKind::Survival { time, event, bins, max } => {
                 let ends: Vec<String> = bins.iter().map(ToString::to_string).collect();
-                let (time, event, most) = (self.number(time), self.condition(event), self.most(*max));
+                let (time, event, most) = (self.expr(time), self.expr(event), self.most(*max));
                 let ends = ends.join(", ");
                 if nl {
                     format!(
@@ -289,7 +285,7 @@ impl Teller<'_> {
             String::new()
         } else {
             let only = self.pick("alleen over regels waarvoor geldt", "over rows for which this holds alone");
-            format!(", {only}: {}", self.condition(measure.filter()))
+            format!(", {only}: {}", self.expr(measure.filter()))
         };
         format!("`{}`: {what}{only}.", measure.name())
     }
@@ -313,14 +309,10 @@ impl Teller<'_> {
 
     fn limits(&self, limits: &Limits) -> String {
         let Limits { scale, low, high, max } = limits;
-        let most = self.most(*max);
+        let (most, decimals) = (self.most(*max), words::decimals(*scale, self.language));
         match self.language {
-            Language::Dutch => {
-                format!(", op {scale} decimalen; buiten {low} tot {high} weigert de node{most}")
-            }
-            Language::English => {
-                format!(", to {scale} decimals; outside {low} to {high} the node refuses{most}")
-            }
+            Language::Dutch => format!(", {decimals}; buiten {low} tot {high} weigert de node{most}"),
+            Language::English => format!(", {decimals}; outside {low} to {high} the node refuses{most}"),
         }
     }
 

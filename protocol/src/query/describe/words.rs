@@ -105,8 +105,10 @@ pub(super) fn age(minutes: u32, language: Language) -> String {
 }
 
 pub(super) fn decimals(scale: u8, language: Language) -> String {
-    match language {
-        Language::Dutch => format!("op {scale} decimalen"),
-        Language::English => format!("to {scale} decimals"),
+    match (scale, language) {
+        (1, Language::Dutch) => "op 1 decimaal".to_owned(),
+        (1, Language::English) => "to 1 decimal".to_owned(),
+        (scale, Language::Dutch) => format!("op {scale} decimalen"),
+        (scale, Language::English) => format!("to {scale} decimals"),
     }
 }
