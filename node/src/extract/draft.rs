@@ -9,7 +9,7 @@ use super::error::ExtractError;
 use super::key::{self, Part};
 use super::sort::{Sorted, Sorter};
 use super::store::{RowsHash, content_hash, count_unit, extract_id, rows_hash, store_error};
-use super::{describe, refuse, refuse_stale, schema, source, unique};
+use super::{derive, describe, refuse, refuse_stale, schema, source, unique};
 use rusqlite::types::Null;
 use rusqlite::{Connection, Statement};
 use samensom_protocol::query::{Column, Dataset, Unit};
@@ -81,9 +81,16 @@ pub(super) fn write(
         let loaded = draft.load(config, base_dir)?;
         refuse(&loaded.accounting, config)?;
         refuse_stale(&loaded.accounting, config, now)?;
-        all.push(loaded);
+        all.push((describe::meaning(config), loaded));
     }
-    draft.finish(&configs, &all)
+    let read: Vec<Dataset> = configs.iter().map(|config| config.dataset).collect();
+    for dataset in derive::of(&read) {
+        if let Some(loaded) = draft.derive(dataset)? {
+            all.push((derive::meaning(dataset), loaded));
+        }
+    }
+    all.sort_by_key(|(_, loaded)| loaded.accounting.dataset.name());
+    draft.finish(&all)
 }
 
 impl Draft {
@@ -125,6 +132,14 @@ impl Draft {
         Ok(Loaded { accounting, found })
     }
 
+    /// Makes a derived data set of the rows that are in; none where that cannot be.
+    fn derive(&mut self, dataset: Dataset) -> Result<Option<Loaded>, ExtractError> {
+        let made = derive::make(&self.connection, dataset, (&self.folder, &self.path))?;
+        let Some((accounting, sorted)) = made else { return Ok(None) };
+        let found = self.append(dataset, sorted)?;
+        Ok(Some(Loaded { accounting, found }))
+    }
+
     /// Writes rows as they are merged; the merge and the hash are made by a second thread.
     fn append(&self, dataset: Dataset, sorted: Sorted) -> Result<RowsHash, ExtractError> {
         let writing = store_error(&self.path, "writing a row");
@@ -153,21 +168,18 @@ impl Draft {
     }
 
     /// Writes what is known of the whole and closes the file.
-    fn finish(self, configs: &[&ExtractConfig], all: &[Loaded]) -> Result<(), ExtractError> {
+    fn finish(self, all: &[(String, Loaded)]) -> Result<(), ExtractError> {
         let Draft { connection, path, .. } = self;
         let writing = store_error(&path, "finishing the snapshot");
-        let meanings: Vec<(&str, String)> =
-            configs.iter().map(|config| (config.dataset.name(), describe::meaning(config))).collect();
-        let content = content_hash(all.iter().map(|one| (&one.accounting, &one.found)));
-        let id = extract_id(&content, meanings.iter().map(|(name, text)| (*name, text.as_str())));
+        let name = |one: &Loaded| one.accounting.dataset.name();
+        let content = content_hash(all.iter().map(|(_, one)| (&one.accounting, &one.found)));
+        let id = extract_id(&content, all.iter().map(|(text, one)| (name(one), text.as_str())));
         let write = || -> rusqlite::Result<()> {
-            for (name, text) in &meanings {
-                connection.execute("INSERT INTO description VALUES (?1, ?2)", (name, text))?;
-            }
-            for one in all {
+            for (text, one) in all {
+                connection.execute("INSERT INTO description VALUES (?1, ?2)", (name(one), text))?;
                 let account = serde_json::to_string(&one.accounting)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-                let name = one.accounting.dataset.name();
+                let name = name(one);
                 connection
                     .execute("INSERT INTO accounting (dataset, account) VALUES (?1, ?2)", (name, account))?;
                 for seen in &one.found.units {

@@ -4,7 +4,7 @@
 //! hospital's rows stand in them, so only `code()` may leave the hospital, and `Debug` shows no more.
 
 use super::accounting::{Accounting, DateSeen, Rejected};
-use samensom_protocol::query::Date;
+use samensom_protocol::query::{Dataset, Date};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -256,10 +256,7 @@ impl fmt::Display for ExtractError {
             ExtractError::TwoDates { file, dates } => two_dates(f, file, dates),
             ExtractError::Stale { file, newest, limit, now } => stale(f, file, *newest, limit, now),
             ExtractError::MixedUnits { file, units } => mixed_units(f, file, units),
-            ExtractError::NoExtract { dataset } => write!(
-                f,
-                "the frozen extract holds no data set {dataset}; expected one; add an [[extract]] with dataset = \"{dataset}\""
-            ),
+            ExtractError::NoExtract { dataset } => no_extract(f, dataset),
             ExtractError::ForeignUnit { file, row, unit, measure, expected } => write!(
                 f,
                 "{file}, row {row}: unit `{unit}` where measure `{measure}` adds `{expected}`; expected `{expected}` \
@@ -301,6 +298,18 @@ impl fmt::Display for ExtractError {
             ),
         }
     }
+}
+
+fn no_extract(f: &mut fmt::Formatter<'_>, dataset: &str) -> fmt::Result {
+    write!(f, "the frozen extract holds no data set {dataset}")?;
+    if !Dataset::parse(dataset).is_ok_and(|known| !known.made_of().is_empty()) {
+        return write!(f, "; expected one; add an [[extract]] with dataset = \"{dataset}\"");
+    }
+    f.write_str(if dataset == Dataset::Course.name() {
+        ", which the agent makes; expected an [[extract]] of administration, and of admission and result where they are"
+    } else {
+        ", which the agent makes; expected an [[extract]] of stock, use and orders each, and as_of in a row of stock"
+    })
 }
 
 fn mixed_units(f: &mut fmt::Formatter<'_>, file: &str, units: &[(&'static str, u64)]) -> fmt::Result {

@@ -10,6 +10,7 @@ mod child;
 mod codes;
 mod config;
 mod date;
+mod derive;
 mod describe;
 mod dialect;
 mod draft;

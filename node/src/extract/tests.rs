@@ -3,6 +3,7 @@
 mod bad_input;
 mod changing;
 mod datasets;
+mod derived;
 mod differential;
 mod figures;
 mod malformed;

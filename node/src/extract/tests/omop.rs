@@ -162,3 +162,97 @@ fn synthea_is_read_whole_by_its_shipped_mapping() {
     assert_eq!(units.iter().map(|(_, rows)| rows).sum::<u64>(), 1_004);
     assert!(units.contains(&("mmol", 964)) && units.contains(&("g", 40)), "{units:?}");
 }
+
+/// A day as its number, by the calendar library.
+fn day(text: &str) -> i64 {
+    let date: jiff::civil::Date = text.parse().unwrap();
+    i64::from((date - jiff::civil::date(1970, 1, 1)).get_days())
+}
+
+/// Person, code and stay.
+type Key = (String, String, String);
+/// Start, days, event, event_day, bed_days.
+type Course = (i64, i64, i64, i64, Option<i64>);
+
+/// Courses by plain loops.
+fn courses(
+    drugs: &[BTreeMap<String, String>],
+    visits: &[BTreeMap<String, String>],
+    with_stays: bool,
+) -> BTreeMap<Key, Course> {
+    let mut of_course: BTreeMap<Key, BTreeSet<i64>> = BTreeMap::new();
+    let mut of_drug: BTreeMap<(String, String), BTreeSet<i64>> = BTreeMap::new();
+    let mut until: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut beds = BTreeMap::new();
+    for row in drugs {
+        let (person, code, at) =
+            (&row["PERSON_ID"], &row["DRUG_CONCEPT_ID"], day(&row["DRUG_EXPOSURE_START_DATE"]));
+        let stay = if with_stays { row["VISIT_OCCURRENCE_ID"].clone() } else { String::new() };
+        of_course.entry((person.clone(), code.clone(), stay)).or_default().insert(at);
+        of_drug.entry((person.clone(), code.clone())).or_default().insert(at);
+        let last = until.entry(person).or_insert(at);
+        *last = at.max(*last);
+    }
+    for row in visits {
+        let (from, to) = (day(&row["VISIT_START_DATE"]), day(&row["VISIT_END_DATE"]));
+        if let Some(last) = until.get_mut(row["PERSON_ID"].as_str()) {
+            *last = to.max(*last);
+        }
+        beds.insert((row["PERSON_ID"].clone(), row["VISIT_OCCURRENCE_ID"].clone()), to - from + 1);
+    }
+    let mut found = BTreeMap::new();
+    for ((person, code, stay), days) in of_course {
+        let start = *days.first().unwrap();
+        let mut last = start;
+        for at in days {
+            if at - last > 3 {
+                break;
+            }
+            last = at;
+        }
+        let again = of_drug[&(person.clone(), code.clone())].iter().find(|at| **at > last + 3).copied();
+        let (event, event_day) =
+            (i64::from(again.is_some()), again.unwrap_or(until[person.as_str()]) - start);
+        let bed_days = beds.get(&(person.clone(), stay.clone())).copied();
+        found.insert((person, code, stay), (start, last - start + 1, event, event_day, bed_days));
+    }
+    found
+}
+
+#[test]
+fn the_courses_of_gibleed_are_those_of_plain_loops() {
+    let Some(data) = data("omop53_eunomia") else { return };
+    let (drugs, visits) = (rows(&data.join("drug_exposure.csv")), rows(&data.join("visit_occurrence.csv")));
+    for with_stays in [true, false] {
+        let mut configs = shipped(V53);
+        configs.retain(|config| config.dataset.name() != "result");
+        if !with_stays {
+            // First to next exposure of the same drug, whatever the visit.
+            configs[0].columns.remove(&samensom_protocol::query::Column::Stay);
+        }
+        let (_folder, frozen) = freeze_all(&configs, &data);
+        let connection = rusqlite::Connection::open(frozen.path()).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT person, code, coalesce(stay, ''), unixepoch(start) / 86400, days, event, event_day, bed_days FROM course",
+            )
+            .unwrap();
+        let found: BTreeMap<_, _> = statement
+            .query_map([], |row| {
+                let whole = |place| row.get::<_, i64>(place).map(|number| number / 1_000_000);
+                let beds = row.get::<_, Option<i64>>(7)?.map(|number| number / 1_000_000);
+                let key = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok((key, (row.get(3)?, whole(4)?, whole(5)?, whole(6)?, beds)))
+            })
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let wanted = courses(&drugs, &visits, with_stays);
+        assert_eq!(found.len(), wanted.len());
+        for (key, course) in &wanted {
+            assert_eq!(found.get(key), Some(course), "{key:?}");
+        }
+        let events: i64 = wanted.values().map(|course| course.2).sum();
+        assert!(events > 1_000 && (events as usize) < wanted.len(), "{events} of {}", wanted.len());
+    }
+}
