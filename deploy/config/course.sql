@@ -26,20 +26,15 @@ spaced AS (
         FIRST_VALUE(day) OVER (
             PARTITION BY person, code ORDER BY day RANGE BETWEEN 4 FOLLOWING AND UNBOUNDED FOLLOWING
         ) AS again,
-        coalesce(day - LAG(day) OVER (PARTITION BY person, code, stay ORDER BY day) > 3, 0) AS gap
+        coalesce(LEAD(day) OVER of_stay - day > 3, TRUE) AS ends,
+        MIN(day) OVER of_stay AS start
     FROM given
-),
-numbered AS (
-    SELECT *, SUM(gap) OVER (PARTITION BY person, code, stay ORDER BY day) AS number FROM spaced
-),
-bounded AS (
-    SELECT *, MIN(day) OVER whole AS start, MAX(day) OVER whole AS last
-    FROM numbered
-    WHERE number = 0
-    WINDOW whole AS (PARTITION BY person, code, stay)
+    WINDOW of_stay AS (PARTITION BY person, code, stay ORDER BY day)
 ),
 first AS (
-    SELECT person, code, stay, start, last, MAX(iif(day = last, again, NULL)) AS again,
+    -- The first end is that of the first course; what comes again behind a later end comes later, or never (1 << 40).
+    SELECT person, code, stay, MIN(day) AS start, MIN(iif(ends, day, NULL)) AS last,
+        nullif(MIN(iif(ends, coalesce(again, 1 << 40), NULL)), 1 << 40) AS again,
         coalesce(
             MIN(iif(day = start AND route <> 'oral', route, NULL)),
             MIN(iif(day = start, route, NULL))
@@ -47,7 +42,7 @@ first AS (
         MIN(iif(route = 'oral', day, NULL)) AS oral,
         MIN(iif(day = start, ward, NULL)) AS ward,
         MIN(iif(day = start, age, NULL)) AS age
-    FROM bounded
+    FROM spaced
     GROUP BY person, code, stay
 ),
 seen AS (
@@ -78,7 +73,7 @@ beside AS (
     WHERE code GLOB 'M01A*' OR code GLOB 'B01*' OR code GLOB 'H02AB*'
 )
 SELECT f.person, f.code, f.stay, date(f.start * 86400, 'unixepoch') AS start, (f.last - f.start + 1) * 1000000 AS days,
-    iif(f.route <> 'oral', (f.oral - f.start) * 1000000, NULL) AS switched_on_day,
+    iif(f.route <> 'oral' AND f.oral <= f.last, (f.oral - f.start) * 1000000, NULL) AS switched_on_day,
     f.route, f.ward, f.age,
     CASE MIN(b.place) WHEN 1 THEN 'M01A' WHEN 2 THEN 'B01' WHEN 3 THEN 'H02AB' END AS indication,
     s.bed_days * 1000000 AS bed_days,
