@@ -87,12 +87,13 @@ impl<'a> Chart<'a> {
             let alike = units.get(&*row.measure).is_some_and(|units| units.len() == 1);
             let (own, class) = if alike { ("", &*row.part) } else { (&*row.part, "") };
             let name = (&*row.measure, own);
-            let at = charts.iter().position(|chart| (chart.measure, chart.part) == name).unwrap_or_else(|| {
-                let heading = heading(row, own, class);
-                charts.push(Chart { measure: &row.measure, part: own, heading, bars: Vec::new() });
-                blocks.push(String::new());
-                charts.len().saturating_sub(1)
-            });
+            let at =
+                charts.iter().position(|chart| (chart.measure, chart.part) == name).unwrap_or_else(|| {
+                    let heading = heading(row, own, class);
+                    charts.push(Chart { measure: &row.measure, part: own, heading, bars: Vec::new() });
+                    blocks.push(String::new());
+                    charts.len().saturating_sub(1)
+                });
             let (Some(chart), Some(last)) = (charts.get_mut(at), blocks.get_mut(at)) else { continue };
             let (label, before) = match row.labels.split_last() {
                 _ if !class.is_empty() => (shown::text(class), &row.labels[..]),

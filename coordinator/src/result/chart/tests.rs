@@ -87,7 +87,8 @@ fn suppressed_and_no_use_are_never_a_bar() {
         assert!(!written(&document).iter().any(|(_, _, text)| text == "0"), "{drawing}");
     }
     // Where every bar goes to the left, they stay clear of the figures.
-    let below = [number(-5, 0), Value::Suppressed, Value::NoUse].map(|value| row(&[], ("m", ""), "piece", value));
+    let below =
+        [number(-5, 0), Value::Suppressed, Value::NoUse].map(|value| row(&[], ("m", ""), "piece", value));
     let drawing = drawn(&figures("t", below.into()));
     let document = Document::parse(&drawing).unwrap();
     let ends: Vec<i32> =
