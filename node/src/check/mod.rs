@@ -218,7 +218,10 @@ fn data(findings: &mut Findings, config: &Config) {
         Err(error) => return findings.fail("data", &error, YOU),
     };
     kept_apart(findings, guard);
-    for CheckReport { dataset, file, accounting, problem, .. } in reports {
+    for CheckReport { dataset, file, accounting, problem, warning, .. } in reports {
+        if let Some((found, todo)) = warning.as_deref().and_then(|warning| warning.rsplit_once("; ")) {
+            findings.not(Level::Warn, "data", format!("{dataset}: {found}"), todo, YOU);
+        }
         match (problem, accounting) {
             (None, Some(accounting)) => {
                 let Accounting { used, rejected, objected, .. } = &accounting;

@@ -8,7 +8,7 @@ use super::config::{ExtractConfig, UnitSource};
 use super::error::ExtractError;
 use super::jail::{self, Guard};
 use super::report::{self, CheckReport};
-use super::{describe, draft};
+use super::{database, describe, draft};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use samensom_protocol::time::Time;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ impl Stop {
     pub fn now(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
-    fn is_set(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -148,8 +148,10 @@ pub(super) fn ask(
     stop: &Stop,
 ) -> Result<Done, ExtractError> {
     let started = |source: io::Error| Told::by_parent(format!("starting the reading process: {source}"));
+    let kept = configs.iter().filter_map(|config| database::kept(config, folder));
     let bytes: u64 = files(configs, base_dir)
-        .iter()
+        .into_iter()
+        .chain(kept)
         .filter_map(|file| std::fs::metadata(file).ok())
         .map(|metadata| metadata.len())
         .sum();
@@ -177,11 +179,13 @@ pub(super) fn ask(
     }
 }
 
-/// The files that the child may read.
+/// The files that the child may read. What a database gave lies in its folder; of the database it knows nothing.
 fn files(configs: &[ExtractConfig], base_dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for config in configs {
-        files.push(base_dir.join(&config.file));
+        if config.database.is_none() {
+            files.push(base_dir.join(&config.file));
+        }
         match &config.unit {
             UnitSource::Nothing | UnitSource::Every(_) | UnitSource::Column(_) => {}
             UnitSource::Table { file, .. } => files.push(base_dir.join(file)),

@@ -3,6 +3,7 @@
 //! Owns what the keys mean together. Everything about a file is declared and nothing is guessed: encoding,
 //! separator, marks of numbers, date format, unit. It must not open the file.
 
+mod database;
 mod keys;
 
 #[cfg(test)]
@@ -11,11 +12,13 @@ pub(super) use keys::unknown;
 
 use super::cell::Marks;
 use super::codes::CodeKind;
+use super::database::Database;
 use super::date::DateFormat;
 use super::dialect::Encoding;
 use super::error::on_one_line;
 use super::row;
 use super::units::Level;
+use database::DatabaseKeys;
 use keys::{Parts, Word};
 use samensom_protocol::query::{Column, Dataset, KINDS, Unit};
 use serde::de::{Deserializer, Error};
@@ -24,13 +27,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How one data set is read from one file.
+/// How one data set is read from one file, or from the result of one SELECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtractConfig {
     /// The data set.
     pub dataset: Dataset,
-    /// The file, relative to the configuration's folder.
+    /// The file, or the file of the SELECT, relative to the configuration's folder.
     pub file: PathBuf,
+    /// Whose rows they are, where they are no file's.
+    pub database: Option<Database>,
     /// How its text is written as bytes.
     pub encoding: Encoding,
     /// Between two cells.
@@ -166,10 +171,11 @@ impl<'de> Deserialize<'de> for ExtractConfig {
 }
 
 impl Parts {
-    fn finish(self) -> Result<ExtractConfig, String> {
+    fn finish(mut self) -> Result<ExtractConfig, String> {
         let missing = |key: &str| format!("[[extract]] has no key `{key}`; it is declared, never guessed");
         let dataset = self.dataset.ok_or_else(|| missing("dataset"))?;
         let unit = self.unit_source(dataset)?;
+        let database = self.of_database()?;
         let columns = self.columns.ok_or_else(|| missing("columns"))?;
         judge_columns(dataset, &columns)?;
         let decimal = self.decimal.ok_or_else(|| missing("decimal"))?;
@@ -181,6 +187,7 @@ impl Parts {
         let config = ExtractConfig {
             dataset,
             file: self.file.ok_or_else(|| missing("file"))?,
+            database,
             encoding: self.encoding.ok_or_else(|| missing("encoding"))?,
             separator: self.separator.ok_or_else(|| missing("separator"))?,
             decimal,

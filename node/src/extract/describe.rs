@@ -4,23 +4,25 @@
 //! into the snapshot and its id. Reading it back is `config.rs`: the form is that of node.toml.
 
 use super::config::{ExtractConfig, LevelSource, UnitSource};
+use super::database::Database;
 use serde_json::{Map, Value, json};
 
 /// Every declared key, so that it reads back as the same description.
 pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
-    // Named one by one, so that a new key cannot be forgotten here.
+    // Named one by one, so that a new key cannot be forgotten here; `_` are put with the source.
     let ExtractConfig {
         dataset,
-        file,
-        encoding,
-        separator,
-        decimal,
+        file: _,
+        database: _,
+        encoding: _,
+        separator: _,
+        decimal: _,
         thousands,
-        date,
+        date: _,
         unit,
         code_kind,
         max_rejected,
-        open_end,
+        open_end: _,
         may_be_empty,
         max_age,
         unique,
@@ -31,17 +33,10 @@ pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
     let mut keys = Map::new();
     let mut put = |key: &str, value: Value| keys.insert(key.to_owned(), value);
     put("dataset", json!(dataset.name()));
-    put("file", json!(file));
-    put("encoding", json!(encoding.name()));
-    put(
-        "separator",
-        json!(if *separator == b'\t' { "tab".to_owned() } else { char::from(*separator).into() }),
-    );
-    put("decimal", json!(decimal));
+    put_source(config, &mut put);
     if let Some(mark) = thousands {
         put("thousands", json!(mark));
     }
-    put("date", json!(date.to_string()));
     match unit {
         UnitSource::Nothing => None,
         UnitSource::Every(unit) => put("unit", json!(unit.name())),
@@ -55,7 +50,6 @@ pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
         }
     };
     put("code_kind", json!(code_kind.name()));
-    put("open_end", json!(open_end));
     put("may_be_empty", json!(may_be_empty));
     if let Some(age) = max_age {
         put("max_age", json!(format!("{}m", age.as_secs() / 60)));
@@ -74,12 +68,43 @@ pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
     keys
 }
 
+/// Where the rows come from, and the dialect of a file.
+fn put_source(config: &ExtractConfig, put: &mut dyn FnMut(&str, Value) -> Option<Value>) {
+    match &config.database {
+        // Its dialect is ours.
+        Some(Database { connection, timeout, max_rows }) => {
+            put("select", json!(config.file));
+            put("database", json!(connection));
+            put("timeout", json!(format!("{}s", timeout.as_secs())));
+            put("max_rows", json!(max_rows));
+        }
+        None => {
+            put("file", json!(config.file));
+            put("encoding", json!(config.encoding.name()));
+            let mark = if config.separator == b'\t' {
+                "tab".to_owned()
+            } else {
+                char::from(config.separator).into()
+            };
+            put("separator", json!(mark));
+            put("decimal", json!(config.decimal));
+            put("date", json!(config.date.to_string()));
+            put("open_end", json!(config.open_end));
+        }
+    }
+}
+
 /// What gives the rows their meaning: all but where files lie, and what is borne or refused as a whole. Keys
 /// stand in the order of their names. What a unit table said is in the rows, which stand in its units.
 pub(super) fn meaning(config: &ExtractConfig) -> String {
     let mut keys = declared(config);
-    for key in ["file", "max_rejected", "open_end", "may_be_empty", "max_age"] {
+    for key in
+        ["file", "max_rejected", "open_end", "may_be_empty", "max_age", "database", "timeout", "max_rows"]
+    {
         keys.remove(key);
+    }
+    if let Some(select) = keys.get_mut("select") {
+        *select = Value::Bool(true);
     }
     if let Some(table) = keys.get_mut("unit_table") {
         *table = Value::Bool(true);
@@ -110,6 +135,22 @@ mod tests {
             let json = Value::Object(declared(&config)).to_string();
             assert_eq!(serde_json::from_str::<ExtractConfig>(&json).unwrap(), config, "{json}");
         }
+    }
+
+    #[test]
+    fn a_description_of_a_database_reads_back_and_where_it_lies_has_no_meaning() {
+        let text = "dataset = \"stock\"\nselect = \"a/v.sql\"\ndatabase = \"d.toml\"\ntimeout = \"90s\"\nmax_rows = 7\n\
+                    unit = \"piece\"\ncolumns = { code = \"c\", quantity = \"q\" }\n";
+        let config: ExtractConfig = toml::from_str(text).unwrap();
+        let json = Value::Object(declared(&config)).to_string();
+        assert_eq!(serde_json::from_str::<ExtractConfig>(&json).unwrap(), config, "{json}");
+        for (was, is) in [("a/v.sql", "b.sql"), ("d.toml", "e.toml"), ("90s", "2h"), ("= 7", "= 8")] {
+            let other: ExtractConfig = toml::from_str(&text.replace(was, is)).unwrap();
+            assert_ne!(other, config);
+            assert_eq!(meaning(&other), meaning(&config), "{is}");
+        }
+        let other: ExtractConfig = toml::from_str(&text.replace("\"q\"", "\"r\"")).unwrap();
+        assert_ne!(meaning(&other), meaning(&config));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Statement};
 use samensom_protocol::query::{Column, Dataset, Unit};
 use samensom_protocol::time::Time;
 use sha2::{Digest, Sha256};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -114,7 +114,7 @@ impl Draft {
     pub(super) fn load(&mut self, config: &ExtractConfig, base_dir: &Path) -> Result<Loaded, ExtractError> {
         let dataset = config.dataset;
         let mut sorter = Sorter::new(&self.folder);
-        let mut accounting = source::read(config, base_dir, &mut |row| {
+        let mut accounting = source::read(config, base_dir, &self.folder, &mut |row| {
             sorter.push(row.row, |bytes| key::put_row(dataset, &row.fields, bytes))
         })?;
         // What is refused by its rows as read is not written first; a unique key may reject more of them.
@@ -298,7 +298,7 @@ impl<'c> Writer<'c> {
 }
 
 /// A new file that only this account can read.
-fn private_file(path: &Path) -> io::Result<()> {
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -306,5 +306,5 @@ fn private_file(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    options.open(path).map(drop)
+    options.open(path)
 }

@@ -157,6 +157,8 @@ pub enum ExtractError {
         /// Its file.
         path: PathBuf,
     },
+    /// The result of a SELECT cannot be had.
+    Database(Box<super::database::Fault>),
     /// What the reading child says, or what is said of it.
     Told(super::child::Told),
     /// This slot has its snapshot already.
@@ -189,6 +191,7 @@ impl ExtractError {
             | ExtractError::NoExtract { .. }
             | ExtractError::Store { .. }
             | ExtractError::Damaged { .. }
+            | ExtractError::Database(_)
             | ExtractError::AlreadyFrozen { .. } => "cannot",
             ExtractError::Told(told) => told.code(),
         }
@@ -196,13 +199,15 @@ impl ExtractError {
 }
 
 impl ExtractError {
-    /// True where a file or the database failed: its text holds a path and the system's word. Of a row that
+    /// True where a file, the store or the way to a database failed: its text holds a path and the system's word. Of a row that
     /// cannot be read back SQLite's library names the value, so such a text is none of these.
     #[must_use]
     pub fn is_of_the_disk(&self) -> bool {
         match self {
             ExtractError::Io { .. } => true,
             ExtractError::Store { source, .. } => source.sqlite_error_code().is_some(),
+            // Its own words hold no value; what a server said is for the hospital's eyes alone.
+            ExtractError::Database(fault) => fault.is_ours(),
             ExtractError::Told(told) => told.is_of_the_disk(),
             _ => false,
         }
@@ -290,6 +295,7 @@ impl fmt::Display for ExtractError {
                 "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
                 path.display()
             ),
+            ExtractError::Database(fault) => fault.fmt(f),
             ExtractError::Told(told) => told.fmt(f),
             ExtractError::AlreadyFrozen { path } => write!(
                 f,

@@ -5,6 +5,7 @@
 use super::accounting::Accounting;
 use super::child::{self, Done, Reader, Stop, What};
 use super::config::ExtractConfig;
+use super::database::{self, Rights};
 use super::draft::{self, Draft};
 use super::error::{DisplayRejected, ExtractError};
 use super::jail::Guard;
@@ -31,6 +32,9 @@ pub struct CheckReport {
     pub accounting: Option<Accounting>,
     /// Why a freeze would refuse it.
     pub problem: Option<String>,
+    /// What somebody should mend although a freeze would take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Reads every extract, or those of one data set, in this process, and reports on each.
@@ -62,19 +66,72 @@ pub fn data_check_by(
     let wanted = configs.iter().filter(|config| dataset.is_none_or(|dataset| dataset == config.dataset));
     let wanted: Vec<ExtractConfig> = wanted.cloned().collect();
     let scratch = scratch_folder(scratch)?;
-    snapshot::unchanged(|| match reader {
+    snapshot::unchanged(|| {
+        let Fetched { there, warnings, failed } = fetched(&wanted, base_dir, scratch.path())?;
+        let (reports, guard) = read(reader, &there, base_dir, (scratch.path(), now))?;
+        let mut reports: Vec<CheckReport> = reports
+            .into_iter()
+            .zip(warnings)
+            .map(|(report, warning)| CheckReport { warning, ..report })
+            .chain(failed)
+            .collect();
+        let place =
+            |report: &CheckReport| wanted.iter().position(|config| config.dataset.name() == report.dataset);
+        reports.sort_by_key(place);
+        Ok((reports, guard))
+    })
+}
+
+/// Extracts of which there is something to read, with what should be said of them, and reports on the others.
+struct Fetched {
+    there: Vec<ExtractConfig>,
+    warnings: Vec<Option<String>>,
+    failed: Vec<CheckReport>,
+}
+
+/// A database that cannot be asked says nothing of the other extracts.
+fn fetched(wanted: &[ExtractConfig], base_dir: &Path, scratch: &Path) -> Result<Fetched, ExtractError> {
+    let mut all = Fetched { there: Vec::new(), warnings: Vec::new(), failed: Vec::new() };
+    for config in wanted {
+        // Of a reading before, in which another extract changed.
+        if let Some(kept) = database::kept(config, scratch).filter(|kept| kept.exists()) {
+            let removed = std::fs::remove_file(&kept);
+            removed.map_err(|source| ExtractError::Io {
+                path: kept,
+                doing: "removing a kept result",
+                source,
+            })?;
+        }
+        match database::fetch(config, base_dir, scratch, (&Stop::default(), Rights::Asked)) {
+            Ok(role) => {
+                let todo = "take these rights from it, for it needs SELECT on what it reads and nothing else";
+                all.warnings.push(role.map(|role| format!("{role}; {todo}")));
+                all.there.push(config.clone());
+            }
+            Err(error) => all.failed.push(failed(config, base_dir, &error)),
+        }
+    }
+    Ok(all)
+}
+
+fn read(
+    reader: &Reader,
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    (scratch, now): (&Path, Time),
+) -> Result<(Vec<CheckReport>, Option<Guard>), ExtractError> {
+    match reader {
         Reader::Here => {
-            let reports = wanted.iter().map(|config| check(config, base_dir, (scratch.path(), now)));
+            let reports = configs.iter().map(|config| check(config, base_dir, (scratch, now)));
             Ok((reports.collect::<Result<_, _>>()?, None))
         }
         Reader::Child(program) => {
-            let stop = Stop::default();
-            match child::ask(program, What::Reports, &wanted, base_dir, (scratch.path(), now), &stop)? {
+            match child::ask(program, What::Reports, configs, base_dir, (scratch, now), &Stop::default())? {
                 Done::Reported(reports, guard) => Ok((reports, guard)),
                 Done::Drafted => Ok((Vec::new(), None)),
             }
         }
-    })
+    }
 }
 
 /// A folder of its own below `scratch`, which goes when it is dropped.
@@ -109,7 +166,7 @@ pub(super) fn check(
 ) -> Result<CheckReport, ExtractError> {
     let read = || {
         if config.unique.is_empty() {
-            return source::read(config, base_dir, &mut |_| Ok(()));
+            return source::read(config, base_dir, folder, &mut |_| Ok(()));
         }
         // In the folder itself: a child that is shut in makes no folders.
         let mut draft = Draft::create(folder)?;
@@ -147,6 +204,7 @@ pub(super) fn check(
         complete: problem.is_none(),
         accounting,
         problem,
+        warning: None,
     })
 }
 
@@ -157,6 +215,7 @@ fn failed(config: &ExtractConfig, base_dir: &Path, error: &ExtractError) -> Chec
         complete: false,
         accounting: None,
         problem: Some(error.to_string()),
+        warning: None,
     }
 }
 
@@ -178,6 +237,9 @@ impl fmt::Display for CheckReport {
             for rejected in &accounting.first_rejected {
                 writeln!(f, "  rejected: {}", DisplayRejected(&accounting.file, rejected))?;
             }
+        }
+        if let Some(warning) = &self.warning {
+            writeln!(f, "  warn: {warning}")?;
         }
         match &self.problem {
             Some(problem) => write!(f, "  FAIL: {problem}"),

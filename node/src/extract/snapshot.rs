@@ -6,10 +6,10 @@
 
 use super::child::{self, Reader, Stop, What};
 use super::config::ExtractConfig;
-use super::draft;
 use super::error::ExtractError;
 use super::one_file_per_dataset;
 use super::store::Frozen;
+use super::{database, draft};
 use samensom_protocol::time::Time;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -53,6 +53,7 @@ fn read(
 ) -> Result<(), ExtractError> {
     unchanged(|| {
         draft::make_folder(folder)?;
+        database::fetch_all(configs, base_dir, folder, stop)?;
         match reader {
             Reader::Here => draft::write(configs, base_dir, folder, now),
             Reader::Child(program) => {

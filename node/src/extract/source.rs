@@ -5,6 +5,7 @@
 
 use super::accounting::Accounting;
 use super::config::{ExtractConfig, UnitSource};
+use super::database;
 use super::error::ExtractError;
 use super::records::{Record, Records, Stop};
 use super::row::Reading;
@@ -31,11 +32,12 @@ pub(super) enum Field {
     Quantity(i64),
 }
 
-/// Reads the whole file once and gives every usable row to `sink`. After an error the rows given are void;
+/// Reads the whole file, or the result that was kept in `folder`, once and gives every usable row to `sink`. After an error the rows given are void;
 /// after `Changed` the caller may start over.
 pub(super) fn read(
     config: &ExtractConfig,
     base_dir: &Path,
+    folder: &Path,
     sink: &mut dyn FnMut(NormalRow) -> Result<(), ExtractError>,
 ) -> Result<Accounting, ExtractError> {
     let path = base_dir.join(&config.file);
@@ -44,13 +46,17 @@ pub(super) fn read(
         UnitSource::Nothing | UnitSource::Every(_) | UnitSource::Column(_) => None,
     };
     let mut reading = None;
-    each_record(config, &path, &mut |record| match &mut reading {
+    let mut each = |record: &Record| match &mut reading {
         None => {
             reading = Some(Reading::new(config, &path, record, table.take())?);
             Ok(())
         }
         Some(reading) => reading.take(record).map_or(Ok(()), &mut *sink),
-    })?;
+    };
+    match database::kept(config, folder) {
+        Some(kept) => each_of_result(config, &kept, &mut each)?,
+        None => each_record(config, &path, &mut each)?,
+    }
     let accounting = reading.map_or_else(|| Accounting::new(config.dataset, String::new()), Reading::finish);
     if accounting.total() == 0 && !config.may_be_empty {
         return Err(ExtractError::Unfit {
@@ -72,18 +78,38 @@ pub(super) fn each_record(
     let io_error = |doing, source| ExtractError::Io { path: path.to_owned(), doing, source };
     let mut file = File::open(path).map_err(|source| io_error("opening the extract", source))?;
     let before = file.metadata().map_err(|source| io_error("opening the extract", source))?;
-    let result = records_of(config, path, &mut file, each);
+    let result = records_of(config, path, &mut file, &mut |record| each(record));
     let after = [file.metadata().ok(), fs::metadata(path).ok()];
     let same = after.iter().all(|after| after.as_ref().is_some_and(|after| state(after) == state(&before)));
     // Whatever was wrong with it may come from the change.
     if same { result } else { Err(ExtractError::Changed { path: path.to_owned() }) }
 }
 
+/// Gives every row of a kept result, the header being the first, and removes it. A row has the number that it
+/// has in the result, whatever line breaks stand in its texts: whoever wrote them quoted them.
+fn each_of_result(
+    config: &ExtractConfig,
+    kept: &Path,
+    each: &mut dyn FnMut(&Record) -> Result<(), ExtractError>,
+) -> Result<(), ExtractError> {
+    let failed =
+        |source| ExtractError::Io { path: kept.to_owned(), doing: "reading the kept result", source };
+    let mut file = File::open(kept).map_err(failed)?;
+    let mut row = 0;
+    let mut numbered = |record: &mut Record| {
+        (record.row, record.lines) = (row, 1);
+        row += 1;
+        each(record)
+    };
+    records_of(config, kept, &mut file, &mut numbered)?;
+    fs::remove_file(kept).map_err(failed)
+}
+
 fn records_of(
     config: &ExtractConfig,
     path: &Path,
     file: &mut File,
-    each: &mut dyn FnMut(&Record) -> Result<(), ExtractError>,
+    each: &mut dyn FnMut(&mut Record) -> Result<(), ExtractError>,
 ) -> Result<(), ExtractError> {
     let stop = |stop| match stop {
         Stop::Io(source) => ExtractError::Io { path: path.to_owned(), doing: "reading the extract", source },
@@ -93,7 +119,7 @@ fn records_of(
     let (mut record, mut last) = (Record::default(), 0);
     while records.read(&mut record).map_err(stop)? {
         last = record.row;
-        each(&record)?;
+        each(&mut record)?;
     }
     if last == 0 {
         return Err(unfit(path, Some(1), "no header", "export it again, with the names of its columns"));

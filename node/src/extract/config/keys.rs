@@ -2,7 +2,7 @@
 //!
 //! Errors come at the key's own line, with the nearest known name. What keys mean together is the parent's.
 
-use super::{Objection, Values, canonical, their_column, their_patients};
+use super::{DatabaseKeys, Objection, Values, canonical, their_column, their_patients};
 use crate::extract::codes::CodeKind;
 use crate::extract::date::DateFormat;
 use crate::extract::dialect::Encoding;
@@ -15,9 +15,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(in crate::extract) const KEYS: [&str; 21] = [
+pub(in crate::extract) const KEYS: [&str; 25] = [
     "dataset",
     "file",
+    "select",
+    "database",
+    "timeout",
+    "max_rows",
     "encoding",
     "separator",
     "decimal",
@@ -50,6 +54,7 @@ const PATIENT_WORDS: [&str; 3] = ["bsn", "person", "persoon"];
 pub(super) struct Parts {
     pub(super) dataset: Option<Dataset>,
     pub(super) file: Option<PathBuf>,
+    pub(super) database: DatabaseKeys,
     pub(super) encoding: Option<Encoding>,
     pub(super) separator: Option<u8>,
     pub(super) decimal: Option<char>,
@@ -96,6 +101,7 @@ impl Parts {
         match key {
             "dataset" => self.dataset = Some(text(map, dataset)?),
             "file" => self.file = Some(map.next_value()?),
+            "select" | "database" | "timeout" | "max_rows" => self.database.take(key, map)?,
             "encoding" => self.encoding = Some(text(map, Encoding::parse)?),
             "separator" => self.separator = Some(text(map, separator)?),
             "decimal" => self.decimal = Some(text(map, decimal_mark)?),
@@ -120,7 +126,7 @@ impl Parts {
     }
 }
 
-fn text<'de, A: MapAccess<'de>, T>(
+pub(super) fn text<'de, A: MapAccess<'de>, T>(
     map: &mut A,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Result<T, A::Error> {

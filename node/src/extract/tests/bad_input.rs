@@ -161,6 +161,8 @@ fn the_shipped_sample_shows_every_key() {
             [format!("\n{key} = "), format!("\n# {key} = "), format!("[extract.{key}"), format!("`{key}`")];
         assert!(shown.iter().any(|shown| of_extract.contains(shown)), "the sample does not show `{key}`");
     }
+    // That of a database has its own test.
+    let of_extract = of_extract.split_once("\n# In place of a file").unwrap().0;
     let examples: Vec<&str> = of_extract.lines().filter_map(|line| line.strip_prefix("# ")).collect();
     let is_one = |line: &&str| {
         let key = line.split_once(" = ").map(|(key, _)| key);
@@ -177,6 +179,69 @@ fn the_shipped_sample_shows_every_key() {
     assert_eq!((all.thousands, all.max_age), (Some('.'), Some(std::time::Duration::from_secs(36 * 3_600))));
     assert_eq!(all.unique.len(), 2);
     assert!(all.objection.is_some() && matches!(all.unit, crate::extract::UnitSource::Table { .. }));
+}
+
+/// Its example of an extract from a database, in lines that are set in.
+#[test]
+fn the_shipped_sample_of_a_database_can_be_used() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        extract: Vec<ExtractConfig>,
+    }
+    let sample = include_str!("../../../../deploy/config/node.toml");
+    let lines: Vec<&str> = sample.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let file: File = toml::from_str(&lines.join("\n")).unwrap();
+    let [extract] = file.extract.as_slice() else { panic!("one example") };
+    let database = extract.database.as_ref().unwrap();
+    assert_eq!((extract.file.as_path(), database.max_rows), (std::path::Path::new("stock.sql"), 50_000_000));
+    // What stands there as the default is the default.
+    let short: Vec<&str> = lines
+        .into_iter()
+        .filter(|line| !line.starts_with("timeout") && !line.starts_with("max_rows"))
+        .collect();
+    let file: File = toml::from_str(&short.join("\n")).unwrap();
+    assert_eq!(file.extract[0].database.as_ref(), Some(database));
+}
+
+const OF_DATABASE: &str = r#"
+dataset = "stock"
+select = "v.sql"
+database = "d.toml"
+unit = "piece"
+[columns]
+code = "c"
+quantity = "q"
+"#;
+
+#[test]
+fn a_select_and_a_file_exclude_each_other() {
+    assert!(config(OF_DATABASE).database.is_some());
+    for (from, to, wanted) in [
+        ("database = \"d.toml\"\n", "", "`select` needs `database`"),
+        ("select = \"v.sql\"\n", "", "`database` needs `select`"),
+        (
+            "select = \"v.sql\"\ndatabase = \"d.toml\"",
+            "file = \"f\"\ntimeout = \"5m\"",
+            "belong to a `select`",
+        ),
+        ("unit =", "file = \"f\"\nunit =", "`file` and `select` are declared"),
+        ("unit =", "encoding = \"utf-8\"\nunit =", "`encoding` and `select` are declared"),
+        ("unit =", "separator = \";\"\nunit =", "`separator` and `select`"),
+        ("unit =", "decimal = \",\"\nunit =", "`decimal` and `select`"),
+        ("unit =", "thousands = \".\"\nunit =", "`thousands` and `select`"),
+        ("unit =", "date = \"%Y-%m-%d\"\nunit =", "`date` and `select`"),
+        ("unit =", "open_end = true\nunit =", "`open_end` and `select`"),
+        ("unit =", "timeout = \"0s\"\nunit =", "expected from 1s to 24h"),
+        ("unit =", "timeout = \"25h\"\nunit =", "expected from 1s to 24h"),
+        ("unit =", "timeout = \"5\"\nunit =", "expected from 1s to 24h"),
+        ("unit =", "max_rows = 0\nunit =", "expected at least 1"),
+        ("unit =", "max_row = 1\nunit =", "did you mean `max_rows`?"),
+    ] {
+        assert!(OF_DATABASE.contains(from), "{from}");
+        let error =
+            toml::from_str::<ExtractConfig>(&OF_DATABASE.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{to}\n{error}");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn read_while(folder: &Folder, change: fn(&Path), readings: u32) -> Outcome {
     let result = unchanged(|| {
         begun += 1;
         rows.clear();
-        read(&folder.configs[0], folder.dir.path(), &mut |row: NormalRow| {
+        read(&folder.configs[0], folder.dir.path(), folder.dir.path(), &mut |row: NormalRow| {
             if rows.is_empty() && begun <= readings {
                 change(&path);
             }

@@ -149,7 +149,7 @@ impl Fixture {
 
     fn read(&self, folder: &Folder) -> Vec<String> {
         let mut rows = Vec::new();
-        let read = source::read(&folder.configs[0], folder.dir.path(), &mut |row| {
+        let read = source::read(&folder.configs[0], folder.dir.path(), folder.dir.path(), &mut |row| {
             let values = row.fields.iter().filter_map(|field| match field {
                 Field::Absent => None,
                 Field::Text(text) => Some(text.clone()),

@@ -1,0 +1,138 @@
+//! An extract that is the result of one SELECT in the hospital's own database.
+//!
+//! Owns the way of its rows: the SELECT is looked at, run in a session that can only read, and its result kept
+//! as a file in the draft's folder, from which the reading child reads it like any other. The network is used
+//! by this process alone; the child has none. The file goes with the folder. Parsing is a hint, the rights of
+//! the database's role are the wall. It must not judge rows, and nothing of them stands in its texts.
+
+#[cfg(feature = "postgres")]
+mod connection;
+#[cfg(feature = "postgres")]
+mod copy;
+mod fault;
+#[cfg(feature = "postgres")]
+mod said;
+mod select;
+#[cfg(feature = "postgres")]
+mod session;
+
+pub use fault::Fault;
+
+use super::child::Stop;
+use super::config::ExtractConfig;
+use super::error::ExtractError;
+use select::Select;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the rows come from, in place of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// How the server is reached: a file, relative to the configuration's folder.
+    pub connection: PathBuf,
+    /// Most time that the SELECT may take.
+    pub timeout: Duration,
+    /// Most rows that its result may have.
+    pub max_rows: u64,
+}
+
+/// Where the result of an extract's SELECT is kept until it is read; none for an extract that is a file.
+pub(super) fn kept(config: &ExtractConfig, folder: &Path) -> Option<PathBuf> {
+    config.database.as_ref().map(|_| folder.join(format!("{}.rows", config.dataset.name())))
+}
+
+/// Brings the result of every SELECT into the draft's folder.
+pub(super) fn fetch_all(
+    configs: &[ExtractConfig],
+    base_dir: &Path,
+    folder: &Path,
+    stop: &Stop,
+) -> Result<(), ExtractError> {
+    configs.iter().try_for_each(|config| fetch(config, base_dir, folder, (stop, Rights::NotAsked)).map(drop))
+}
+
+/// Whether it is asked what the role may do beside reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    Asked,
+    NotAsked,
+}
+
+/// Brings the result of an extract's SELECT into the folder, if it has one; what should be said of the role.
+pub(super) fn fetch(
+    config: &ExtractConfig,
+    base_dir: &Path,
+    folder: &Path,
+    (stop, rights): (&Stop, Rights),
+) -> Result<Option<String>, ExtractError> {
+    let (Some(database), Some(kept)) = (&config.database, kept(config, folder)) else { return Ok(None) };
+    let select = Select::read(&base_dir.join(&config.file))?;
+    let wanted = Wanted { config, database, select: &select, base_dir, kept: &kept };
+    by_this_build(&wanted, stop, rights)
+}
+
+/// One SELECT and all that is known of it.
+struct Wanted<'a> {
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    config: &'a ExtractConfig,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    database: &'a Database,
+    select: &'a Select,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    base_dir: &'a Path,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    kept: &'a Path,
+}
+
+#[cfg(not(feature = "postgres"))]
+fn by_this_build(wanted: &Wanted<'_>, _: &Stop, _: Rights) -> Result<Option<String>, ExtractError> {
+    Err(Fault::new(
+        wanted.select.path(),
+        "this build has no PostgreSQL",
+        "use the program that was built with `--features postgres`, or export a file and declare `file`",
+    )
+    .into())
+}
+
+/// In a thread of its own: some callers are inside a runtime, which must not be blocked or entered again.
+#[cfg(feature = "postgres")]
+fn by_this_build(wanted: &Wanted<'_>, stop: &Stop, rights: Rights) -> Result<Option<String>, ExtractError> {
+    let failed = |source| ExtractError::Io {
+        path: wanted.select.path().to_owned(),
+        doing: "starting to ask the database",
+        source,
+    };
+    std::thread::scope(|scope| {
+        let asking = std::thread::Builder::new().name("database".to_owned()).spawn_scoped(scope, || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            runtime.block_on(copy::run(wanted, stop, rights))
+        });
+        let ended = asking.map_err(failed)?.join();
+        ended.unwrap_or_else(|_| Err(failed(std::io::Error::other("the thread ended"))))
+    })
+}
+
+#[cfg(all(test, not(feature = "postgres")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_postgres_such_an_extract_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "dataset = \"stock\"\nselect = \"v.sql\"\ndatabase = \"c.toml\"\nunit = \"piece\"\n\
+                    columns = { code = \"c\", quantity = \"q\" }\n";
+        let config: ExtractConfig = toml::from_str(text).unwrap();
+        let told = |sql: &str| {
+            std::fs::write(folder.path().join("v.sql"), sql).unwrap();
+            let fetched =
+                fetch_all(std::slice::from_ref(&config), folder.path(), folder.path(), &Stop::default());
+            fetched.unwrap_err().to_string()
+        };
+        let refused = told("SELECT c, q FROM v");
+        assert!(refused.contains("v.sql: this build has no PostgreSQL; use the program that"), "{refused}");
+        // The SELECT is looked at in every build.
+        let refused = told("DELETE FROM v");
+        assert!(refused.contains("v.sql:1:1: `DELETE`"), "{refused}");
+    }
+}
