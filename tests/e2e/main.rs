@@ -5,6 +5,7 @@ mod bundle;
 mod catalogue;
 mod crash;
 mod crash_server;
+mod database;
 mod demo;
 mod json;
 mod losses;

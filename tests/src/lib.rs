@@ -12,6 +12,8 @@ pub mod fuzzed;
 pub mod harness;
 pub mod leak;
 pub mod needles;
+#[cfg(feature = "programs")]
+pub mod postgres;
 pub mod relay;
 pub mod second;
 #[cfg(feature = "programs")]
