@@ -32,8 +32,8 @@ pub(super) enum Field {
     Quantity(i64),
 }
 
-/// Reads the whole file, or the result that was kept in `folder`, once and gives every usable row to `sink`. After an error the rows given are void;
-/// after `Changed` the caller may start over.
+/// Reads the whole file, or the result that was kept in `folder`, once and gives every usable row to `sink`.
+/// After an error the rows given are void; after `Changed` the caller may start over.
 pub(super) fn read(
     config: &ExtractConfig,
     base_dir: &Path,
@@ -54,7 +54,7 @@ pub(super) fn read(
         Some(reading) => reading.take(record).map_or(Ok(()), &mut *sink),
     };
     match database::kept(config, folder) {
-        Some(kept) => each_of_result(config, &kept, &mut each)?,
+        Some(kept) => each_of_result(config, (&path, &kept), &mut each)?,
         None => each_record(config, &path, &mut each)?,
     }
     let accounting = reading.map_or_else(|| Accounting::new(config.dataset, String::new()), Reading::finish);
@@ -89,7 +89,7 @@ pub(super) fn each_record(
 /// has in the result, whatever line breaks stand in its texts: whoever wrote them quoted them.
 fn each_of_result(
     config: &ExtractConfig,
-    kept: &Path,
+    (select, kept): (&Path, &Path),
     each: &mut dyn FnMut(&Record) -> Result<(), ExtractError>,
 ) -> Result<(), ExtractError> {
     let failed =
@@ -101,7 +101,14 @@ fn each_of_result(
         row += 1;
         each(record)
     };
-    records_of(config, kept, &mut file, &mut numbered)?;
+    let read = records_of(config, select, &mut file, &mut numbered);
+    read.map_err(|error| match error {
+        // Told of a record that was not given.
+        ExtractError::Unfit { file, row: Some(_), reason, remedy } => {
+            ExtractError::Unfit { file, row: Some(row), reason, remedy }
+        }
+        other => other,
+    })?;
     fs::remove_file(kept).map_err(failed)
 }
 

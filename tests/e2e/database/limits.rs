@@ -68,6 +68,19 @@ fn a_reading_that_is_stopped_leaves_nothing_here_or_there() {
     until("the server stops", || nothing_runs(&hospital).then_some(()));
 }
 
+/// The server would go on with it until its own time-out: it is told to stop.
+#[test]
+fn a_silent_select_that_is_stopped_is_cancelled_on_the_server() {
+    let Some(hospital) = Hospital::new("a_silent_select", STOCK) else { return };
+    hospital.select(&format!("{} WHERE pg_sleep(200) IS NOT NULL", series(1)));
+    let stop = Stop::default();
+    let reading = hospital.reading(1, &stop);
+    until("it runs", || (!nothing_runs(&hospital)).then_some(()));
+    stop.now();
+    assert!(reading.join().unwrap().unwrap_err().contains("was stopped"));
+    until("the server stops", || nothing_runs(&hospital).then_some(()));
+}
+
 #[test]
 fn what_a_killed_agent_left_goes_with_the_next_reading() {
     let Some(hospital) = Hospital::new("what_a_killed_agent_left", STOCK) else { return };

@@ -109,6 +109,16 @@ fn rows_that_cannot_be_used_are_told_by_their_number_in_the_result() {
     }
 }
 
+/// More than a record may be, behind rows of several lines.
+#[test]
+fn a_value_that_is_too_long_is_told_by_its_row() {
+    let Some(hospital) = Hospital::new("a_value_that_is_too_long", STOCK) else { return };
+    let sql = "SELECT 'a' AS code, 1 AS aantal, '' AS plek, DATE '2026-11-21' AS peildatum, \
+               CASE WHEN n = 4 THEN repeat('x', 2000000) ELSE E'\\n\\n' END FROM generate_series(1, 9) AS n";
+    let refused = hospital.refused(sql);
+    assert!(refused.contains("v.sql, row 4: longer than 1048576 bytes"), "{refused}");
+}
+
 #[test]
 fn columns_that_are_not_what_they_should_be_are_told_before_a_row_is_read() {
     let Some(hospital) = Hospital::new("columns_before_rows", STOCK) else { return };

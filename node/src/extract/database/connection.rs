@@ -94,7 +94,7 @@ fn beside(path: &Path, name: &Path) -> PathBuf {
 
 /// The parser quotes no line of the file, which may hold what it should not.
 fn not_read(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
-    let known = "correct this line; expected";
+    let known = "correct this line, expected are";
     let at = error.span().map(|span| span.start);
     let line = at.map(|at| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1);
     let message = error.message().trim_end();
