@@ -92,6 +92,7 @@ fn asked() -> Vec<(String, Value)> {
         ("hospital list", ""),
         ("roster show", ""),
         ("query check", query.to_str().unwrap()),
+        ("query show", &*deployment.warrants[0]),
         ("result show", &*session),
     ] {
         let words: Vec<&str> = verb.split(' ').chain(Some(more).filter(|more| !more.is_empty())).collect();
@@ -102,6 +103,10 @@ fn asked() -> Vec<(String, Value)> {
         let words: Vec<&str> = verb.split(' ').collect();
         let name = verb.strip_suffix(" --accept-roster x").unwrap_or(verb);
         tell(&format!("samensom-node {name}"), agent(&deployment, 0, &words));
+    }
+    for verb in ["queries show", "queries preview"] {
+        let words: Vec<&str> = verb.split(' ').chain(query.to_str()).collect();
+        tell(&format!("samensom-node {verb}"), agent(&deployment, 0, &words));
     }
     std::fs::write(deployment.home(1).join("stock.csv"), "code;quantity\nc0;twaalf\n").unwrap();
     tell("samensom-node data check", agent(&deployment, 1, &["data", "check"]));

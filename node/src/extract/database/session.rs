@@ -148,7 +148,7 @@ fn wanted(config: &ExtractConfig) -> impl Iterator<Item = (&str, ColumnType)> {
         UnitSource::Column(theirs) | UnitSource::Table { level: LevelSource::Column(theirs), .. } => {
             Some(theirs.as_str())
         }
-        UnitSource::Every(_) | UnitSource::Table { .. } => None,
+        UnitSource::Every(_) | UnitSource::Table { .. } | UnitSource::Nothing => None,
     };
     let objection = config.objection.as_ref().map(|objection| objection.column.as_str());
     mapped.chain(unit.into_iter().chain(objection).map(|theirs| (theirs, ColumnType::Text)))
