@@ -14,6 +14,7 @@ use crate::result::read_bundle;
 use crate::store::Store;
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::params::Thresholds;
+use samensom_protocol::query::Measure;
 use serde_json::Value as Json;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -304,13 +305,19 @@ fn glimpse(
     let node = lcg.nodes.get(first).and_then(|node| u16::try_from(*node).ok()).map_or(NodeId(0), NodeId);
     let held = store.spooled(sid, node, 0)?.unwrap_or_default();
     let name = plan.hospitals.get(first).map(|hospital| hospital.name.clone()).unwrap_or_default();
-    let measures = plan.query.measures();
+    let named = |measure: &Measure| {
+        let parts = measure.parts().unwrap_or_default();
+        let name = measure.name().to_owned();
+        parts.into_iter().map(move |part| (format!("{name} {}", part.name).trim().to_owned(), part.scale))
+    };
+    let parts: Vec<(String, u8)> = plan.query.measures().iter().flat_map(named).collect();
     let line = |(place, cell): (usize, &[i128])| {
-        let figures = measures.iter().zip(cell).map(|(measure, figure)| {
-            format!("{} {}", measure.name(), oracle::written(*figure, measure.scale()))
-        });
+        let figures = parts
+            .iter()
+            .zip(cell)
+            .map(|((name, scale), figure)| format!("{name} {}", oracle::written(*figure, *scale)));
         format!("{}  {}", oracle::label(&plan.query, place), figures.collect::<Vec<_>>().join(", "))
     };
-    let figures = own.chunks(measures.len().max(1)).enumerate().map(line).collect();
+    let figures = own.chunks(parts.len().max(1)).enumerate().map(line).collect();
     Ok(Glimpse { name, held, figures })
 }

@@ -281,11 +281,6 @@ fn words(table: &toml::Table) -> BTreeMap<String, BTreeMap<String, String>> {
     all.map(|(column, words)| (column.clone(), of(words))).collect()
 }
 
-/// The quantity of a row.
-pub(super) fn quantity_of(row: &Row) -> Option<i128> {
-    if let Some(Val::Micro(micro)) = row.get(&Column::Quantity) { Some(*micro) } else { None }
-}
-
 /// The unit of a row.
 pub(super) fn unit_of(row: &Row) -> Option<&str> {
     if let Some(Val::Text(unit)) = row.get(&Column::Unit) { Some(unit) } else { None }

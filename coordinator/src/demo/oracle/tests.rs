@@ -1,6 +1,7 @@
 //! The oracle against figures added by hand.
 
 use super::*;
+use samensom_protocol::query::Column;
 use serde_json::json;
 
 const QUERY: &str = r#"
@@ -162,9 +163,9 @@ fn a_unit_table_gives_factor_and_unit_of_the_day() {
         std::fs::write(folder.path().join("s.csv"), format!("c;q;k;e;d\n{rows}")).unwrap();
         figures(&query(), &[table.parse().unwrap()], folder.path())
     };
-    let units = "a;pack;piece;10;;31-10-2026\na;pack;piece;0,5;01-11-2026;01-11-2026\na;base;piece;1;;\n";
+    let units = "a;pack;piece;0,2;;31-10-2026\na;pack;piece;0,5;01-11-2026;01-11-2026\na;base;piece;1;;\n";
     let row = |size: &str, day: &str| format!("a;{size};regular;01-01-2030;{day}\n");
-    assert_eq!(of(units, &row("1.000,5", "31-10-2026")).unwrap()[0], 100_050);
+    assert_eq!(of(units, &row("1.000,5", "31-10-2026")).unwrap()[0], 2_001);
     assert_eq!(of(units, &row("3", "01-11-2026")).unwrap()[0], 15);
     for (units, day) in
         [(units, "02-11-2026"), ("a;base;piece;1;;\n", "01-11-2026"), ("a;pack;ml;1;;\n", "01-11-2026")]
@@ -175,7 +176,7 @@ fn a_unit_table_gives_factor_and_unit_of_the_day() {
 
 #[test]
 fn rows_about_patients_are_read_by_the_hospitals_words() {
-    use samensom_protocol::query::{Column, Dataset};
+    use samensom_protocol::query::Dataset;
     let table: toml::Table = r#"
         separator = ","
         decimal = "."
@@ -202,4 +203,174 @@ fn rows_about_patients_are_read_by_the_hospitals_words() {
     let strict: toml::Table =
         table.iter().filter(|(key, _)| *key != "max_rejected").map(|(k, v)| (k.clone(), v.clone())).collect();
     assert!(Dialect::of(Dataset::Administration, &strict).unwrap().read(&path).is_err());
+}
+
+const WHOLE: &str = r#"
+[query]
+id = "q"
+version = 1
+title = { nl = "t", en = "t" }
+purpose = "research"
+dataset = "administration"
+[[measure]]
+name = "persons"
+patients = true
+[[measure]]
+name = "sizes"
+histogram = "quantity"
+per = "row"
+bins = [0.5, 2]
+unit = "piece"
+[[measure]]
+name = "spread"
+moments = "quantity"
+per = "row"
+unit = "piece"
+scale = 1
+range = [-10, 10]
+[[measure]]
+name = "ages"
+moments = "age"
+per = "row"
+scale = 0
+range = [0, 130]
+[[measure]]
+name = "line"
+regression = "quantity"
+on = ["at - '2026-01-01'"]
+per = "row"
+unit = "piece"
+scale = 2
+range = [-1000, 1000]
+[[measure]]
+name = "stay"
+survival = "at - '2026-01-01'"
+event = "ward = 'x'"
+bins = [2, 5]
+[[measure]]
+name = "holders"
+hospitals = "count(*) > 0"
+[[derive]]
+name = "mean"
+mean = "spread"
+scale = 2
+[[derive]]
+name = "variance"
+variance = "spread"
+scale = 3
+[[derive]]
+name = "median"
+quantile = "sizes"
+at = 0.5
+scale = 3
+[[derive]]
+name = "low"
+quantile = "sizes"
+at = 0.1
+scale = 3
+[[derive]]
+name = "high"
+quantile = "sizes"
+at = 0.99
+scale = 3
+[[derive]]
+name = "slope"
+coefficients = "line"
+scale = 6
+[[derive]]
+name = "curve"
+curve = "stay"
+scale = 3
+[floors]
+hospitals = 1
+patients = 10
+"#;
+
+fn whole() -> Query {
+    Query::from_toml(WHOLE, &mut |_| Err(String::new())).unwrap()
+}
+
+/// Persons, quantities, days, wards and ages; one has no ward, one no age.
+fn given() -> Vec<Row> {
+    let text = |text: &str| Val::Text(text.to_owned());
+    let row = |person, micro, day: &str, ward: Option<&str>, age: Option<i128>| {
+        let mut row = Row::from([
+            (Column::Person, text(person)),
+            (Column::Code, text("c")),
+            (Column::Unit, text("piece")),
+            (Column::Quantity, Val::Micro(micro)),
+            (Column::At, Val::Date(day.to_owned())),
+        ]);
+        row.extend(ward.map(|ward| (Column::Ward, text(ward))));
+        row.extend(age.map(|age| (Column::Age, Val::Micro(age * 1_000_000))));
+        row
+    };
+    vec![
+        row("1", 1_000_000, "2026-01-01", Some("x"), Some(20)),
+        row("1", 3_000_000, "2026-01-03", Some("y"), Some(20)),
+        row("2", 250_000, "2026-01-07", Some("x"), Some(30)),
+        row("3", 2_000_000, "2025-12-31", Some("x"), None),
+        row("4", 500_000, "2026-01-03", None, Some(40)),
+    ]
+}
+
+/// 6.75 is 6.8 at one decimal, 14.3125 is 14.3, and 14.31 at two.
+const ADDED: [i128; 31] = [
+    4, 1, 2, 2, 0, 5, 68, 143, 0, 4, 110, 3300, 1, 5, 900, 4500, 675, 650, 1431, 0, 3, 1, 0, 2, 0, 1, 1, 1,
+    0, 2, 1,
+];
+
+#[test]
+fn every_measure_is_as_added_by_hand() {
+    assert_eq!(of_rows(&whole(), &given()), Ok(ADDED.into()));
+    assert_eq!(of_rows(&whole(), &[]), Ok(vec![0; 31]));
+    let refused = |change: fn(&mut Row)| {
+        let mut rows = given();
+        change(&mut rows[0]);
+        of_rows(&whole(), &rows).unwrap_err().into_iter().collect::<Vec<_>>()
+    };
+    let foreign = refused(|row| drop(row.insert(Column::Unit, Val::Text("ml".into()))));
+    assert_eq!(foreign, [Refusal::ForeignUnit]);
+    let at_the_limit = |row: &mut Row| drop(row.insert(Column::Quantity, Val::Micro(10_000_000)));
+    let mut rows = given();
+    at_the_limit(&mut rows[0]);
+    assert!(of_rows(&whole(), &rows).is_ok());
+    let beyond = refused(|row| drop(row.insert(Column::Quantity, Val::Micro(10_000_001))));
+    assert_eq!(beyond, [Refusal::ValueOutOfRange]);
+}
+
+#[test]
+fn every_derived_figure_is_as_reckoned_by_hand() {
+    let mut clear = ADDED;
+    let lines = |clear: &[i128]| -> Vec<(String, Shown)> {
+        let derived = table(&whole(), 0, clear).into_iter().skip(31);
+        derived
+            .map(|line| (format!("{} {}", line.measure, line.part).trim().to_owned(), line.shown))
+            .collect()
+    };
+    assert!(lines(&clear).iter().all(|(_, shown)| *shown == Shown::Suppressed), "fewer than 10 patients");
+    // Twelve rows on y = 2 + 3x, and 10 of squares beside it.
+    clear[0] = 10;
+    clear[13..19].copy_from_slice(&[12, 6600, 50_600, 22_200, 165_000, 540_400]);
+    let end = |tenths: i64| Number::new(tenths.into(), 10.into());
+    let shown = [
+        ("mean", Shown::Figure(136, 2)),
+        ("variance", Shown::Figure(1263, 3)),
+        ("median", Shown::Figure(1625, 3)),
+        ("low", Shown::Below(end(5))),
+        ("high", Shown::AtLeast(end(20))),
+        ("slope intercept", Shown::Figure(2_000_000, 6)),
+        ("slope standard error intercept", Shown::Figure(543_021, 6)),
+        ("slope x1", Shown::Figure(3_000_000, 6)),
+        ("slope standard error x1", Shown::Figure(83_624, 6)),
+        ("slope degrees of freedom", Shown::Figure(10, 0)),
+        ("curve until 2", Shown::Figure(667, 3)),
+        ("curve until 5", Shown::Figure(667, 3)),
+    ];
+    assert_eq!(lines(&clear), shown.map(|(name, shown)| (name.to_owned(), shown)));
+    // All at one x: no line goes through them.
+    clear[13..19].copy_from_slice(&[12, 1200, 1200, 22_200, 22_200, 540_400]);
+    assert_eq!(lines(&clear)[5], ("slope intercept".to_owned(), Shown::NoUse));
+    clear[13] = 11;
+    assert_eq!(lines(&clear)[5], ("slope intercept".to_owned(), Shown::Suppressed));
 }
