@@ -64,7 +64,93 @@ fn main() -> ExitCode {
     let kinds = "[[dimension]]\ncolumn = \"kind\"\ncodes = [\"regular\", \"ccv\", \"import\", \"own\"]\n";
     let query = query(1_000, kinds);
     time("the same of 1000 codes by 4 kinds", || drop(evaluate(&query, &frozen).expect("figures")));
+    for codes in [16, 1_000] {
+        for (name, measure) in MEASURES {
+            let query = asked("stock", codes, "", measure);
+            println!(
+                "{:<44} {:>9.3} s        {goal}",
+                format!("{name} of {codes} codes"),
+                seconds(|| drop(evaluate(&query, &frozen).expect("figures")))
+            );
+        }
+    }
+    drop(frozen);
+    care(folder.path(), rows, &reader);
     ExitCode::SUCCESS
+}
+
+/// Every other kind of measure, alone.
+const MEASURES: [(&str, &str); 6] = [
+    (
+        "sum that computes",
+        "sum = \"quantity * (expiry - as_of)\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9000000000000]\n",
+    ),
+    (
+        "histogram of rows",
+        "histogram = \"quantity\"\nper = \"row\"\nunit = \"piece\"\nbins = [10, 100, 1000]\n",
+    ),
+    (
+        "histogram of hospitals",
+        "histogram = \"sum(quantity) / count(*)\"\nunit = \"piece\"\nbins = [10, 100, 1000]\n",
+    ),
+    (
+        "moments of rows",
+        "moments = \"quantity\"\nper = \"row\"\nunit = \"piece\"\nscale = 0\nrange = [0, 100000]\n",
+    ),
+    (
+        "regression of rows on one predictor",
+        "regression = \"quantity\"\non = [\"expiry - as_of\"]\nper = \"row\"\nunit = \"piece\"\nscale = 0\nrange = [0, 100000]\n",
+    ),
+    ("survival of rows", "survival = \"expiry - as_of\"\nevent = \"kind = 'ccv'\"\nbins = [30, 300, 900]\n"),
+];
+
+/// Patients of as many administrations, a quarter as many people: counted exactly, within memory.
+fn care(folder: &Path, rows: u64, reader: &Reader) {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(folder.join("care.csv")).expect("the file"));
+    writeln!(out, "person;code;at;quantity;unit").expect("written");
+    let mut state = 7_u64;
+    let mut pick = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % most
+    };
+    let people = (rows / 4).max(1);
+    for _ in 0..rows {
+        let (person, code, day) = (pick(people), pick(1_000), 1 + pick(28));
+        writeln!(out, "p{person:012};{:08};2026-10-{day:02};{};mg", 90_000_000 + code, 1 + pick(900))
+            .expect("written");
+    }
+    out.flush().expect("written");
+    drop(out);
+    let config = r#"{ "dataset": "administration", "file": "care.csv", "encoding": "utf-8", "separator": ";", "decimal": ",",
+        "date": "%Y-%m-%d", "unit_column": "unit", "columns": { "person": "person", "code": "code", "at": "at", "quantity": "quantity" } }"#;
+    let configs: Vec<ExtractConfig> = vec![serde_json::from_str(config).expect("the description above")];
+    let (frozen, took, used) = freeze(&Snapshots::of_state(&folder.join("care")), &configs, folder, reader);
+    println!("{rows} administrations of {people} people frozen in {took:.1} s, peak {} MB", used.peak_mb);
+    for (name, dimension) in [
+        ("patients, all rows in one cell", String::new()),
+        (
+            "patients of 1000 codes",
+            format!("[[dimension]]\ncolumn = \"code\"\ncodes = [{}]\n", listed(1_000, 1)),
+        ),
+    ] {
+        let text = format!(
+            "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"quality\", \
+             dataset = \"administration\" }}\nfloors = {{ hospitals = 1, patients = 10 }}\n{dimension}\
+             [[measure]]\nname = \"patients\"\npatients = true\nmax = 100000000\n\
+             [[measure]]\nname = \"h\"\nhospitals = \"count(*) > 0\"\n"
+        );
+        let query =
+            Query::from_toml(&text, &mut |_| Err(String::new())).unwrap_or_else(|error| panic!("{error}"));
+        // From here on the peak is this query's.
+        std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
+        let mut figures = Vec::new();
+        time(name, || figures = evaluate(&query, &frozen).expect("figures"));
+        let peak = look(&std::process::id().to_string()).map_or(0, |used| used.peak_mb);
+        println!(
+            "{:<44} {peak:>9} MB       goal 256 MB; {} in the first cell",
+            "  resident peak of this program", figures[0]
+        );
+    }
 }
 
 fn mb(bytes: u64) -> f64 {
@@ -228,16 +314,23 @@ fn look(id: &str) -> Option<Used> {
 
 fn query(codes: u64, dimension: &str) -> Query {
     // Spread over all of them, as a list by substance is.
-    let step = CODES / codes;
+    let measures = "sum = \"quantity\"\nunit = \"piece\"\nscale = 3\nrange = [0, 1000000000]\n\
+         [[measure]]\nname = \"rows\"\nrows = true\n\
+         [[measure]]\nname = \"holders\"\nhospitals = \"sum(quantity) > 0\"\nunit = \"piece\"\n";
+    asked("stock", codes, dimension, measures)
+}
+
+fn listed(codes: u64, step: u64) -> String {
     let list: Vec<String> = (0..codes).map(|at| format!("\"{:08}\"", 90_000_000 + at * step)).collect();
+    list.join(", ")
+}
+
+fn asked(dataset: &str, codes: u64, dimension: &str, measure: &str) -> Query {
     let text = format!(
         "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"stock\", \
-         dataset = \"stock\" }}\n[population]\nwhere = \"expiry > '2027-06-01'\"\n\
-         [[dimension]]\ncolumn = \"code\"\ncodes = [{}]\n{dimension}\
-         [[measure]]\nname = \"stock\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 3\nrange = [0, 1000000000]\n\
-         [[measure]]\nname = \"rows\"\nrows = true\n\
-         [[measure]]\nname = \"holders\"\nhospitals = \"sum(quantity) > 0\"\nunit = \"piece\"\n",
-        list.join(", ")
+         dataset = \"{dataset}\" }}\n[population]\nwhere = \"expiry > '2027-06-01'\"\n\
+         [[dimension]]\ncolumn = \"code\"\ncodes = [{}]\n{dimension}[[measure]]\nname = \"stock\"\n{measure}",
+        listed(codes, CODES / codes)
     );
     Query::from_toml(&text, &mut |_| Err("no files here".to_owned()))
         .unwrap_or_else(|error| panic!("{error}"))

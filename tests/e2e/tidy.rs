@@ -421,6 +421,10 @@ fn members_depend_only_on_what_they_may() {
         "bincode",
         "toml",
         "strsim",
+        // Exact fractions of opened sums, after the session.
+        "num-bigint",
+        "num-rational",
+        "num-traits",
     ];
     let core = dependencies("samensom-protocol");
     assert!(!core.is_empty());
