@@ -152,10 +152,12 @@ impl Opened<'_> {
             Some(MeasureKind::Regression { predictors, .. }) => predictors.len(),
             _ => 0,
         };
-        let fit = self.parts(place).and_then(|parts| Fit::of(&parts, predictors));
-        let name = |at: usize| if at == 0 { "intercept".to_owned() } else { format!("x{at}") };
-        let freedom = fit.as_ref().map(|fit| fit.freedom.clone());
+        let parts = self.parts(place).unwrap_or_default();
+        let freedom = freedom(&parts, predictors);
+        // Before it is asked whether they have a solution: that few values have none tells of them.
         let few = freedom.as_ref().is_some_and(|freedom| *freedom < whole(LEAST_FREEDOM));
+        let fit = Fit::of(&parts, predictors);
+        let name = |at: usize| if at == 0 { "intercept".to_owned() } else { format!("x{at}") };
         let mut figures = Vec::new();
         let mut put = |part: String, value: Value| {
             let value = if few { Value::Suppressed } else { value };
@@ -169,7 +171,7 @@ impl Opened<'_> {
             let error = of(|fit| &fit.variances).and_then(|variance| root(&variance, scale));
             put(format!("standard error {}", name(at)), error.unwrap_or(Value::NoUse));
         }
-        put("degrees of freedom".to_owned(), shown(freedom, 0));
+        put("degrees of freedom".to_owned(), shown(freedom.filter(|_| fit.is_some()), 0));
         figures
     }
 
@@ -219,7 +221,12 @@ impl Moments {
 struct Fit {
     coefficients: Vec<BigRational>,
     variances: Vec<BigRational>,
-    freedom: BigRational,
+}
+
+/// The first sum is the number of values.
+fn freedom(parts: &[BigRational], predictors: usize) -> Option<BigRational> {
+    let coefficients = i64::try_from(predictors.checked_add(1)?).ok()?;
+    parts.first()?.checked_sub(&whole(coefficients))
 }
 
 impl Fit {
@@ -239,7 +246,6 @@ impl Fit {
         }
         let with_outcome: Vec<BigRational> = sums.by_ref().take(size).cloned().collect();
         let outcomes = sums.next()?;
-        let count = products.first()?.first()?.clone();
         let inverse = inverted(products)?;
         let dot = |left: &[BigRational], right: &[BigRational]| {
             let mut pairs = left.iter().zip(right);
@@ -248,13 +254,13 @@ impl Fit {
         let coefficients: Option<Vec<BigRational>> =
             inverse.iter().map(|row| dot(row, &with_outcome)).collect();
         let coefficients = coefficients?;
-        let freedom = count.checked_sub(&whole(i64::try_from(size).ok()?))?;
+        let freedom = freedom(parts, predictors)?;
         let rest = outcomes.checked_sub(&dot(&coefficients, &with_outcome)?)?;
         let rest = if rest.is_negative() { BigRational::zero() } else { rest };
         let variance = if freedom.is_positive() { rest.checked_div(&freedom)? } else { return None };
         let variances: Option<Vec<BigRational>> =
             (0..size).map(|at| variance.checked_mul(inverse.get(at)?.get(at)?)).collect();
-        Some(Fit { coefficients, variances: variances?, freedom })
+        Some(Fit { coefficients, variances: variances? })
     }
 }
 

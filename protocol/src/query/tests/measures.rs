@@ -299,6 +299,22 @@ fn coefficients_are_those_of_least_squares() {
     assert!(shown(&query, &flat, "b").iter().all(|(_, value)| value == "no use"), "x never varies");
 }
 
+/// They were `no use`: that the few values had no solution was told of them.
+#[test]
+fn repro_too_few_values_without_a_solution_are_suppressed() {
+    let query = course(
+        "[[measure]]\nname = \"r\"\nregression = \"days\"\non = [\"age\"]\nper = \"row\"\nscale = 0\nrange = [0, 400]\n\
+         [[derive]]\nname = \"b\"\ncoefficients = \"r\"\nscale = 4\n",
+    )
+    .unwrap();
+    for few in
+        [[3, 3, 3, 10, 10, 50, 0, 5, 10], [2, 3, 5, 10, 20, 68, 0, 5, 10], [0, 0, 0, 0, 0, 0, 0, 5, 10]]
+    {
+        let shown = shown(&query, &few, "b");
+        assert!(shown.iter().all(|(_, value)| value == "suppressed"), "{few:?}: {shown:?}");
+    }
+}
+
 /// The life table: those censored count for half an interval.
 #[test]
 fn the_curve_is_a_life_table() {
