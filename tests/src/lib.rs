@@ -13,6 +13,8 @@ pub mod harness;
 pub mod leak;
 pub mod needles;
 #[cfg(feature = "programs")]
+pub mod oracle;
+#[cfg(feature = "programs")]
 pub mod postgres;
 pub mod relay;
 pub mod second;
