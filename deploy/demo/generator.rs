@@ -1,10 +1,15 @@
-//! Invented hospitals and their stock extracts for the demo: a pure function of seed, hospital and slot.
+//! Invented hospitals and their extracts for the demo: a pure function of seed, hospital and slot.
 //!
-//! Owns the names and the Dutch dialect of the files (`;`, decimal comma, `dd-mm-yyyy`, UTF-8). Integers
+//! Owns the names, the stock, and the Dutch dialect of the files (`;`, decimal comma, `dd-mm-yyyy`, UTF-8). Integers
 //! only, so that a seed gives the same bytes on every machine. It must not know files, clocks or sessions.
 
+mod care;
+mod goods;
+
+use jiff::{ToSpan as _, civil};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use samensom_protocol::query::Dataset;
 
 /// Hospitals that can be invented.
 pub const MOST: usize = 69;
@@ -26,6 +31,39 @@ kind = "Soort"
 expiry = "Houdbaar tot"
 location = "Locatie"
 "#;
+
+/// How an agent reads the extract of a data set, as [`DIALECT`] for the stock; none for what it makes itself.
+#[must_use]
+pub fn dialect(dataset: Dataset) -> Option<&'static str> {
+    match dataset {
+        Dataset::Stock => Some(DIALECT),
+        Dataset::Use => Some(goods::USE),
+        Dataset::Orders => Some(goods::ORDERS),
+        Dataset::Administration => Some(care::ADMINISTRATION),
+        Dataset::Admission => Some(care::ADMISSION),
+        Dataset::Result => Some(care::RESULT),
+        Dataset::Position | Dataset::Course => None,
+    }
+}
+
+/// The extracts of hospital number `hospital` in a slot. A stock alone changes from slot to slot; after the first the
+/// others are left out.
+#[must_use]
+pub fn extracts(datasets: &[Dataset], seed: u64, hospital: usize, slot: u64) -> Vec<(Dataset, String)> {
+    let care = datasets.iter().any(|dataset| dataset.has_patients()) && slot == 0;
+    let mut care = care.then(|| care::care(seed, hospital));
+    let mut text = |dataset: &Dataset| match dataset {
+        Dataset::Stock => Some(stock(seed, hospital, slot)),
+        _ if slot > 0 => None,
+        Dataset::Use => Some(goods::used(seed, hospital)),
+        Dataset::Orders => Some(goods::orders(seed, hospital)),
+        Dataset::Administration => care.as_mut().map(|care| std::mem::take(&mut care.administration)),
+        Dataset::Admission => care.as_mut().map(|care| std::mem::take(&mut care.admission)),
+        Dataset::Result => care.as_mut().map(|care| std::mem::take(&mut care.result)),
+        Dataset::Position | Dataset::Course => None,
+    };
+    datasets.iter().filter_map(|dataset| Some((*dataset, text(dataset)?))).collect()
+}
 
 /// Code, name and usual stock of the 13 medicines, in the order of the shipped code list. The codes lie in
 /// the range that is free for local numbers.
@@ -123,7 +161,7 @@ pub fn stock(seed: u64, hospital: usize, slot: u64) -> String {
             for _ in 0..batches {
                 let base = 5 + usual * size * share / 10_000 + below(&mut shelf, usual / 4 + 1);
                 let half = below(&mut shelf, 6) == 0;
-                let expiry = date(&mut shelf);
+                let expiry = expiry(&mut shelf);
                 let place = LOCATIONS.get(below(&mut shelf, 4) as usize).unwrap_or(&"apotheek");
                 // One batch in four was used or filled up since; the first one every time.
                 let changed = below(&mut today, 4) == 0;
@@ -148,9 +186,15 @@ fn kinds(shelf: &mut ChaCha20Rng) -> [(&'static str, u32, u32); 3] {
     [("regular", regular, 40), ("ccv", ccv, 55), ("study", study, 5)]
 }
 
-fn date(random: &mut ChaCha20Rng) -> String {
+fn expiry(random: &mut ChaCha20Rng) -> String {
     let (day, month, year) = (1 + below(random, 28), 1 + below(random, 12), 2027 + below(random, 3));
     format!("{day:02}-{month:02}-{year}")
+}
+
+/// The day so many days after 1 June 2026.
+fn date(days: u32) -> String {
+    let day = civil::date(2026, 6, 1).saturating_add(i64::from(days).days());
+    format!("{:02}-{:02}-{}", day.day(), day.month(), day.year())
 }
 
 fn below(random: &mut ChaCha20Rng, bound: u32) -> u32 {
@@ -159,75 +203,19 @@ fn below(random: &mut ChaCha20Rng, bound: u32) -> u32 {
 
 /// A stream for the shelf of a hospital (`slot` is none) or for what happened to it in a slot.
 fn random(seed: u64, hospital: usize, slot: Option<u64>) -> ChaCha20Rng {
-    let words = [seed, hospital as u64, u64::from(slot.is_some()), slot.unwrap_or(0)];
+    seeded([seed, hospital as u64, u64::from(slot.is_some()), slot.unwrap_or(0)])
+}
+
+/// A stream for another file of a hospital, by a number from 2.
+fn stream(seed: u64, hospital: usize, file: u64) -> ChaCha20Rng {
+    seeded([seed, hospital as u64, file, 0])
+}
+
+fn seeded(words: [u64; 4]) -> ChaCha20Rng {
     let mut key = [0_u8; 32];
     key.iter_mut().zip(words.into_iter().flat_map(u64::to_le_bytes)).for_each(|(to, from)| *to = from);
     ChaCha20Rng::from_seed(key)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn hospitals_differ_in_name_and_slug() {
-        let all = hospitals(1_000);
-        assert_eq!(all.len(), MOST);
-        assert_eq!(all.iter().map(|one| &one.slug).collect::<BTreeSet<_>>().len(), MOST);
-        assert_eq!(all.iter().map(|one| &one.name).collect::<BTreeSet<_>>().len(), MOST);
-        assert_eq!(hospitals(9), all[..9]);
-        for one in &all {
-            assert!(one.slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", one.slug);
-        }
-    }
-
-    #[test]
-    fn a_seed_gives_the_same_bytes_and_another_seed_others() {
-        for hospital in 0..MOST {
-            assert_eq!(stock(7, hospital, 3), stock(7, hospital, 3));
-            assert_ne!(stock(7, hospital, 3), stock(8, hospital, 3));
-        }
-        assert_ne!(stock(7, 0, 3), stock(7, 1, 3));
-        // Pinned: a change of the generator changes every demo's totals, and is to be seen in a review.
-        let sum =
-            stock(1, 0, 0).bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        assert_eq!(sum, 13_262_044_802_879_248_510);
-    }
-
-    #[test]
-    fn some_rows_change_in_every_slot_at_every_hospital() {
-        // Without the reference date, which differs anyway.
-        let rows = |hospital, slot| -> Vec<String> {
-            stock(1, hospital, slot).lines().map(|line| line.split_once(';').unwrap().1.to_owned()).collect()
-        };
-        for hospital in 0..MOST {
-            for slot in 0..60 {
-                let (before, after) = (rows(hospital, slot), rows(hospital, slot + 1));
-                assert_eq!(before.len(), after.len());
-                let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-                assert!(changed > 0 && changed < before.len(), "hospital {hospital}, slot {slot}: {changed}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_row_is_in_the_dialect_and_every_medicine_is_held_somewhere() {
-        let mut held = BTreeSet::new();
-        for hospital in 0..MOST {
-            let text = stock(1, hospital, 0);
-            assert!(text.ends_with('\n') && text.lines().count() > 13);
-            for line in text.lines().skip(1) {
-                let cells: Vec<&str> = line.split(';').collect();
-                let [as_of, code, name, amount, kind, expiry, place] = cells[..] else { panic!("{line}") };
-                assert!(MEDICINES.iter().any(|known| (known.0, known.1) == (code, name)), "{line}");
-                let (whole, tenths) = amount.split_once(',').unwrap();
-                assert!(whole.parse::<u32>().is_ok() && matches!(tenths, "0" | "5"), "{line}");
-                assert!(["regular", "ccv", "study"].contains(&kind) && LOCATIONS.contains(&place), "{line}");
-                assert!(as_of.len() == 10 && expiry.len() == 10, "{line}");
-                held.insert((code.to_owned(), kind.to_owned()));
-            }
-        }
-        assert_eq!(held.len(), 3 * MEDICINES.len());
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ mod catalogue;
 mod crash;
 mod crash_server;
 mod database;
+mod datasets;
 mod demo;
 mod json;
 mod losses;

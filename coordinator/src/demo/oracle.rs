@@ -4,6 +4,7 @@
 //! would have to be made twice. It must not know how a session ran.
 
 mod derive;
+mod derived;
 mod measure;
 mod rows;
 mod value;
@@ -29,11 +30,7 @@ pub type Figures = Vec<i128>;
 /// # Errors
 /// When a row of its extracts cannot be read, or it must refuse.
 pub fn figures(query: &Query, tables: &[toml::Table], home: &Path) -> Result<Figures, Error> {
-    let mut rows = Vec::new();
-    for table in tables.iter().filter(|table| text(table, "dataset") == query.dataset().name()) {
-        let dialect = Dialect::of(query.dataset(), table)?;
-        rows.extend(dialect.read(&home.join(text(table, "file")))?);
-    }
+    let rows = derived::rows(query.dataset(), tables, home)?;
     let query = query.resolved().map_err(|why| Error::asked(why.to_string()))?;
     of_rows(&query, &rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))
 }

@@ -10,7 +10,7 @@ use crate::ops::slug;
 use crate::toml_file;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Dataset, Query};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -123,9 +123,15 @@ impl Plan {
     #[must_use]
     pub fn extract_tables(&self) -> Vec<toml::Table> {
         match &self.source {
-            Source::Invented(_) => vec![invented_table()],
+            Source::Invented(_) => self.datasets().iter().filter_map(|one| invented_table(*one)).collect(),
             Source::Shared(shared) => shared.tables.iter().map(|table| table.of_one_hospital()).collect(),
         }
+    }
+
+    /// The data sets that the query reads, or those of which the agents make the one it reads.
+    fn datasets(&self) -> Vec<Dataset> {
+        let dataset = self.query.dataset();
+        if dataset.made_of().is_empty() { vec![dataset] } else { dataset.made_of().to_vec() }
     }
 
     /// Writes the extracts of every hospital as they are in a slot, counted from 0.
@@ -136,8 +142,10 @@ impl Plan {
         match &self.source {
             Source::Invented(seed) => {
                 for hospital in 0..self.hospitals.len() {
-                    let path = self.home(folder, hospital).join("stock.csv");
-                    replace(&path, generator::stock(*seed, hospital, slot).as_bytes())?;
+                    let home = self.home(folder, hospital);
+                    for (dataset, text) in generator::extracts(&self.datasets(), *seed, hospital, slot) {
+                        replace(&home.join(file_of(dataset)), text.as_bytes())?;
+                    }
                 }
                 Ok(())
             }
@@ -192,11 +200,15 @@ fn invented() -> Vec<Hospital> {
     all.map(|one| Hospital { slug: one.slug, name: one.name, group: one.group, kind: one.kind }).collect()
 }
 
-fn invented_table() -> toml::Table {
-    let mut table: toml::Table = generator::DIALECT.parse().unwrap_or_default();
+fn invented_table(dataset: Dataset) -> Option<toml::Table> {
+    let mut table: toml::Table = generator::dialect(dataset)?.parse().ok()?;
     // The dialect's text ends in a table of its own, so that the file is added here.
-    table.insert("file".to_owned(), toml::Value::String("stock.csv".to_owned()));
-    table
+    table.insert("file".to_owned(), toml::Value::String(file_of(dataset)));
+    Some(table)
+}
+
+fn file_of(dataset: Dataset) -> String {
+    format!("{}.csv", dataset.name())
 }
 
 fn first(mut hospitals: Vec<Hospital>, asked: Option<usize>) -> Result<Vec<Hospital>, Error> {
