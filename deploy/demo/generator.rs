@@ -83,6 +83,16 @@ pub const MEDICINES: [(&str, &str, u32); 13] = [
     ("90000145", "cisatracurium", 110),
 ];
 
+/// Infusion fluids by bag, in the order of the shipped code list.
+pub const FLUIDS: [(&str, &str, u32); 6] = [
+    ("90000153", "NaCl 0.9% 500 ml", 2400),
+    ("90000161", "NaCl 0.9% 1000 ml", 3100),
+    ("90000188", "glucose 5% 500 ml", 1300),
+    ("90000196", "glucose 5% 1000 ml", 900),
+    ("90000218", "Ringer-lactaat 500 ml", 700),
+    ("90000226", "Ringer-lactaat 1000 ml", 1600),
+];
+
 const PLACES: [&str; 23] = [
     "Aalder",
     "Bever",
@@ -172,6 +182,11 @@ pub fn stock(seed: u64, hospital: usize, slot: u64) -> String {
                 lines.push(format!("{as_of};{code};{name};{amount},{tenths};{kind};{expiry};{place}"));
             }
         }
+    }
+    for (code, name, usual) in FLUIDS {
+        let amount = usual * size / 100 + below(&mut shelf, usual / 4 + 1);
+        let expiry = expiry(&mut shelf);
+        lines.push(format!("{as_of};{code};{name};{amount},0;regular;{expiry};centraal magazijn"));
     }
     lines.push(String::new());
     lines.join("\n")

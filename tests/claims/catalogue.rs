@@ -96,8 +96,8 @@ fn with_goods(query: &Query) -> Vec<(String, String)> {
     let ccv_a = format!("2026-11-15,{CEF},50,ccv,2026-12-10");
     let stock_b = format!("2026-11-15,{CEF},5,regular,");
     let other = format!("2026-11-15,{CLO},7,study,");
-    let late = format!("2026-10-01,{CEF},40,2026-11-01,,,generic");
-    let came = format!("2026-09-01,{CEF},20,2026-10-01,2026-10-10,18,generic");
+    let late = format!("2026-10-01,{CEF},40,2026-11-01,,,generic-a");
+    let came = format!("2026-09-01,{CEF},20,2026-10-01,2026-10-10,18,generic-a");
     let soon = format!("2026-11-10,{CEF},25,2026-11-24,,,");
     national(
         query,
@@ -208,12 +208,12 @@ fn outlook_and_deliveries() {
     check(
         &with_goods(&query("delivery-reliability", &[])),
         &[
-            ("90000013 generic lines", "1"),
-            ("90000013 generic late", "1"),
-            ("90000013 generic ordered_quantity", "20"),
-            ("90000013 generic delivered_quantity_sum", "18"),
-            ("90000013 generic days_late 8 to <15", "1"),
-            ("90000013 generic fill_rate", "0.9"),
+            ("90000013 generic-a lines", "1"),
+            ("90000013 generic-a late", "1"),
+            ("90000013 generic-a ordered_quantity", "20"),
+            ("90000013 generic-a delivered_quantity_sum", "18"),
+            ("90000013 generic-a days_late 8 to <15", "1"),
+            ("90000013 generic-a fill_rate", "0.9"),
             ("90000013 missing lines", "0"),
         ],
     );
