@@ -75,6 +75,24 @@ impl Derive {
         &self.kind
     }
 
+    /// Positions of the measures it is made of.
+    #[must_use]
+    pub fn made_of(&self) -> Vec<usize> {
+        let places: Vec<u8> = match &self.kind {
+            DeriveKind::Ratio { numerator, denominator } => {
+                numerator.iter().chain(denominator.iter()).copied().collect()
+            }
+            DeriveKind::Cover { stock, used, .. } => vec![*stock, *used],
+            DeriveKind::Share { of, .. }
+            | DeriveKind::Mean(of)
+            | DeriveKind::Variance(of)
+            | DeriveKind::Quantile { of, .. }
+            | DeriveKind::Coefficients(of)
+            | DeriveKind::Curve(of) => vec![*of],
+        };
+        places.into_iter().map(usize::from).collect()
+    }
+
     /// Decimals kept, rounded half to even.
     #[must_use]
     pub fn scale(&self) -> u8 {

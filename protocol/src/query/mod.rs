@@ -111,6 +111,8 @@ pub struct Query {
     measures: List<Measure, MAX_MEASURES>,
     derives: List<Derive, MAX_MEASURES>,
     floor_hospitals: u16,
+    /// Position of the measure that counts the hospitals behind a cell; without it every count does.
+    floor_count: Option<u8>,
     floor_patients: u32,
 }
 
@@ -210,6 +212,14 @@ impl Query {
     #[must_use]
     pub fn floor_hospitals(&self) -> u16 {
         self.floor_hospitals
+    }
+
+    /// Position of the measure that counts the hospitals behind a cell. Without it every measure that counts
+    /// hospitals is held against the floor, for the whole cell; with it the others are held against it for
+    /// measures over the same rows alone.
+    #[must_use]
+    pub fn floor_count(&self) -> Option<usize> {
+        self.floor_count.map(usize::from)
     }
 
     /// Fewest patients behind a shown cell; 0 for data sets without patients.

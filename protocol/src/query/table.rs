@@ -83,7 +83,7 @@ fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Ro
         return Vec::new();
     }
     let all: Vec<&[i128]> = opened.chunks(layout.figures()).collect();
-    let hidden: Vec<bool> =
+    let hidden: Vec<Vec<bool>> =
         all.iter().map(|cell| below_floor(query, &layout, cell, (hospitals, patients))).collect();
     let wholes: Vec<Wholes> =
         query.derives().iter().map(|derive| wholes(derive, &layout, &all, &hidden)).collect();
@@ -91,8 +91,8 @@ fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Ro
     for (index, cell) in all.iter().enumerate() {
         let places = places(&layout, index);
         let labels = labels(query, &places);
-        let suppressed = hidden.get(index).copied().unwrap_or(true);
-        let mut put = |measure: &str, figure: Figure| {
+        let hidden = |measure: usize| hidden.get(index).and_then(|all| all.get(measure)) != Some(&false);
+        let mut put = |measure: &str, figure: Figure, suppressed: bool| {
             rows.push(Row {
                 labels: labels.clone(),
                 measure: measure.to_owned(),
@@ -105,13 +105,13 @@ fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Ro
             let figures = cell.get(layout.figures_of(at)).unwrap_or_default();
             for (part, mantissa) in measure.parts().unwrap_or_default().into_iter().zip(figures) {
                 let value = Value::Number { mantissa: *mantissa, scale: part.scale };
-                put(measure.name(), Figure { part: part.name, value, unit: part.unit });
+                put(measure.name(), Figure { part: part.name, value, unit: part.unit }, hidden(at));
             }
         }
         for (derive, wholes) in query.derives().iter().zip(&wholes) {
             let whole = wholes.get(&apart(derive, &places)).copied().flatten();
             for figure in (Opened { query, layout: &layout, cell, whole }).figures(derive) {
-                put(derive.name(), figure);
+                put(derive.name(), figure, derive.made_of().into_iter().any(hidden));
             }
         }
     }
@@ -122,13 +122,14 @@ fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Ro
 /// not shown, for the shares of the others would tell it.
 type Wholes = BTreeMap<Vec<usize>, Option<i128>>;
 
-fn wholes(derive: &Derive, layout: &Layout, all: &[&[i128]], hidden: &[bool]) -> Wholes {
+fn wholes(derive: &Derive, layout: &Layout, all: &[&[i128]], hidden: &[Vec<bool>]) -> Wholes {
     let mut wholes = Wholes::new();
     let DeriveKind::Share { of, .. } = derive.kind() else { return wholes };
     let first = layout.figures_of(usize::from(*of)).start;
     for (index, (cell, hidden)) in all.iter().zip(hidden).enumerate() {
         let sum = wholes.entry(apart(derive, &places(layout, index))).or_insert(Some(0));
-        let figure = if *hidden { None } else { cell.get(first) };
+        let shown = hidden.get(usize::from(*of)) == Some(&false);
+        let figure = if shown { cell.get(first) } else { None };
         *sum = sum.and_then(|sum| sum.checked_add(*figure?));
     }
     wholes
@@ -155,9 +156,9 @@ fn labels(query: &Query, places: &[usize]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether fewer hospitals or patients than the floors stand behind a cell.
-fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floors: (u16, u32)) -> bool {
-    let below = |(at, measure): (usize, &Measure)| {
+/// For each measure whether fewer hospitals or patients than the floors stand behind it in a cell.
+fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floors: (u16, u32)) -> Vec<bool> {
+    let below = |at: usize, measure: &Measure| {
         let floor = match measure.kind() {
             MeasureKind::Hospitals { .. } => i128::from(floors.0),
             MeasureKind::Patients { .. } => i128::from(floors.1),
@@ -165,5 +166,18 @@ fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floors: (u16, u32)
         };
         cell.get(layout.figures_of(at).start).is_none_or(|count| *count < floor)
     };
-    query.measures().iter().enumerate().any(below)
+    let counts = |measure: &Measure| matches!(measure.kind(), MeasureKind::Hospitals { .. });
+    let measures = || query.measures().iter().enumerate();
+    // What is held against a floor for the whole cell.
+    let of_all = |at: usize, measure: &Measure| {
+        !counts(measure) || query.floor_count().is_none_or(|count| count == at)
+    };
+    let whole = measures().any(|(at, measure)| of_all(at, measure) && below(at, measure));
+    let own = |measure: &Measure| {
+        let same = |other: &Measure| {
+            counts(other) && !other.filter().is_always() && other.filter() == measure.filter()
+        };
+        !counts(measure) && measures().any(|(at, other)| same(other) && below(at, other))
+    };
+    measures().map(|(_, measure)| whole || own(measure)).collect()
 }

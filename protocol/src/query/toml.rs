@@ -13,7 +13,7 @@ use self::keys::{Keys, Lines};
 use super::dataset::Dataset;
 use super::error::{Code, QueryError};
 use super::expr::{Expr, Scope};
-use super::{LANGUAGE, Parameter, Purpose, Query, check, malformed, parse};
+use super::{LANGUAGE, Measure, Parameter, Purpose, Query, check, malformed, parse};
 use crate::codec::List;
 
 const MAX_SOURCE: usize = 1 << 20;
@@ -69,7 +69,7 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
     }
     let max_age =
         head.get("max_age", lines).map(|item| item.read(|item| minutes(item.text()?))).transpose()?;
-    let (floor_hospitals, floor_patients) = floors(document, lines)?;
+    let (floor_hospitals, floor_count, floor_patients) = floors(document, &measures, lines)?;
     Ok(Query {
         language: LANGUAGE,
         id: head.need("id", lines)?.short()?,
@@ -85,6 +85,7 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
         measures: list(measures, "measure", lines)?,
         derives: list(derives, "derive", lines)?,
         floor_hospitals,
+        floor_count,
         floor_patients,
     })
 }
@@ -111,17 +112,23 @@ fn population(
     table.need("where", lines)?.read(|item| parse::condition(item.text()?, scope, parameters))
 }
 
-fn floors(document: &Keys<'_>, lines: &mut Lines) -> Result<(u16, u32), QueryError> {
-    let Some(table) = document.get("floors", lines) else { return Ok((0, 0)) };
+fn floors(
+    document: &Keys<'_>,
+    measures: &[Measure],
+    lines: &mut Lines,
+) -> Result<(u16, Option<u8>, u32), QueryError> {
+    let Some(table) = document.get("floors", lines) else { return Ok((0, None, 0)) };
     let table = table.table(lines)?;
-    table.only(&["hospitals", "patients"], &[], lines)?;
+    table.only(&["hospitals", "count", "patients"], &[], lines)?;
     let item = table.need("hospitals", lines)?;
     let hospitals = match item.number::<u16>()? {
         0 => item.read(|_| Err(QueryError::new(Code::Limit, "a floor of 0", "1 or more, or no [floors]"))),
         floor => Ok(floor),
     }?;
+    let count = table.get("count", lines);
+    let count = count.map(|item| item.read(|item| derives::position(item.text()?, measures))).transpose()?;
     let patients = table.get("patients", lines).map(|item| item.number::<u32>()).transpose()?;
-    Ok((hospitals, patients.unwrap_or(0)))
+    Ok((hospitals, count, patients.unwrap_or(0)))
 }
 
 /// A length of time such as `90m`, `36h` or `45d`, in minutes.

@@ -44,7 +44,8 @@ struct Sums<'a> {
     parts: Vec<Vec<Part>>,
     /// Cell, measure, part.
     all: Vec<Vec<Vec<i128>>>,
-    hidden: Vec<bool>,
+    /// Cell, measure.
+    hidden: Vec<Vec<bool>>,
 }
 
 /// Every line that is shown of these sums.
@@ -53,23 +54,47 @@ pub fn table(query: &Query, floor: u16, clear: &[i128]) -> Vec<Line> {
     let sums = Sums::of(query, floor, clear);
     let mut lines = Vec::new();
     for (place, cell) in sums.all.iter().enumerate() {
-        let hidden = sums.hidden.get(place) == Some(&true);
-        let mut line = |measure: &str, part: &str, shown: Shown| {
+        let mut line = |measure: &str, part: &str, shown: Shown, made_of: &[usize]| {
+            let hidden = made_of.iter().any(|measure| sums.is_hidden(place, *measure));
             let shown = if hidden { Shown::Suppressed } else { shown };
             lines.push(Line { place, measure: measure.to_owned(), part: part.to_owned(), shown });
         };
-        for ((measure, parts), figures) in query.measures().iter().zip(&sums.parts).zip(cell) {
+        for (at, ((measure, parts), figures)) in
+            query.measures().iter().zip(&sums.parts).zip(cell).enumerate()
+        {
             for (part, figure) in parts.iter().zip(figures) {
-                line(measure.name(), &part.name, Shown::Figure(*figure, part.scale));
+                line(measure.name(), &part.name, Shown::Figure(*figure, part.scale), &[at]);
             }
         }
         for derive in query.derives() {
             for (part, shown) in sums.derived(derive, place) {
-                line(derive.name(), &part, shown);
+                line(derive.name(), &part, shown, &derive.made_of());
             }
         }
     }
     lines
+}
+
+/// Which measures of a cell are not shown.
+fn suppressed(query: &Query, floor: u16, cell: &[Vec<i128>]) -> Vec<bool> {
+    let mut hidden = vec![false; cell.len()];
+    for (at, (judge, figures)) in query.measures().iter().zip(cell).enumerate() {
+        let count = figures.first().copied().unwrap_or_default();
+        let hospitals = matches!(judge.kind(), MeasureKind::Hospitals { .. });
+        let few = match judge.kind() {
+            MeasureKind::Hospitals { .. } => count < i128::from(floor),
+            MeasureKind::Patients { .. } => count < i128::from(query.floor_patients()),
+            _ => false,
+        };
+        let of_the_cell = !hospitals || query.floor_count().is_none() || query.floor_count() == Some(at);
+        for (hidden, measure) in hidden.iter_mut().zip(query.measures()) {
+            let of_its_rows = measure.filter() == judge.filter()
+                && !judge.filter().is_always()
+                && !matches!(measure.kind(), MeasureKind::Hospitals { .. });
+            *hidden |= few && (of_the_cell || of_its_rows);
+        }
+    }
+    hidden
 }
 
 impl Sums<'_> {
@@ -82,17 +107,14 @@ impl Sums<'_> {
             let mut rest = cell.iter();
             let cell: Vec<Vec<i128>> =
                 parts.iter().map(|parts| rest.by_ref().take(parts.len()).copied().collect()).collect();
-            hidden.push(query.measures().iter().zip(&cell).any(|(measure, figures)| {
-                let count = figures.first().copied().unwrap_or_default();
-                match measure.kind() {
-                    MeasureKind::Hospitals { .. } => count < i128::from(floor),
-                    MeasureKind::Patients { .. } => count < i128::from(query.floor_patients()),
-                    _ => false,
-                }
-            }));
+            hidden.push(suppressed(query, floor, &cell));
             all.push(cell);
         }
         Sums { query, parts, all, hidden }
+    }
+
+    fn is_hidden(&self, place: usize, measure: usize) -> bool {
+        self.hidden.get(place).and_then(|cell| cell.get(measure)) == Some(&true)
     }
 
     fn figure(&self, place: usize, measure: usize, part: usize) -> Number {
@@ -155,7 +177,7 @@ impl Sums<'_> {
             over.is_none() || own.iter().zip(&other).enumerate().all(same)
         };
         let among: Vec<usize> = (0..self.all.len()).filter(beside).collect();
-        if among.iter().any(|other| self.hidden.get(*other) == Some(&true)) {
+        if among.iter().any(|other| self.is_hidden(*other, of)) {
             return Shown::Suppressed;
         }
         let whole = among.iter().map(|other| self.figure(*other, of, 0)).sum();

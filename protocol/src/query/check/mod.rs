@@ -317,7 +317,35 @@ fn floors(query: &Query) -> Result<(), QueryError> {
         .advice("add one, such as hospitals = \"sum(quantity) > 0\"")
         .at("floors.hospitals"));
     }
+    counted(query).map_err(|error| error.at("floors.count"))?;
     patients(query).map_err(|error| error.at("floors.patients"))
+}
+
+/// The measure that counts the hospitals behind a cell counts them over all its rows; a figure over some of
+/// them has a count of its own, for it may be one hospital's.
+fn counted(query: &Query) -> Result<(), QueryError> {
+    let Some(place) = query.floor_count() else { return Ok(()) };
+    if query.floor_hospitals == 0 {
+        return Err(QueryError::new(Code::Conflict, "a count without a floor", "a floor of 1 or more"));
+    }
+    let counts = |measure: &Measure| matches!(measure.kind, MeasureKind::Hospitals { .. });
+    let Some(count) = query.measures.get(place).filter(|one| counts(one) && one.filter.is_always()) else {
+        let expected = "a measure `hospitals` without a `where`";
+        return Err(QueryError::new(Code::Type, "no count of the hospitals behind a cell", expected));
+    };
+    let own = |filter: &Expr| query.measures.iter().any(|one| counts(one) && one.filter == *filter);
+    let without = |one: &&Measure| !counts(one) && !one.filter.is_always() && !own(&one.filter);
+    match query.measures.iter().find(without) {
+        None => Ok(()),
+        Some(one) => {
+            let problem = format!(
+                "`{}` is over some rows, and `{}` counts the hospitals of all",
+                one.name(),
+                count.name()
+            );
+            Err(QueryError::new(Code::Conflict, problem, "a measure `hospitals` with the same `where`"))
+        }
+    }
 }
 
 /// Where there are patients, they are counted and few are not shown; elsewhere there is nothing to count.

@@ -396,6 +396,13 @@ impl Teller<'_> {
                 lines.push(format!("A cell with fewer than {floor} hospitals behind it is not shown."))
             }
         }
+        if let Some(count) = self.query.floor_count().and_then(|place| self.query.measures().get(place)) {
+            let name = count.name();
+            lines.push(match self.language {
+                Language::Dutch => format!("`{name}` telt die ziekenhuizen; voor cijfers met een eigen voorwaarde tellen de ziekenhuizen met diezelfde voorwaarde ook. Aantallen ziekenhuizen zelf worden wel getoond."),
+                Language::English => format!("`{name}` counts these hospitals; for figures with a condition of their own the hospitals with the same condition count too. Counts of hospitals themselves are shown."),
+            });
+        }
         match (patients, self.language) {
             (0, _) => {}
             (floor, Language::Dutch) => {

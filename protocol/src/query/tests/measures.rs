@@ -336,3 +336,43 @@ fn the_curve_is_a_life_table() {
     let nobody = [0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 5, 99];
     assert_eq!(shown(&query, &nobody, "left")[0].1, "no use");
 }
+
+/// A count of hospitals with a condition is a figure, not the count behind the cell; a figure over some rows has
+/// a count of its own.
+#[test]
+fn the_floor_is_held_against_the_hospitals_behind_a_figure() {
+    let text = |count: &str, low: &str| {
+        format!(
+            "query.id = \"a\"\nquery.version = 1\nquery.purpose = \"stock\"\nquery.dataset = \"stock\"\n\
+             query.title = {{ nl = \"a\", en = \"b\" }}\nfloors = {{ hospitals = 5{count} }}\n\
+             [[measure]]\nname = \"all\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 100]\n\
+             [[measure]]\nname = \"ccv\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 100]\nwhere = \"kind = 'ccv'\"\n\
+             [[measure]]\nname = \"there\"\nhospitals = \"count(*) > 0\"\n{low}\
+             [[measure]]\nname = \"low\"\nhospitals = \"sum(quantity) < 3\"\n\
+             [[derive]]\nname = \"ccv_share\"\nratio = [\"ccv\", \"all\"]\nscale = 2\n"
+        )
+    };
+    let own = "[[measure]]\nname = \"ccv_there\"\nhospitals = \"count(*) > 0\"\nwhere = \"kind = 'ccv'\"\n";
+    let values = |query: &Query, opened: &[i128]| -> Vec<String> {
+        table(query, opened).into_iter().map(|row| row.value.to_string()).collect()
+    };
+    let every = read(&text("", own)).unwrap();
+    assert_eq!(values(&every, &[100, 40, 9, 5, 4]), ["suppressed"; 6], "without `count` every count judges");
+    let query = read(&text(", count = \"there\"", own)).unwrap();
+    assert_eq!(values(&query, &[100, 40, 9, 5, 1]), ["100", "40", "9", "5", "1", "0.4"]);
+    let few = ["100", "suppressed", "9", "4", "1", "suppressed"];
+    assert_eq!(values(&query, &[100, 40, 9, 4, 1]), few, "4 hospitals behind `ccv`");
+    assert_eq!(values(&query, &[100, 40, 4, 5, 1]), ["suppressed"; 6]);
+    for (text, wanted) in [
+        (
+            text(", count = \"there\"", ""),
+            "floors.count: `ccv` is over some rows, and `there` counts the hospitals of all",
+        ),
+        (text(", count = \"all\"", own), "floors.count: no count of the hospitals behind a cell"),
+        (text(", count = \"ccv_there\"", own), "floors.count: no count of the hospitals behind a cell"),
+        (text(", count = \"ther\"", own), "did you mean `there`?"),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}

@@ -85,7 +85,8 @@ fn two<'a>(item: &Item<'a>, expected: &str) -> Result<(Item<'a>, Item<'a>), Quer
     }
 }
 
-fn position(name: &str, measures: &[Measure]) -> Result<u8, QueryError> {
+/// The position of a measure.
+pub(super) fn position(name: &str, measures: &[Measure]) -> Result<u8, QueryError> {
     let found = measures.iter().position(|measure| measure.name() == name);
     let found = found.and_then(|position| u8::try_from(position).ok());
     found.ok_or_else(|| QueryError::unknown("measure", name, measures.iter().map(Measure::name)))
