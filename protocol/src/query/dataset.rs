@@ -222,6 +222,39 @@ mod tests {
     }
 
     #[test]
+    fn no_query_asks_for_one_patient() {
+        let head = "query = { id = \"q\", version = 1, title = { nl = \"t\", en = \"t\" }, purpose = \"quality\", \
+                    dataset = \"administration\" }\n";
+        let read = |body: &str| {
+            let text = format!("{head}{body}[[measure]]\nname = \"n\"\nrows = true\n");
+            crate::query::Query::from_toml(&text, &mut |_| Err(String::new()))
+        };
+        let population = |condition: &str| read(&format!("population.where = \"{condition}\"\n"));
+        assert!(population("ward = 'IC'").is_ok());
+        for column in ["person", "stay"] {
+            let asked = |condition: &str| {
+                let text = format!("ward = 'IC' and {column} {condition}");
+                population(&text).unwrap_err().to_string()
+            };
+            for condition in ["= 'P1'", "<> 'P1'", "in ('P1', 'P2')", "not in ('P1')"] {
+                let told = asked(condition);
+                assert!(told.contains("names one patient"), "{condition}: {told}");
+            }
+            for condition in ["< 'P1'", "between 'P1' and 'P2'"] {
+                assert!(asked(condition).contains("texts have no order"), "{condition}");
+            }
+            let dimension = format!("[[dimension]]\ncolumn = \"{column}\"\ncodes = [\"P1\"]\n");
+            let told = read(&dimension).unwrap_err().to_string();
+            assert!(told.contains("names one patient"), "{told}");
+            for aggregate in ["min", "max"] {
+                let condition = format!("{aggregate}({column}) = 'P1'");
+                let measure = format!("[[measure]]\nname = \"m\"\nhospitals = \"{condition}\"\n");
+                assert!(read(&measure).is_err(), "{condition}");
+            }
+        }
+    }
+
+    #[test]
     fn a_person_is_never_named_in_a_query() {
         for column in [Column::Person, Column::Stay] {
             let told = column.accept_text("1234567").unwrap_err().to_string();
