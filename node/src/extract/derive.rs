@@ -20,6 +20,9 @@ use std::path::Path;
 const POSITION: &str = include_str!("../../../deploy/config/position.sql");
 const COURSE: &str = include_str!("../../../deploy/config/course.sql");
 
+/// Memory of one sort.
+const CACHE_KB: u32 = 6_000;
+
 /// The view that makes a data set, by its file; none for a data set that is read.
 fn view(dataset: Dataset) -> Option<(&'static str, &'static str)> {
     match dataset {
@@ -59,8 +62,9 @@ pub(super) fn make(
     if dataset == Dataset::Position && !has_reference_date(connection).map_err(&reading)? {
         return Ok(None);
     }
-    // What is sorted on the way goes to a file of the draft's folder where memory is short.
-    connection.execute_batch(text).map_err(&reading)?;
+    // Each sort on the way takes as much as the cache may before it goes to a file of the draft's folder; several run
+    // at once, in a process of little memory.
+    connection.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KB}; {text}")).map_err(&reading)?;
     let columns: Vec<String> = dataset.columns().iter().map(|column| schema::quoted(*column)).collect();
     let select = format!("SELECT {} FROM temp.{name}", columns.join(", "));
     let mut accounting = Accounting::new(dataset, format!("{}, which the agent makes", dataset.name()));
