@@ -12,6 +12,8 @@ use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 pub struct Spec {
     dataset: Dataset,
     floor: u16,
+    /// Whether one measure is to count the hospitals behind a cell.
+    counted: bool,
     population: Option<Tree>,
     dimensions: Vec<(Column, String)>,
     measures: Vec<Asked>,
@@ -61,7 +63,18 @@ impl Spec {
         if measures.is_empty() {
             measures.push(Asked::plain("rows", "lines", "true", "max = 1000"));
         }
-        let mut spec = Spec { dataset, floor: 0, population, dimensions, measures, derives: Vec::new() };
+        let counted = dice.chance(40);
+        if counted {
+            // Figures over some rows need a count of their own.
+            let filters: Vec<Tree> = measures.iter().filter_map(|one| one.filter.clone()).collect();
+            for (place, filter) in filters.into_iter().enumerate() {
+                let own = Asked::plain("hospitals", &format!("own{place}"), "\"count(*) > 0\"", "");
+                measures.push(Asked { filter: Some(filter), ..own });
+            }
+            measures.push(Asked::plain("hospitals", "behind", "\"count(*) > 0\"", ""));
+        }
+        let mut spec =
+            Spec { dataset, floor: 0, counted, population, dimensions, measures, derives: Vec::new() };
         if spec.measures.iter().any(|measure| measure.kind == "hospitals") {
             spec.floor = *dice.pick(if dataset.has_patients() { &[1, 2, 3] } else { &[0, 1, 2, 3] });
         }
@@ -124,7 +137,20 @@ impl Spec {
         if hospitals.is_empty() && patients.is_empty() {
             return text;
         }
-        text + &format!("[floors]\n{hospitals}{patients}")
+        let count = if self.can_count() { "count = \"behind\"\n" } else { "" };
+        text + &format!("[floors]\n{hospitals}{count}{patients}")
+    }
+
+    /// Whether the count is still there, and one for every figure over some rows.
+    fn can_count(&self) -> bool {
+        let counts = |filter: Option<String>| {
+            let text = |one: &Asked| one.filter.as_ref().map(Tree::to_string);
+            self.measures.iter().any(|one| one.kind == "hospitals" && text(one) == filter)
+        };
+        let there = self.measures.iter().any(|one| one.name == "behind");
+        let figures = self.measures.iter().filter(|one| one.kind != "hospitals");
+        let mut filters = figures.filter_map(|one| one.filter.as_ref());
+        self.counted && self.floor > 0 && there && filters.all(|filter| counts(Some(filter.to_string())))
     }
 
     /// With less in it.
