@@ -44,6 +44,15 @@ pub(super) fn of(read: &[Dataset]) -> Vec<Dataset> {
     Dataset::ALL.into_iter().filter(can).collect()
 }
 
+/// The data sets that need a place where these are read: they, what is made of them, and all that its view names.
+pub(super) fn room_for(read: &[Dataset]) -> Vec<Dataset> {
+    let made = of(read);
+    let named = |dataset: &Dataset| {
+        read.contains(dataset) || made.iter().any(|one| one == dataset || one.made_of().contains(dataset))
+    };
+    Dataset::ALL.into_iter().filter(named).collect()
+}
+
 /// What gives the rows their meaning beside their sources: the view.
 pub(super) fn meaning(dataset: Dataset) -> String {
     let text = view(dataset).map_or("", |(_, text)| text);

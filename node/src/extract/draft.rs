@@ -73,7 +73,8 @@ pub(super) fn write(
     folder: &Path,
     now: Time,
 ) -> Result<(), ExtractError> {
-    let mut draft = Draft::create(folder)?;
+    let read: Vec<Dataset> = configs.iter().map(|config| config.dataset).collect();
+    let mut draft = Draft::create(folder, &read)?;
     let mut configs: Vec<&ExtractConfig> = configs.iter().collect();
     configs.sort_by_key(|config| config.dataset.name());
     let mut all = Vec::new();
@@ -83,7 +84,6 @@ pub(super) fn write(
         refuse_stale(&loaded.accounting, config, now)?;
         all.push((describe::meaning(config), loaded));
     }
-    let read: Vec<Dataset> = configs.iter().map(|config| config.dataset).collect();
     for dataset in derive::of(&read) {
         if let Some(loaded) = draft.derive(dataset)? {
             all.push((derive::meaning(dataset), loaded));
@@ -94,7 +94,8 @@ pub(super) fn write(
 }
 
 impl Draft {
-    pub(super) fn create(folder: &Path) -> Result<Draft, ExtractError> {
+    /// With room for these data sets and what is made of them.
+    pub(super) fn create(folder: &Path, read: &[Dataset]) -> Result<Draft, ExtractError> {
         let path = folder.join(NAME);
         private_file(&path).map_err(|source| io_error(&path, "making the snapshot", source))?;
         let writing = store_error(&path, "making the snapshot");
@@ -103,7 +104,7 @@ impl Draft {
         // The file is thrown away unless it is finished and synced, so it needs no journal of its own.
         let settings = "PRAGMA page_size = 8192; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF; \
                         PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -16000;";
-        let tables = schema::tables();
+        let tables = schema::tables(derive::room_for(read).into_iter());
         connection
             .execute_batch(&format!("{settings} PRAGMA user_version = {format}; BEGIN; {tables}"))
             .map_err(&writing)?;

@@ -169,7 +169,7 @@ pub(super) fn check(
             return source::read(config, base_dir, folder, &mut |_| Ok(()));
         }
         // In the folder itself: a child that is shut in makes no folders.
-        let mut draft = Draft::create(folder)?;
+        let mut draft = Draft::create(folder, &[config.dataset])?;
         let loaded = draft.load(config, base_dir);
         draft.discard()?;
         loaded.map(|loaded| loaded.accounting)

@@ -36,12 +36,10 @@ CREATE TABLE unit (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Every table and view of a snapshot, those of data sets that it does not hold too.
-pub(super) fn tables() -> String {
+/// Every table and view of a snapshot with room for these data sets.
+pub(super) fn tables(datasets: impl Iterator<Item = Dataset>) -> String {
     let mut text = OF_THE_WHOLE.to_owned();
-    for dataset in Dataset::ALL {
-        text.push_str(&of_rows(dataset));
-    }
+    datasets.for_each(|dataset| text.push_str(&of_rows(dataset)));
     text
 }
 

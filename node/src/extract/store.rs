@@ -63,7 +63,10 @@ impl Frozen {
         let damaged = || ExtractError::Damaged { path: db.to_owned() };
         let format: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&reading)?;
-        if format != schema::FORMAT || tables(&connection).map_err(&reading)? != own_tables() {
+        let found = tables(&connection).map_err(&reading)?;
+        let holds = |dataset: &Dataset| found.iter().any(|(name, _)| name == schema::rows(*dataset));
+        let room: Vec<Dataset> = Dataset::ALL.into_iter().filter(holds).collect();
+        if format != schema::FORMAT || found != own_tables(&room) {
             return Err(damaged());
         }
         let (id, content): ([u8; 32], [u8; 32]) = connection
@@ -75,7 +78,8 @@ impl Frozen {
             .map_err(&reading)?;
         let units = read_units(&connection).map_err(&reading)?.ok_or_else(damaged)?;
         let names = accounting.iter().map(|one| one.dataset.name());
-        if !names.eq(described.iter().map(|(name, _)| name.as_str()))
+        if !accounting.iter().all(|one| room.contains(&one.dataset))
+            || !names.eq(described.iter().map(|(name, _)| name.as_str()))
             || id != extract_id(&content, described.iter().map(|(name, text)| (name.as_str(), text.as_str())))
         {
             return Err(damaged());
@@ -138,9 +142,9 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     read_pairs(connection, "SELECT name, COALESCE(sql, '') FROM sqlite_schema ORDER BY name")
 }
 
-fn own_tables() -> Vec<(String, String)> {
+fn own_tables(room: &[Dataset]) -> Vec<(String, String)> {
     let fresh = Connection::open_in_memory().and_then(|fresh| {
-        fresh.execute_batch(&schema::tables())?;
+        fresh.execute_batch(&schema::tables(room.iter().copied()))?;
         tables(&fresh)
     });
     fresh.unwrap_or_default()

@@ -262,4 +262,9 @@ fn two_data_sets_are_one_snapshot() {
     assert_ne!(folder.freeze().unwrap().hash, frozen.hash);
     assert_eq!(frozen.accounting.iter().map(|one| one.used).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(figures(&frozen), [12_500_000, 2, -3_000_000, 1]);
+    // A data set that is accounted for has its tables: its identity alone would still be right.
+    let connection = rusqlite::Connection::open(frozen.path()).unwrap();
+    connection.execute_batch("DROP VIEW use; DROP TABLE use_row; DROP TABLE use_code").unwrap();
+    let damaged = text(Frozen::open_unread(frozen.path()));
+    assert!(damaged.contains("not the extract that was frozen"), "{damaged}");
 }
