@@ -5,16 +5,20 @@
 //! by this process alone; the child has none. The file goes with the folder. Parsing is a hint, the rights of
 //! the database's role are the wall. It must not judge rows, and nothing of them stands in its texts.
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mssql"))]
 mod connection;
 #[cfg(feature = "postgres")]
 mod copy;
 mod fault;
+#[cfg(any(feature = "postgres", feature = "mssql"))]
+mod keep;
 #[cfg(feature = "postgres")]
 mod said;
 mod select;
 #[cfg(feature = "postgres")]
 mod session;
+#[cfg(feature = "mssql")]
+mod sqlserver;
 
 pub use fault::Fault;
 
@@ -73,18 +77,30 @@ pub(super) fn fetch(
 
 /// One SELECT and all that is known of it.
 struct Wanted<'a> {
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only PostgreSQL is asked about its columns")
+    )]
     config: &'a ExtractConfig,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mssql")),
+        expect(dead_code, reason = "only a build with a database asks")
+    )]
     database: &'a Database,
     select: &'a Select,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mssql")),
+        expect(dead_code, reason = "only a build with a database asks")
+    )]
     base_dir: &'a Path,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a build with PostgreSQL asks"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mssql")),
+        expect(dead_code, reason = "only a build with a database asks")
+    )]
     kept: &'a Path,
 }
 
-#[cfg(not(feature = "postgres"))]
+#[cfg(not(any(feature = "postgres", feature = "mssql")))]
 fn by_this_build(wanted: &Wanted<'_>, _: &Stop, _: Rights) -> Result<Option<String>, ExtractError> {
     Err(Fault::new(
         wanted.select.path(),
@@ -95,7 +111,7 @@ fn by_this_build(wanted: &Wanted<'_>, _: &Stop, _: Rights) -> Result<Option<Stri
 }
 
 /// In a thread of its own: some callers are inside a runtime, which must not be blocked or entered again.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mssql"))]
 fn by_this_build(wanted: &Wanted<'_>, stop: &Stop, rights: Rights) -> Result<Option<String>, ExtractError> {
     let failed = |source| ExtractError::Io {
         path: wanted.select.path().to_owned(),
@@ -106,14 +122,29 @@ fn by_this_build(wanted: &Wanted<'_>, stop: &Stop, rights: Rights) -> Result<Opt
         let asking = std::thread::Builder::new().name("database".to_owned()).spawn_scoped(scope, || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-            runtime.block_on(copy::run(wanted, stop, rights))
+            runtime.block_on(ask(wanted, (stop, rights)))
         });
         let ended = asking.map_err(failed)?.join();
         ended.unwrap_or_else(|_| Err(failed(std::io::Error::other("the thread ended"))))
     })
 }
 
-#[cfg(all(test, not(feature = "postgres")))]
+#[cfg(any(feature = "postgres", feature = "mssql"))]
+async fn ask(wanted: &Wanted<'_>, (stop, rights): (&Stop, Rights)) -> Result<Option<String>, ExtractError> {
+    let to = connection::Connection::read(&wanted.base_dir.join(&wanted.database.connection))?;
+    match &to.how {
+        #[cfg(feature = "postgres")]
+        connection::How::PostgreSql(..) => copy::run(wanted, &to, (stop, rights)).await,
+        // Of a login there it is not asked what else it may do.
+        #[cfg(feature = "mssql")]
+        connection::How::SqlServer(how) => {
+            let _ = rights;
+            sqlserver::run(wanted, &to, how, stop).await.map(|()| None)
+        }
+    }
+}
+
+#[cfg(all(test, not(any(feature = "postgres", feature = "mssql"))))]
 mod tests {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The file that says how the hospital's database server is reached.
+//! The file that says which database server of the hospital's is asked, and how it is reached.
 //!
 //! Owns its keys, and what may go over a network: nothing in the clear, and nothing to a server that cannot
 //! show who it is. The password stands in a file of its own, which not everybody may read; it is read here and
@@ -14,18 +14,20 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(feature = "postgres")]
 use std::time::Duration;
-use tokio_postgres::config::SslMode;
 use zeroize::Zeroizing;
 
-const KEYS: &str = "host, port, dbname, user, password_file, tls, ca";
-const USUAL_PORT: u16 = 5432;
+const KEYS: &str = "engine, host, port, dbname, user, password_file, tls, ca";
 /// How long a server may take to answer at all.
+#[cfg(feature = "postgres")]
 const DIAL: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    engine: Engine,
     host: String,
     #[serde(default)]
     port: Option<u16>,
@@ -37,6 +39,14 @@ struct File {
     tls: Option<Tls>,
     #[serde(default)]
     ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    #[default]
+    PostgreSql,
+    SqlServer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -52,9 +62,22 @@ pub(super) struct Connection {
     pub(super) server: String,
     /// The file that said so.
     pub(super) path: PathBuf,
-    pub(super) how: tokio_postgres::Config,
-    /// None over a socket or loopback without TLS.
-    pub(super) tls: Option<ClientConfig>,
+    /// As whom.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "of PostgreSQL's roles alone more is told")
+    )]
+    pub(super) user: String,
+    pub(super) how: How,
+}
+
+/// The same in the words of a server's own library.
+pub(super) enum How {
+    /// Without TLS over a socket or loopback.
+    #[cfg(feature = "postgres")]
+    PostgreSql(Box<(tokio_postgres::Config, Option<ClientConfig>)>),
+    #[cfg(feature = "mssql")]
+    SqlServer(Box<tiberius::Config>),
 }
 
 impl Connection {
@@ -65,27 +88,77 @@ impl Connection {
         let file: File = toml::from_str(&text).map_err(|error| not_read(path, &text, &error))?;
         let socket = file.host.starts_with('/');
         let tls = tls(path, &file, socket)?;
-        let port = file.port.unwrap_or(USUAL_PORT);
-        let mut how = tokio_postgres::Config::new();
-        how.host(&file.host).port(port).dbname(&file.dbname).user(&file.user);
-        how.application_name("samensom-node").connect_timeout(DIAL).keepalives_idle(Duration::from_secs(30));
-        how.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        match &file.password_file {
-            Some(name) => {
-                how.password(password(&beside(path, name))?.as_slice());
-            }
-            None if socket => {}
+        let password = match &file.password_file {
+            Some(name) => Some(password(&beside(path, name))?),
+            None if socket => None,
             None => {
                 return Err(fault(
                     "no password_file, and the server is reached over a network".to_owned(),
                     "name the file that holds the password; a login without one (peer) is by socket only",
                 ));
             }
-        }
+        };
+        let (how, usual) = match file.engine {
+            Engine::PostgreSql => (postgresql(path, &file, tls, password)?, 5432),
+            Engine::SqlServer => (sqlserver(path, &file, password)?, 1433),
+        };
+        let port = file.port.unwrap_or(usual);
         let server =
             if socket { format!("{}/.s.PGSQL.{port}", file.host) } else { format!("{}:{port}", file.host) };
-        Ok(Connection { server, path: path.to_owned(), how, tls })
+        Ok(Connection { server, path: path.to_owned(), user: file.user, how })
     }
+}
+
+type Password = Option<Zeroizing<Vec<u8>>>;
+
+#[cfg(feature = "postgres")]
+fn postgresql(_: &Path, file: &File, tls: Option<ClientConfig>, password: Password) -> Result<How, Fault> {
+    use tokio_postgres::config::SslMode;
+    let mut how = tokio_postgres::Config::new();
+    how.host(&file.host).port(file.port.unwrap_or(5432)).dbname(&file.dbname).user(&file.user);
+    how.application_name("samensom-node").connect_timeout(DIAL).keepalives_idle(Duration::from_secs(30));
+    how.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+    if let Some(password) = password {
+        how.password(password.as_slice());
+    }
+    Ok(How::PostgreSql(Box::new((how, tls))))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgresql(path: &Path, _: &File, _: Option<ClientConfig>, _: Password) -> Result<How, Fault> {
+    let todo = "use the program that was built with `--features postgres`";
+    Err(Fault::new(path, "this build has no PostgreSQL", todo))
+}
+
+#[cfg(feature = "mssql")]
+fn sqlserver(path: &Path, file: &File, password: Password) -> Result<How, Fault> {
+    use tiberius::{AuthMethod, EncryptionLevel};
+    let password = password.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok().map(Zeroizing::new));
+    let Some(password) = password.filter(|_| !file.host.starts_with('/')) else {
+        let todo = "name its host, and the file of its password in UTF-8";
+        return Err(Fault::new(path, "SQL Server is reached over a network, with a password", todo));
+    };
+    let mut how = tiberius::Config::new();
+    how.host(&file.host);
+    how.port(file.port.unwrap_or(1433));
+    how.database(&file.dbname);
+    how.application_name("samensom-node");
+    how.readonly(true);
+    how.authentication(AuthMethod::sql_server(&file.user, password.as_str()));
+    match &file.ca {
+        Some(ca) => {
+            how.encryption(EncryptionLevel::Required);
+            how.trust_cert_ca(beside(path, ca).display());
+        }
+        None => how.encryption(EncryptionLevel::NotSupported),
+    }
+    Ok(How::SqlServer(Box::new(how)))
+}
+
+#[cfg(not(feature = "mssql"))]
+fn sqlserver(path: &Path, _: &File, _: Password) -> Result<How, Fault> {
+    let todo = "use a program that was built with `--features mssql`, or export a file and declare `file`";
+    Err(Fault::new(path, "this build has no SQL Server", todo))
 }
 
 fn beside(path: &Path, name: &Path) -> PathBuf {
@@ -188,7 +261,7 @@ fn password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Fault> {
     Ok(Zeroizing::new(line.to_vec()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 mod tests {
     use super::*;
 
@@ -261,6 +334,8 @@ mod tests {
             ("host = \"/run/pg\"\ntls = \"geheim\"", ":4:1: "),
             ("host = \"/run/pg\"\nport = \"geheim\"", ":4:1: "),
             ("port = 1", "missing field `host`"),
+            ("host = \"/run/pg\"\nengine = \"oracle\"", ":4:1: "),
+            ("host = \"/run/pg\"\nengine = \"sqlserver\"", "SQL Server"),
         ] {
             let told = told(&format!("{REST}{text}\n"));
             assert!(told.contains(wanted), "{text}\n{told}");

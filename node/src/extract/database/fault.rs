@@ -27,7 +27,7 @@ impl Fault {
     }
 
     /// Holds words of the server.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "mssql"))]
     pub(super) fn by_server(self) -> Fault {
         Fault { by_server: true, ..self }
     }

@@ -26,8 +26,8 @@ const DEPTH: usize = 100;
 pub(super) struct Select {
     path: PathBuf,
     #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "only a build with PostgreSQL runs it")
+        not(any(feature = "postgres", feature = "mssql")),
+        expect(dead_code, reason = "only a build with a database runs it")
     )]
     text: String,
 }
@@ -74,7 +74,7 @@ impl Select {
     }
 }
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mssql"))]
 impl Select {
     /// Without the semicolon at its end.
     pub(super) fn text(&self) -> &str {
@@ -82,6 +82,7 @@ impl Select {
     }
 
     /// Line and column of a character, from 1.
+    #[cfg(feature = "postgres")]
     pub(super) fn place(&self, character: u32) -> Option<Place> {
         let before = usize::try_from(character).ok()?.checked_sub(1)?;
         let step = |(line, column), c| if c == '\n' { (line + 1, 1) } else { (line, column + 1) };

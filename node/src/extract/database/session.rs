@@ -3,7 +3,7 @@
 //! Owns the settings of the session, under which every value has one text, and the look at the result's
 //! columns before a row is read. It must not read rows.
 
-use super::connection::Connection;
+use super::connection::{Connection, How};
 use super::select::Select;
 use super::{Fault, said};
 use crate::extract::config::{ExtractConfig, LevelSource, UnitSource};
@@ -30,16 +30,20 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(to: &Connection) -> Result<Session, Fault> {
-        let tls = to.tls.clone().map(MakeRustlsConnect::new);
+        let (how, tls) = match &to.how {
+            How::PostgreSql(both) => (&both.0, both.1.clone().map(MakeRustlsConnect::new)),
+            #[cfg(feature = "mssql")]
+            How::SqlServer(_) => return Err(Fault::new(&to.path, "another engine", "report this")),
+        };
         let refused = |error| said::of_connecting(&error, to);
         type Carrying = Pin<Box<dyn Future<Output = ()> + Send>>;
         let (client, carrying): (Client, Carrying) = match &tls {
             Some(tls) => {
-                let (client, carrying) = to.how.connect(tls.clone()).await.map_err(refused)?;
+                let (client, carrying) = how.connect(tls.clone()).await.map_err(refused)?;
                 (client, Box::pin(async { drop(carrying.await) }))
             }
             None => {
-                let (client, carrying) = to.how.connect(NoTls).await.map_err(refused)?;
+                let (client, carrying) = how.connect(NoTls).await.map_err(refused)?;
                 (client, Box::pin(async { drop(carrying.await) }))
             }
         };
