@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 fn series(rows: u64) -> String {
     format!(
-        "SELECT 'c' || n % 1000 AS code, n AS aantal, '' AS plek, DATE '2026-11-21' AS peildatum FROM generate_series(1, {rows}) n"
+        "SELECT 'c' || n % 1000 AS code, n AS aantal, '' AS plek, DATE '2026-11-21' AS peildatum FROM (SELECT generate_series(1, {rows}) AS n) AS s"
     )
 }
 
