@@ -226,7 +226,8 @@ mod tests {
         let head = "query = { id = \"q\", version = 1, title = { nl = \"t\", en = \"t\" }, purpose = \"quality\", \
                     dataset = \"administration\" }\n";
         let read = |body: &str| {
-            let text = format!("{head}{body}[[measure]]\nname = \"n\"\nrows = true\n");
+            let counts = "[[measure]]\nname = \"n\"\npatients = true\n[[measure]]\nname = \"h\"\nhospitals = \"count(*) > 0\"\n";
+            let text = format!("{head}floors = {{ hospitals = 1, patients = 10 }}\n{body}{counts}");
             crate::query::Query::from_toml(&text, &mut |_| Err(String::new()))
         };
         let population = |condition: &str| read(&format!("population.where = \"{condition}\"\n"));

@@ -312,7 +312,7 @@ impl Expr {
     }
 
     fn one_value(&self, term: &Term, stack: &mut Vec<(Shape, usize)>) -> Result<Shape, QueryError> {
-        let (holds, constant, _) = take_value(stack)?;
+        let (holds, constant, at) = take_value(stack)?;
         if constant {
             return Err(QueryError::new(Code::Type, "a literal is judged", "a column before it"));
         }
@@ -320,6 +320,12 @@ impl Expr {
             if holds != Holds::Text {
                 let problem = format!("{} before `like`", holds.name());
                 return Err(QueryError::new(Code::Type, problem, "a text column"));
+            }
+            // The first letters of a patient's number ask for that patient as the whole of it does.
+            if let Some(Term::Column(column)) = self.terms.get(at)
+                && column.names_a_patient()
+            {
+                column.accept_text(text)?;
             }
             if text.is_empty() {
                 return Err(QueryError::new(
@@ -465,8 +471,11 @@ fn accept_texts(taken: &[(Holds, bool, Option<&Term>)]) -> Result<(), QueryError
     for (_, _, term) in taken {
         let Some(Term::Column(column)) = term else { continue };
         for (_, _, other) in taken {
-            if let Some(Term::Text(text)) = other {
-                column.accept_text(text)?;
+            match other {
+                Some(Term::Text(text)) => column.accept_text(text)?,
+                // Its value is looked at when it is bound, but of a patient there is no good one.
+                Some(Term::Parameter(..)) if column.names_a_patient() => column.accept_text("")?,
+                _ => {}
             }
         }
     }

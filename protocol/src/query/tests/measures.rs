@@ -105,6 +105,12 @@ fn what_cannot_be_computed_is_refused_with_its_place() {
         ("[[derive]]\nname = \"d\"\nscale = 1\nquantile = \"persons\"\nat = 0.5\n", "is no histogram"),
         ("[[derive]]\nname = \"d\"\nscale = 1\nmean = \"persons\"\nat = 1\n", "`at` does not belong"),
         ("[[derive]]\nname = \"d\"\nscale = 1\n", "no kind of figure"),
+        ("population.where = \"person like '12%'\"\n", "`person` names one patient"),
+        ("population.where = \"stay in ('1', '2')\"\n", "`stay` names one patient"),
+        (
+            "population.where = \"person = p\"\n[[parameter]]\nname = \"p\"\ntype = \"text\"\none_of = [\"1\"]\n",
+            "`person` names one patient",
+        ),
     ] {
         let error = course(body).expect_err(body).to_string();
         assert!(error.contains(wanted), "{body}\n says   {error}\n wanted {wanted}");
