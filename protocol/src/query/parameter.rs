@@ -158,16 +158,12 @@ impl Parameter {
         }
         match &self.usual {
             Some(Rule::Fixed(literal)) => self.accept(literal)?,
-            Some(Rule::Today(days) | Rule::Month(days)) => {
-                if self.kind() != ParameterType::Date || !(-MAX_DAYS..=MAX_DAYS).contains(days) {
-                    return Err(QueryError::new(
-                        Code::Type,
-                        "a rule for a day",
-                        "a parameter that is a date",
-                    ));
-                }
+            Some(Rule::Today(days) | Rule::Month(days))
+                if self.kind() != ParameterType::Date || !(-MAX_DAYS..=MAX_DAYS).contains(days) =>
+            {
+                return Err(QueryError::new(Code::Type, "a rule for a day", "a parameter that is a date"));
             }
-            None => {}
+            Some(Rule::Today(_) | Rule::Month(_)) | None => {}
         }
         self.value.as_ref().map_or(Ok(()), |value| self.accept(value))
     }

@@ -57,43 +57,54 @@ pub(super) fn one(query: &Query, measure: &Measure, index: usize) -> Result<(), 
             check_limits(limits, measure, index)?;
             gauge
         }
-        MeasureKind::Regression { outcome, predictors, per, limits } => {
-            outcome.check_number(scope(query, *per)).map_err(at("regression"))?;
-            if predictors.is_empty() {
-                return Err(at("on")(QueryError::new(Code::Missing, "no predictors", "one or more")));
-            }
-            for predictor in predictors.iter() {
-                predictor.check_number(scope(query, *per)).map_err(at("on"))?;
-            }
-            per_hospital(*per, limits.max).and_then(|()| most(limits.max)).map_err(at("max"))?;
-            check_limits(limits, measure, index)?;
-            Gauge::PLAIN
-        }
-        MeasureKind::Survival { time, event, bins, max } => {
-            let gauge = time.check_number(rows).map_err(at("survival"))?;
-            if gauge.unit != 0 {
-                let problem = format!("{} is no time", gauge.name());
-                return Err(at("survival")(QueryError::new(Code::Type, problem, "a number of days")));
-            }
-            if event.is_always() {
-                return Err(at("event")(QueryError::new(Code::Missing, "no condition", "such as event = 1")));
-            }
-            event.check(rows).map_err(at("event"))?;
-            classes(bins).map_err(at("bins"))?;
-            if bins.first().is_some_and(|first| first.at_scale(FINEST).is_some_and(|fine| fine <= 0)) {
-                let error = QueryError::new(Code::Limit, "an interval that ends at 0 or before", "above 0");
-                return Err(at("bins")(error));
-            }
-            most(*max).map_err(at("max"))?;
-            // Times are days, whose unit is not that of the quantity.
-            Gauge::PLAIN
-        }
+        MeasureKind::Regression { .. } => regression(query, measure, index)?,
+        MeasureKind::Survival { .. } => survival(query, measure, index)?,
     };
     if gauge != measure.gauge {
         let error = QueryError::new(Code::Conflict, "another unit than that of its value", "its own");
         return Err(at("unit")(error));
     }
     unit(measure).map_err(at("unit"))
+}
+
+fn regression(query: &Query, measure: &Measure, index: usize) -> Result<Gauge, QueryError> {
+    let MeasureKind::Regression { outcome, predictors, per, limits } = &measure.kind else {
+        return Ok(Gauge::PLAIN);
+    };
+    let at = |key: &'static str| move |error: QueryError| error.at(place("measure", index, key));
+    outcome.check_number(scope(query, *per)).map_err(at("regression"))?;
+    if predictors.is_empty() {
+        return Err(at("on")(QueryError::new(Code::Missing, "no predictors", "one or more")));
+    }
+    for predictor in predictors.iter() {
+        predictor.check_number(scope(query, *per)).map_err(at("on"))?;
+    }
+    per_hospital(*per, limits.max).and_then(|()| most(limits.max)).map_err(at("max"))?;
+    check_limits(limits, measure, index)?;
+    Ok(Gauge::PLAIN)
+}
+
+fn survival(query: &Query, measure: &Measure, index: usize) -> Result<Gauge, QueryError> {
+    let MeasureKind::Survival { time, event, bins, max } = &measure.kind else { return Ok(Gauge::PLAIN) };
+    let at = |key: &'static str| move |error: QueryError| error.at(place("measure", index, key));
+    let rows = Scope::Rows(query.dataset);
+    let gauge = time.check_number(rows).map_err(at("survival"))?;
+    if gauge.unit != 0 {
+        let problem = format!("{} is no time", gauge.name());
+        return Err(at("survival")(QueryError::new(Code::Type, problem, "a number of days")));
+    }
+    if event.is_always() {
+        return Err(at("event")(QueryError::new(Code::Missing, "no condition", "such as event = 1")));
+    }
+    event.check(rows).map_err(at("event"))?;
+    classes(bins).map_err(at("bins"))?;
+    if bins.first().is_some_and(|first| first.at_scale(FINEST).is_some_and(|fine| fine <= 0)) {
+        let error = QueryError::new(Code::Limit, "an interval that ends at 0 or before", "above 0");
+        return Err(at("bins")(error));
+    }
+    most(*max).map_err(at("max"))?;
+    // Times are days, whose unit is not that of the quantity.
+    Ok(Gauge::PLAIN)
 }
 
 fn scope(query: &Query, per: Per) -> Scope {

@@ -208,9 +208,6 @@ fn as_dimension(column: Column, classes: &Classes, seen: &mut BTreeSet<Column>) 
         let problem = format!("`{}` has a unit and cannot make cells", column.name());
         return Err(QueryError::new(Code::Type, problem, "a measure `histogram`, which has a unit"));
     }
-    if column == Column::Person {
-        return Err(QueryError::new(Code::Type, "a person cannot make cells", "a measure `patients`"));
-    }
     if column == Column::Unit {
         return Err(QueryError::new(Code::Type, "`unit` cannot make cells", "one unit per measure")
             .advice("give each measure its unit and, where needed, its own `where`"));

@@ -232,6 +232,21 @@ impl Teller<'_> {
                     format!("1 if this holds for this hospital: {condition}{unit}; else 0")
                 }
             }
+            _ => self.several(measure, &unit),
+        };
+        let only = if measure.filter().is_always() {
+            String::new()
+        } else {
+            let only = self.pick("alleen over regels waarvoor geldt", "over rows for which this holds alone");
+            format!(", {only}: {}", self.expr(measure.filter()))
+        };
+        format!("`{}`: {what}{only}.", measure.name())
+    }
+
+    /// What a measure of several figures computes.
+    fn several(&self, measure: &Measure, unit: &str) -> String {
+        let nl = self.language == Language::Dutch;
+        match measure.kind() {
             MeasureKind::Histogram { of, per, bins, max } => {
                 let ends: Vec<String> = bins.iter().map(ToString::to_string).collect();
                 let (of, per, most) = (self.expr(of), self.per(*per), self.most(*max));
@@ -280,14 +295,8 @@ impl Teller<'_> {
                     )
                 }
             }
-        };
-        let only = if measure.filter().is_always() {
-            String::new()
-        } else {
-            let only = self.pick("alleen over regels waarvoor geldt", "over rows for which this holds alone");
-            format!(", {only}: {}", self.expr(measure.filter()))
-        };
-        format!("`{}`: {what}{only}.", measure.name())
+            _ => String::new(),
+        }
     }
 
     fn per(&self, per: Per) -> &'static str {

@@ -80,7 +80,7 @@ fn figures_of_all_measures_lie_side_by_side() {
 fn what_cannot_be_computed_is_refused_with_its_place() {
     let number = "[[measure]]\nname = \"m\"\n";
     for (body, wanted) in [
-        ("[[dimension]]\ncolumn = \"person\"\ncodes = [\"1\"]\n", "cannot make cells"),
+        ("[[dimension]]\ncolumn = \"person\"\ncodes = [\"1\"]\n", "names one patient"),
         ("[[dimension]]\ncolumn = \"age\"\ncodes = [\"1\"]\n", "`codes` for a text or a date"),
         ("[[dimension]]\ncolumn = \"age\"\nbins = [70, 18]\n", "18 behind 70"),
         ("[[dimension]]\ncolumn = \"start\"\nbins = [\"2026-01-01\", \"2026-01-01\"]\n", "each once"),
