@@ -12,7 +12,8 @@
 --   day of the course; event_day is then the days from the start to that day. Else event is 0 and event_day the days
 --   from the start to the end of what was seen: the last day of that patient in any of the three extracts.
 -- * bed_days counts the days of the stay, those of admission and discharge too; of several rows of a stay the first day
---   and the last. It is absent without an admission, without a discharge and where that is before the admission.
+--   and the last. It is absent without an admission, without a discharge in any of its rows and where the last is
+--   before the admission.
 -- * indication is known by what was given beside it, on a day of the course and under another code, where the codes are
 --   ATC: the first of M01A, B01 and H02AB that was; absent when none was.
 

@@ -12,6 +12,7 @@
 --   more than was ordered is nothing due. A line below 0 is a correction and counts as it stands.
 -- * Week 0 is the reference date and the 6 days behind it, and all that is overdue; due_12 ends with day 90; the rest
 --   is due_later. Without an eta it is due_unknown, and in no week.
+-- * A product has a row when it has stock of any kind, use in those 12 months or an order that counts.
 -- * Amounts in two units are never added: a code with two units has two rows.
 
 CREATE TEMP VIEW made_position AS

@@ -14,7 +14,7 @@ pub use measure::Refusal;
 pub use rows::{Dialect, Row, Val};
 
 use crate::error::Error;
-use samensom_protocol::query::{Classes, Decimal, Dimension, Query};
+use samensom_protocol::query::{Classes, Dataset, Decimal, Dimension, Query};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -33,6 +33,18 @@ pub fn figures(query: &Query, tables: &[toml::Table], home: &Path) -> Result<Fig
     let rows = derived::rows(query.dataset(), tables, home)?;
     let query = query.resolved().map_err(|why| Error::asked(why.to_string()))?;
     of_rows(&query, &rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))
+}
+
+/// The rows of a data set that is made of others, given in the order in which it names them.
+#[must_use]
+pub fn made_rows(dataset: Dataset, sources: &[Vec<Row>]) -> Vec<Row> {
+    match (dataset, sources) {
+        (Dataset::Position, [stock, used, orders]) => {
+            derived::position(stock, used, orders).unwrap_or_default()
+        }
+        (Dataset::Course, [given, stays, results]) => derived::courses(given, stays, results),
+        _ => Vec::new(),
+    }
 }
 
 fn text<'a>(table: &'a toml::Table, key: &str) -> &'a str {

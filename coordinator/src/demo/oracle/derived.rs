@@ -81,7 +81,7 @@ fn days(from: civil::Date, to: civil::Date) -> i64 {
 }
 
 /// None without a reference date.
-fn position(stock: &[Row], used: &[Row], orders: &[Row]) -> Option<Vec<Row>> {
+pub(super) fn position(stock: &[Row], used: &[Row], orders: &[Row]) -> Option<Vec<Row>> {
     let reference = stock.iter().filter_map(|row| date(row, Column::AsOf)).max()?;
     let month = reference.first_of_month();
     let mut all: BTreeMap<(String, String), BTreeMap<Column, i128>> = BTreeMap::new();
@@ -134,7 +134,8 @@ fn position(stock: &[Row], used: &[Row], orders: &[Row]) -> Option<Vec<Row>> {
 /// What one patient was given of one drug in one stay, by day.
 type Given<'a> = BTreeMap<civil::Date, Vec<&'a Row>>;
 
-fn courses(given: &[Row], stays: &[Row], results: &[Row]) -> Vec<Row> {
+/// One row per patient, code and stay.
+pub(super) fn courses(given: &[Row], stays: &[Row], results: &[Row]) -> Vec<Row> {
     let mut of_stay: BTreeMap<(&str, &str, Option<&str>), Given<'_>> = BTreeMap::new();
     let mut of_drug: BTreeMap<(&str, &str), BTreeSet<civil::Date>> = BTreeMap::new();
     let mut beside: BTreeMap<&str, Vec<(civil::Date, &str)>> = BTreeMap::new();

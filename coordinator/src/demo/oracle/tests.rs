@@ -374,3 +374,97 @@ fn every_derived_figure_is_as_reckoned_by_hand() {
     clear[13] = 11;
     assert_eq!(lines(&clear)[5], ("slope intercept".to_owned(), Shown::Suppressed));
 }
+
+/// A row of texts, days and numbers, told apart by how they look.
+fn row_of(cells: &[(Column, &str)]) -> Row {
+    let value = |text: &str| match (read(text, 6), text.len()) {
+        (Some(micro), _) => Val::Micro(micro),
+        (None, 10) => Val::Date(text.to_owned()),
+        _ => Val::Text(text.to_owned()),
+    };
+    cells.iter().map(|(column, text)| (*column, value(text))).collect()
+}
+
+#[test]
+fn a_position_is_as_added_by_hand() {
+    let product = [(Column::Code, "x"), (Column::Unit, "ml")];
+    let row = |cells: &[(Column, &str)]| row_of(&[&product, cells].concat());
+    let stock =
+        |kind, size| row(&[(Column::AsOf, "2026-01-15"), (Column::Kind, kind), (Column::Quantity, size)]);
+    let used = |month, size| row(&[(Column::Period, month), (Column::Quantity, size)]);
+    let ordered = |size, more: &[(Column, &str)]| {
+        row(&[&[(Column::Ordered, "2026-01-15"), (Column::Quantity, size)], more].concat())
+    };
+    let sources = [
+        vec![stock("regular", "2"), stock("ccv", "1"), stock("import", "9")],
+        vec![
+            used("2025-12-01", "3"),
+            used("2025-09-01", "4"),
+            used("2026-01-01", "50"),
+            used("2024-12-01", "50"),
+        ],
+        vec![
+            ordered("10", &[(Column::Eta, "2026-01-22"), (Column::DeliveredQuantity, "4")]),
+            ordered("7", &[(Column::Eta, "2026-01-21"), (Column::Delivered, "2026-01-16")]),
+            ordered("7", &[(Column::Eta, "2026-01-21"), (Column::Delivered, "2026-01-15")]),
+            ordered("5", &[(Column::Eta, "2026-04-16")]),
+            ordered("1", &[(Column::DeliveredQuantity, "2")]),
+        ],
+    ];
+    let made = made_rows(Dataset::Position, &sources);
+    let [made] = made.as_slice() else { panic!("{made:?}") };
+    let there: Vec<(&str, &Val)> = made
+        .iter()
+        .filter(|(_, value)| **value != Val::Micro(0))
+        .map(|(column, value)| (column.name(), value))
+        .collect();
+    let number = |whole: i128| Val::Micro(whole * 1_000_000);
+    let expected = [
+        ("code", &Val::Text("x".into())),
+        ("unit", &Val::Text("ml".into())),
+        ("stock", &number(2)),
+        ("ccv_stock", &number(1)),
+        ("use_3m", &number(3)),
+        ("use_12m", &number(7)),
+        ("due_0", &number(7)),
+        ("due_1", &number(6)),
+        ("due_later", &number(5)),
+    ];
+    assert_eq!(there, expected);
+}
+
+#[test]
+fn a_course_is_as_told_by_hand() {
+    let given = |person, code, day, route| {
+        let cells =
+            [(Column::Person, person), (Column::Code, code), (Column::At, day), (Column::Route, route)];
+        row_of(&[&cells[..], &[(Column::Stay, "s"), (Column::Quantity, "1")]].concat())
+    };
+    let sources = [
+        vec![
+            given("p", "J01", "2026-01-01", "iv"),
+            given("p", "J01", "2026-01-04", "oral"),
+            given("p", "J01", "2026-01-08", "iv"),
+            given("p", "B01A", "2026-01-04", "iv"),
+            given("q", "M01A", "2026-01-04", "iv"),
+        ],
+        vec![row_of(&[
+            (Column::Person, "p"),
+            (Column::Stay, "s"),
+            (Column::From, "2025-12-31"),
+            (Column::To, "2026-01-09"),
+        ])],
+        Vec::new(),
+    ];
+    let made = made_rows(Dataset::Course, &sources);
+    assert_eq!(made.len(), 3);
+    let of = |columns: &[Column]| -> Vec<Option<&Val>> {
+        columns.iter().map(|column| made[1].get(column)).collect()
+    };
+    let days = [Column::Days, Column::SwitchedOnDay, Column::Event, Column::EventDay, Column::BedDays];
+    let expected = [4, 3, 1, 7, 10].map(|days| Val::Micro(days * 1_000_000));
+    assert_eq!(of(&days), expected.iter().map(Some).collect::<Vec<_>>());
+    let texts = [Val::Text("J01".into()), Val::Text("iv".into()), Val::Text("B01".into())];
+    let named = [Column::Code, Column::Route, Column::Indication];
+    assert_eq!(of(&named), texts.iter().map(Some).collect::<Vec<_>>());
+}

@@ -139,7 +139,7 @@ fn value(value: Option<&Val>) -> Item {
 fn day(text: &str) -> Item {
     let first = jiff::civil::Date::constant(1970, 1, 1);
     let day = text.parse::<jiff::civil::Date>().ok();
-    day.and_then(|day| Some(i64::from((day - first).get_days()))).map_or(Item::Absent, Item::Day)
+    day.map_or(Item::Absent, |day| Item::Day((day - first).get_days().into()))
 }
 
 /// A whole number of 10^-6 as a number.
