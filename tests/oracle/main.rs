@@ -34,6 +34,8 @@ fn random_queries_over_random_extracts_are_answered_as_the_oracle_answers() {
     println!("{:?}", begun.elapsed());
     if chosen.is_none() {
         let wanted = [
+            "data set position",
+            "data set course",
             "measure Sum",
             "measure Rows",
             "measure Hospitals",

@@ -63,6 +63,7 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
     let bound = query.bound(&[], today).map_err(|why| meet(&format!("not bound: {:?}", why.code))).ok()?;
     let clear = bound.resolved().ok()?;
     meet(QUERIES);
+    meet(&format!("data set {}", world.dataset.name()));
     let mut sum: Vec<i128> = vec![0; usize::try_from(clear.layout().cells()).ok()?];
     let mut answered = 0;
     for (place, (frozen, rows)) in world.hospitals().enumerate() {

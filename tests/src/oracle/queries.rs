@@ -3,7 +3,7 @@
 //! Owns which measures, dimensions and derived figures are asked for, and their text.
 
 use super::dice::Dice;
-use super::rows::{DAYS, TEXTS, WORDS, World};
+use super::rows::{DAYS, World, words};
 use super::tree::{Maker, Tree};
 use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 
@@ -280,7 +280,8 @@ impl Asked {
         }
         text += &told;
         // A unit stands exactly where a quantity is judged.
-        if ["quantity", "value"].iter().any(|name| told.contains(name)) {
+        let mut columns = Dataset::ALL.iter().flat_map(|dataset| dataset.columns());
+        if columns.any(|column| column.counts() == Some(Counts::Unit) && told.contains(column.name())) {
             text += &format!("unit = \"{}\"\n", self.unit);
         }
         if let Some(filter) = &self.filter {
@@ -326,10 +327,7 @@ fn dimensions(dice: &mut Dice, dataset: Dataset) -> Vec<(Column, String)> {
         let quoted =
             |texts: &[&str]| texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
         let (mut text, listed) = match column.column_type() {
-            ColumnType::Text if column == Column::Kind => {
-                (format!("codes = [{}]", quoted(&dice.some(&WORDS, 60))), true)
-            }
-            ColumnType::Text => (format!("codes = [{}]", quoted(&dice.some(&TEXTS, 40))), true),
+            ColumnType::Text => (format!("codes = [{}]", quoted(&dice.some(words(column), 40))), true),
             ColumnType::Date if column == Column::Period => {
                 ("codes = [\"2025-12-01\", \"2026-02-01\"]".into(), true)
             }
@@ -337,9 +335,16 @@ fn dimensions(dice: &mut Dice, dataset: Dataset) -> Vec<(Column, String)> {
                 (format!("codes = [{}]", quoted(&dice.some(&DAYS, 40))), true)
             }
             ColumnType::Date => (format!("bins = [{}]", quoted(&dice.some(&DAYS, 40))), false),
-            ColumnType::Number => {
-                ((*dice.pick(&["bins = [18, 65]", "bins = [17.5]", "bins = [0, 64, 130]"])).into(), false)
-            }
+            ColumnType::Number => (
+                (*dice.pick(&[
+                    "bins = [18, 65]",
+                    "bins = [17.5]",
+                    "bins = [0, 64, 130]",
+                    "bins = [1, 2, 5]",
+                ]))
+                .into(),
+                false,
+            ),
         };
         if listed && dice.chance(40) {
             text += "\nother = true";

@@ -4,7 +4,7 @@
 //! meet each other.
 
 use super::dice::Dice;
-use super::rows::{DAYS, TEXTS, WORDS};
+use super::rows::{DAYS, words};
 use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 use std::fmt;
 
@@ -111,8 +111,7 @@ impl Maker<'_> {
         if column == Column::Code && self.parameters && self.dice.chance(25) {
             return "p_word".into();
         }
-        let pool: &[&str] = if column == Column::Kind { &WORDS } else { &TEXTS };
-        format!("'{}'", self.dice.pick(pool))
+        format!("'{}'", self.dice.pick(words(column)))
     }
 
     /// A date of the row or the cell.
