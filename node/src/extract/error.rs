@@ -133,6 +133,11 @@ pub enum ExtractError {
         /// Rows total, used, rejected.
         accounting: String,
     },
+    /// Quotients of too many different divisors to be added exactly.
+    Divisors {
+        /// The measure.
+        measure: String,
+    },
     /// A query whose parameters have no values.
     Open {
         /// Its id.
@@ -183,6 +188,7 @@ impl ExtractError {
             | ExtractError::OutOfRange { .. }
             | ExtractError::ValueOutOfRange { .. }
             | ExtractError::Open { .. }
+            | ExtractError::Divisors { .. }
             | ExtractError::Overflow { .. } => "refused",
             ExtractError::Config { .. }
             | ExtractError::Io { .. }
@@ -276,6 +282,11 @@ impl fmt::Display for ExtractError {
                 f,
                 "measure `{measure}`: a value of {value} is outside the query's range {range}; nothing is clipped, \
                  so nothing is sent; {accounting}; check these rows and their unit, or ask for a wider range"
+            ),
+            ExtractError::Divisors { measure } => write!(
+                f,
+                "measure `{measure}`: its rows divide by more than 2,000 different numbers, so that they cannot be added \
+                 exactly; expected fewer; ask for a sum above and one below the line, and for their ratio"
             ),
             ExtractError::Open { query } => write!(
                 f,

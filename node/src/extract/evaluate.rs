@@ -363,6 +363,7 @@ impl<'a> Evaluation<'a> {
     fn unfit(&self, unfit: Unfit, measure: &Measure) -> ExtractError {
         match unfit {
             Unfit::Overflow => overflow(measure),
+            Unfit::Divisors => ExtractError::Divisors { measure: measure.name().to_owned() },
             Unfit::Outside(value, range) => ExtractError::ValueOutOfRange {
                 measure: measure.name().to_owned(),
                 value,

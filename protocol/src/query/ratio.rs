@@ -85,6 +85,12 @@ impl Ratio {
         }
     }
 
+    /// Above and below the line, in lowest terms, the latter above 0.
+    #[must_use]
+    pub fn parts(self) -> (i128, i128) {
+        (self.top, self.bottom)
+    }
+
     /// As a whole number of `10^-scale`; `None` where it is none, or does not fit.
     #[must_use]
     pub fn exact(self, scale: u8) -> Option<i128> {

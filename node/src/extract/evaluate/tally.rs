@@ -3,13 +3,19 @@
 //! Owns the reckoning of every measure whose values are more than a plain sum: classes, moments, products,
 //! intervals. Figures are rounded once, half to even, when all values are in.
 
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::ToPrimitive;
 use samensom_protocol::query::{
     Bins, Decimal, Limits, MeasureKind, Operand, Overflow, Ratio, Scalar, divide_half_even, pow10,
 };
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Decimals in which most values are whole, so that they are added as integers.
 const FINE: u8 = 6;
+/// Most divisors of the other values: more cannot be brought under one line in any reasonable time.
+const MOST_DIVISORS: usize = 2_000;
 
 /// Looks up what an expression speaks of.
 pub(super) type Lookup<'a> = &'a mut dyn FnMut(Operand) -> Option<Scalar>;
@@ -19,6 +25,8 @@ pub(super) type Lookup<'a> = &'a mut dyn FnMut(Operand) -> Option<Scalar>;
 pub(super) enum Unfit {
     /// It does not fit.
     Overflow,
+    /// Values divide by too many different numbers.
+    Divisors,
     /// It is not within the limits of its measure: the value, the limits.
     Outside(String, String),
 }
@@ -32,17 +40,18 @@ impl From<Overflow> for Unfit {
 /// Sums on their way, one for each figure.
 pub(super) struct Tally(Vec<Exact>);
 
-/// A sum: what is whole in `10^-FINE`, and the rest.
-#[derive(Clone)]
+/// A sum: what is whole in `10^-FINE`, and the rest by its divisors, each with the sum above the line. Rows
+/// divide by many numbers (days, quantities), whose common multiple soon leaves 128 bits.
+#[derive(Clone, Default)]
 struct Exact {
     fine: i128,
-    rest: Ratio,
+    rest: BTreeMap<i128, i128>,
 }
 
 impl Tally {
     /// Nothing yet, for so many figures.
     pub(super) fn new(figures: usize) -> Tally {
-        Tally(vec![Exact { fine: 0, rest: Ratio::whole(0) }; figures])
+        Tally(vec![Exact::default(); figures])
     }
 
     /// Takes one value, or one row.
@@ -111,25 +120,45 @@ impl Tally {
 
     fn put(&mut self, figure: usize, value: Ratio) -> Result<(), Unfit> {
         let exact = self.0.get_mut(figure).ok_or(Unfit::Overflow)?;
-        match value.exact(FINE) {
-            Some(fine) => exact.fine = exact.fine.checked_add(fine).ok_or(Unfit::Overflow)?,
-            None => exact.rest = exact.rest.plus(value)?,
+        if let Some(fine) = value.exact(FINE) {
+            exact.fine = exact.fine.checked_add(fine).ok_or(Unfit::Overflow)?;
+            return Ok(());
         }
+        let (top, bottom) = value.parts();
+        if exact.rest.len() >= MOST_DIVISORS && !exact.rest.contains_key(&bottom) {
+            return Err(Unfit::Divisors);
+        }
+        let sum = exact.rest.entry(bottom).or_insert(0);
+        *sum = sum.checked_add(top).ok_or(Unfit::Overflow)?;
         Ok(())
     }
 
     /// The figures at their scales.
     pub(super) fn figures(self, scales: &[u8]) -> Result<Vec<i128>, Unfit> {
-        let figure = |(exact, scale): (Exact, &u8)| {
-            if exact.rest == Ratio::whole(0) {
-                let divisor = pow10(FINE.checked_sub(*scale)?)?;
-                return divide_half_even(exact.fine, divisor, 0);
-            }
-            let fine = Ratio::new(exact.fine, pow10(FINE)?).ok()??;
-            fine.plus(exact.rest).ok()?.rounded(*scale)
-        };
-        let figures: Option<Vec<i128>> = self.0.into_iter().zip(scales).map(figure).collect();
-        figures.ok_or(Unfit::Overflow)
+        let figures = self.0.into_iter().zip(scales).map(|(exact, scale)| exact.rounded(*scale));
+        figures.collect::<Option<Vec<i128>>>().ok_or(Unfit::Overflow)
+    }
+}
+
+impl Exact {
+    fn rounded(self, scale: u8) -> Option<i128> {
+        if self.rest.is_empty() {
+            return divide_half_even(self.fine, pow10(FINE.checked_sub(scale)?)?, 0);
+        }
+        let whole = |number: i128| BigRational::from_integer(BigInt::from(number));
+        // In pairs, so that few additions are of long numbers.
+        let mut sums: Vec<BigRational> =
+            self.rest.into_iter().map(|(bottom, top)| BigRational::new(top.into(), bottom.into())).collect();
+        sums.push(BigRational::new(self.fine.into(), pow10(FINE)?.into()));
+        while sums.len() > 1 {
+            sums = sums.chunks(2).map(|pair| pair.iter().sum()).collect();
+        }
+        let scaled = sums.pop()? * whole(pow10(scale)?);
+        let floor = scaled.floor();
+        let twice = (&scaled - &floor) * whole(2);
+        let floor = floor.to_integer();
+        let up = twice > whole(1) || twice == whole(1) && floor.bit(0);
+        (floor + BigInt::from(i32::from(up))).to_i128()
     }
 }
 
@@ -152,6 +181,7 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unfit::Overflow => f.write_str("a figure does not fit"),
+            Unfit::Divisors => f.write_str("values divide by too many different numbers"),
             Unfit::Outside(..) => f.write_str("a value is outside its limits"),
         }
     }
@@ -162,6 +192,30 @@ impl std::error::Error for Unfit {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Quotients of many divisors leave 128 bits when they are brought under one line one after the other.
+    #[test]
+    fn repro_quotients_of_many_divisors_are_added_exactly() {
+        let query = crate::extract::tests::query(
+            "[[measure]]\nname = \"s\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 6\nrange = [0, 9]\n",
+        );
+        let kind = query.measures()[0].kind();
+        assert!(matches!(kind, MeasureKind::Sum { .. }));
+        let mut tally = Tally::new(1);
+        // 1/(n (n + 1)) telescopes: the sum up to 2000 is 2000/2001 = 0.9995002..
+        for n in 1..=2_000_i128 {
+            tally.put(0, Ratio::new(1, n * (n + 1)).unwrap().unwrap()).unwrap();
+        }
+        assert_eq!(tally.figures(&[6]), Ok(vec![999_500]));
+        let mut half = Tally::new(1);
+        for part in [1, 1, 1] {
+            half.put(0, Ratio::new(part, 6_000_000).unwrap().unwrap()).unwrap();
+        }
+        assert_eq!(half.figures(&[6]), Ok(vec![0]), "half a millionth goes to the even neighbour");
+        let mut many = Tally::new(1);
+        let put = |n: i128| many.put(0, Ratio::new(1, 7 * n + 3).unwrap().unwrap());
+        assert_eq!((1..20_000).map(put).find(Result::is_err), Some(Err(Unfit::Divisors)));
+    }
 
     #[test]
     fn classes_hold_their_lower_end() {
