@@ -268,6 +268,30 @@ impl fmt::Display for ExtractError {
             ExtractError::Stale { file, newest, limit, now } => stale(f, file, *newest, limit, now),
             ExtractError::MixedUnits { file, units } => mixed_units(f, file, units),
             ExtractError::NoExtract { dataset } => no_extract(f, dataset),
+            ExtractError::Store { path, doing, source } => {
+                write!(f, "{}: {doing}: {source}; check free space and access", path.display())
+            }
+            ExtractError::Damaged { path } => write!(
+                f,
+                "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
+                path.display()
+            ),
+            ExtractError::Database(fault) => fault.fmt(f),
+            ExtractError::Told(told) => told.fmt(f),
+            ExtractError::AlreadyFrozen { path } => write!(
+                f,
+                "{}: this slot has its frozen extract; expected none; it stays the same for the whole slot",
+                path.display()
+            ),
+            of_query => of_query.fmt_of_query(f),
+        }
+    }
+}
+
+impl ExtractError {
+    /// Why a query is not answered from an extract that is sound.
+    fn fmt_of_query(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             ExtractError::ForeignUnit { file, row, unit, measure, expected } => write!(
                 f,
                 "{file}, row {row}: unit `{unit}` where measure `{measure}` adds `{expected}`; expected `{expected}` \
@@ -298,21 +322,7 @@ impl fmt::Display for ExtractError {
                 "measure `{measure}`: the sum is too large for any figure; expected less than 9 million million; \
                  check the quantities and their unit"
             ),
-            ExtractError::Store { path, doing, source } => {
-                write!(f, "{}: {doing}: {source}; check free space and access", path.display())
-            }
-            ExtractError::Damaged { path } => write!(
-                f,
-                "{}: not the extract that was frozen; expected the same rows; do not use it, freeze again in the next slot",
-                path.display()
-            ),
-            ExtractError::Database(fault) => fault.fmt(f),
-            ExtractError::Told(told) => told.fmt(f),
-            ExtractError::AlreadyFrozen { path } => write!(
-                f,
-                "{}: this slot has its frozen extract; expected none; it stays the same for the whole slot",
-                path.display()
-            ),
+            _ => f.write_str(self.code()),
         }
     }
 }

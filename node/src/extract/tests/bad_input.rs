@@ -189,7 +189,8 @@ fn the_shipped_sample_of_a_database_can_be_used() {
         extract: Vec<ExtractConfig>,
     }
     let sample = include_str!("../../../../deploy/config/node.toml");
-    let lines: Vec<&str> = sample.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let lines = sample.lines().filter_map(|line| line.strip_prefix("#   "));
+    let lines: Vec<&str> = lines.skip_while(|line| *line != "[[extract]]").collect();
     let file: File = toml::from_str(&lines.join("\n")).unwrap();
     let [extract] = file.extract.as_slice() else { panic!("one example") };
     let database = extract.database.as_ref().unwrap();

@@ -1,6 +1,7 @@
 //! The shipped OMOP mappings against sets that nobody here made; the files are not part of this repository.
 //! `SAMENSOM_TEST_DATA` names the folder they are in. What is read is counted a second time from the file.
 
+use super::datasets::{COUNTS, FLOORS};
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -121,10 +122,11 @@ fn gibleed_is_read_whole_by_its_shipped_mapping() {
     let (codes, wanted): (Vec<&str>, Vec<i64>) = per_drug.into_iter().unzip();
     let text = format!(
         "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"quality\", dataset = \"administration\" }}\n\
-         [[dimension]]\ncolumn = \"code\"\ncodes = {codes:?}\n[[measure]]\nname = \"n\"\nrows = true\n"
+         {FLOORS}[[dimension]]\ncolumn = \"code\"\ncodes = {codes:?}\n[[measure]]\nname = \"n\"\nrows = true\n{COUNTS}"
     );
     let query = Query::from_toml(&text, &mut |path| Err(format!("no {path}"))).unwrap();
-    assert_eq!(evaluate(&query, &frozen).unwrap(), wanted);
+    let figures = evaluate(&query, &frozen).unwrap();
+    assert_eq!(figures.into_iter().step_by(3).collect::<Vec<_>>(), wanted);
 }
 
 #[test]
