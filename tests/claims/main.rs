@@ -4,6 +4,7 @@
 //! Every failure prints a seed and the one command that replays it.
 
 mod blame;
+#[cfg(feature = "programs")]
 mod catalogue;
 mod claims;
 #[cfg(samensom_ablation)]

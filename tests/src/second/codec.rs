@@ -11,6 +11,8 @@ pub enum Shape {
     U(usize),
     /// A signed one.
     I(usize),
+    /// One byte, 0 or 1.
+    Bool,
     /// Bytes without a length.
     Fixed(usize),
     Blob(usize),
@@ -75,6 +77,11 @@ fn read(shape: &Shape, rest: &mut &[u8]) -> Checked<Value> {
             let count = length(rest, *max)?;
             Value::Array((0..count).map(|_| read(item, rest)).collect::<Checked<_>>()?)
         }
+        Shape::Bool => match unsigned(rest, 1)? {
+            0 => Value::Bool(false),
+            1 => Value::Bool(true),
+            _ => return Err("a truth above 1".to_owned()),
+        },
         Shape::Opt(inner) => match unsigned(rest, 1)? {
             0 => Value::Null,
             1 => read(inner, rest)?,
@@ -146,6 +153,7 @@ fn write(shape: &Shape, value: &Value, out: &mut Vec<u8>) -> Checked<()> {
             items.iter().try_for_each(|one| write(item, one, out))?;
         }
         Shape::Opt(_) if value.is_null() => out.push(0),
+        Shape::Bool => out.push(u8::from(value.as_bool().ok_or_else(wrong)?)),
         Shape::Opt(inner) => {
             out.push(1);
             write(inner, value, out)?;
