@@ -55,19 +55,60 @@ fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
     let mut one = Vec::new();
     for measure in query["measures"].as_array().ok_or("no measures")? {
         let (kind, of) = measure["kind"].as_object().and_then(|map| map.iter().next()).ok_or("no kind")?;
-        let of = |field: &str| of[field].as_i64().ok_or("no bound");
-        one.push(match kind.as_str() {
-            "Sum" => {
-                let factor = 10i64.pow(u32::try_from(of("scale")?).map_err(|_| "no scale")?);
-                (of("low")? * factor, of("high")? * factor)
-            }
-            "Rows" => (0, of("max")?),
-            _ => (0, 1),
-        });
+        one.extend(of_measure(kind, of)?);
     }
     let dimensions = query["dimensions"].as_array().ok_or("no dimensions")?;
-    let codes: usize = dimensions.iter().map(|one| one["codes"].as_array().map_or(0, Vec::len)).product();
-    Ok(one.iter().copied().cycle().take(codes * one.len()).collect())
+    let size = |dimension: &Value| {
+        let classes = dimension["classes"].as_object().and_then(|map| map.iter().next());
+        let listed = classes
+            .map_or(0, |(kind, ends)| ends.as_array().map_or(0, Vec::len) + usize::from(kind != "Codes"));
+        let more = |key: &str| usize::from(dimension[key].as_bool() == Some(true));
+        listed + more("other") + more("missing")
+    };
+    let places: usize = dimensions.iter().map(size).product();
+    Ok(one.iter().copied().cycle().take(places * one.len()).collect())
+}
+
+/// The bounds of a measure's figures (section 3, cells).
+fn of_measure(kind: &str, of: &Value) -> Checked<Vec<(i64, i64)>> {
+    let number = |from: &Value, field: &str| from[field].as_i64().ok_or("no bound");
+    let classes = || of["bins"].as_array().map_or(0, |ends| ends.len() + 1);
+    let counted = |max: i64| (0, max);
+    if ["Rows", "Patients", "Histogram", "Survival"].contains(&kind) {
+        let figures = match kind {
+            "Histogram" => classes() + 1,
+            "Survival" => 3 * classes() + 1,
+            _ => 1,
+        };
+        return Ok(vec![counted(number(of, "max")?); figures]);
+    }
+    if kind == "Hospitals" {
+        return Ok(vec![counted(1)]);
+    }
+    let limits = &of["limits"];
+    let factor = 10i64.pow(u32::try_from(number(limits, "scale")?).map_err(|_| "no scale")?);
+    let (low, high, max) = (number(limits, "low")?, number(limits, "high")?, number(limits, "max")?);
+    let sum = (low * factor * max, high * factor * max);
+    let most = (-low).max(high);
+    let square = most * most * factor * max;
+    let (squares, products, count) = ((0, square), (-square, square), counted(max));
+    Ok(match kind {
+        "Sum" => vec![sum],
+        "Moments" => vec![count, sum, squares, count],
+        _ => {
+            let predictors = of["predictors"].as_array().map_or(0, Vec::len);
+            let mut all = vec![count];
+            all.extend(vec![sum; predictors]);
+            for row in 1..=predictors {
+                all.push(squares);
+                all.extend(vec![products; predictors - row]);
+            }
+            all.push(sum);
+            all.extend(vec![products; predictors]);
+            all.extend([squares, count]);
+            all
+        }
+    })
 }
 
 /// Least and largest value of each cell.
