@@ -118,3 +118,19 @@ fn dimensions_have_classes_others_and_missing_values() {
         0, 1, 1, 1,
     ]);
 }
+
+/// The age counts from the end of the reference date, 1 November 2026.
+#[test]
+fn a_query_refuses_an_extract_that_is_older_than_it_allows() {
+    let folder = folder();
+    let frozen = folder.freeze().unwrap();
+    let text = "query = { id = \"q\", version = 1, title = { nl = \"t\", en = \"t\" }, purpose = \"stock\", dataset = \"stock\", \
+                max_age = \"36h\" }\n[[measure]]\nname = \"n\"\nrows = true\n";
+    let query = Query::from_toml(text, &mut |_| Err(String::new())).unwrap();
+    let end_of_day = 1_793_577_600_000;
+    let at = |hours: u64| answer(&query, &frozen, Time(end_of_day + hours * 3_600_000));
+    assert_eq!(at(36).unwrap(), [4]);
+    let error = at(37).unwrap_err();
+    assert_eq!(error.code(), "refused");
+    assert!(error.to_string().contains("2026-11-01"), "{error}");
+}
