@@ -11,6 +11,8 @@ use crate::ids::{NodeId, PublicKey, RosterHash};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub mod changes;
+
 /// Most members a roster may list.
 pub const MAX_NODES: usize = 1024;
 /// Longest roster body in bytes.
@@ -247,6 +249,13 @@ impl Roster {
         };
         if !self.body.members.iter().all(kept) {
             return Err(RosterFault::Chain("a member's id was dropped or given to another hospital"));
+        }
+        let back = |old: &Member| {
+            let still = |new: &Member| new.id == old.id && new.status == Status::Left;
+            old.status == Status::Left && !next.body.members.iter().any(still)
+        };
+        if self.body.members.iter().any(back) {
+            return Err(RosterFault::Chain("a hospital that left for good came back"));
         }
         let mut valid = 0u16;
         for (i, given) in signed.signatures.iter().enumerate() {

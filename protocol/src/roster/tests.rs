@@ -126,6 +126,28 @@ fn an_id_is_never_dropped_or_given_again() {
 }
 
 #[test]
+fn who_left_for_good_does_not_come_back() {
+    let (_, second) = chain(5);
+    let follow = |before: &Roster, status: Status| {
+        let mut members = before.body().members.to_vec();
+        members[0].status = status;
+        let (epoch, previous) = (before.body().epoch + 1, before.hash());
+        let members = List::new(members).unwrap();
+        let body = RosterBody { epoch, previous, members, ..before.body().clone() };
+        before.next(&sign(&body, &[900, 901, 902]))
+    };
+    let suspended = follow(&second, Status::Suspended).unwrap();
+    assert_eq!((suspended.size(), suspended.verifier(NodeId(1))), (4, None), "its key counts no more");
+    assert!(follow(&suspended, Status::Active).is_ok(), "may take part again");
+    let left = follow(&suspended, Status::Left).unwrap();
+    assert!(follow(&left, Status::Left).is_ok());
+    for status in [Status::Active, Status::Suspended] {
+        let back = follow(&left, status).unwrap_err();
+        assert!(back.to_string().contains("left for good came back"), "{back}");
+    }
+}
+
+#[test]
 fn form_is_checked() {
     let with = |change: &dyn Fn(&mut RosterBody)| {
         let mut body =
