@@ -1,13 +1,14 @@
 //! The chain of rosters as this hospital knows it: verified, and accepted up to some point.
 //!
-//! Owns what may be followed without asking: a change of at most five members and of no signer. A larger
-//! one is held until the operator has compared its words. It never goes back, and never replaces a roster.
-//! It must not know the link.
+//! Owns what may be followed without asking: a change of at most five members and of approvers. A larger
+//! one, of a signer or of any rule is held until the operator has read it and compared its words. It never
+//! goes back, and never replaces a roster. It must not know the link.
 
 use crate::error::Error;
 use crate::ledger::{Pins, StoredRoster};
 use samensom_protocol::admission::{RosterAt, words};
 use samensom_protocol::ids::RosterHash;
+use samensom_protocol::roster::changes::{Part, changes};
 use samensom_protocol::roster::{Roster, RosterBody, RosterFault, SignedRoster};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -152,6 +153,9 @@ pub struct Change {
     signers: (usize, usize),
     approvers: (usize, usize),
     threshold: Option<(u16, u16)>,
+    /// A line each: every rule, signer and approver that differs, and hospitals that do not merely come.
+    lines: Vec<String>,
+    rules: usize,
     first: bool,
 }
 
@@ -166,6 +170,8 @@ impl Change {
             signers: came_and_went(before.map(|b| b.signers.iter()), after.signers.iter()),
             approvers: came_and_went(before.map(|b| b.approvers.iter()), after.approvers.iter()),
             threshold: before.map(|b| (b.threshold, after.threshold)).filter(|(old, new)| old != new),
+            lines: Vec::new(),
+            rules: 0,
             first: before.is_none_or(|b| b.members.is_empty()),
         };
         for new in after.members.iter() {
@@ -178,18 +184,31 @@ impl Change {
                 _ => {}
             }
         }
+        for told in before.map(|before| changes(before, after)).into_iter().flatten() {
+            change.rules += usize::from(told.part == Part::Rule);
+            if told.part != Part::Member || !told.text.starts_with('+') {
+                change.lines.push(told.text);
+            }
+        }
         change
     }
 
     /// True if the operator must confirm it: more than five members, a signer, how many of them must sign,
-    /// or the first roster with hospitals at all.
+    /// any rule, or the first roster with hospitals at all.
     #[must_use]
     pub fn is_large(&self) -> bool {
         let members = self.joined.len() + self.left.len() + self.altered.len();
         members > FREE_CHANGES
             || self.signers != (0, 0)
             || self.threshold.is_some()
+            || self.rules > 0
             || self.first && members > 0
+    }
+
+    /// Every rule, signer and approver that differs, and each hospital that does not merely come, in words.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
     }
 }
 
@@ -214,7 +233,7 @@ impl fmt::Display for Change {
         for (names, what) in [(&self.joined, "come"), (&self.left, "go"), (&self.altered, "change")] {
             write!(f, "{} {what}", names.len())?;
             let unique: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-            let shown: Vec<&str> = unique.iter().copied().take(SHOWN).collect();
+            let shown: Vec<String> = unique.iter().take(SHOWN).map(|name| plain_text(name)).collect();
             match unique.len().saturating_sub(shown.len()) {
                 _ if shown.is_empty() => {}
                 0 => write!(f, " ({})", shown.join(", "))?,
@@ -226,8 +245,26 @@ impl fmt::Display for Change {
         if let Some((old, new)) = self.threshold {
             write!(f, "of whom {new} must sign, {old} before; ")?;
         }
-        write!(f, "approvers: {} come, {} go", self.approvers.0, self.approvers.1)
+        write!(
+            f,
+            "approvers: {} come, {} go; rules: {} change",
+            self.approvers.0, self.approvers.1, self.rules
+        )?;
+        for line in &self.lines {
+            write!(f, "\n    {}", plain_text(line))?;
+        }
+        Ok(())
     }
+}
+
+/// A text of others: it may not end our line, steer the terminal or turn the order of what is read.
+pub(crate) fn plain_text(text: &str) -> String {
+    let acts = |c: char| {
+        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        c.is_control() || turns
+    };
+    let shown = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -129,5 +129,13 @@ async fn on_welcome(
         }
         chain.extend(pins, rosters)?;
     }
+    if let Some(newest) = chain.newest().map(|roster| roster.body().epoch).filter(|ours| *ours > head.epoch) {
+        // A restored backup, or somebody who wants members back that left: this agent never goes back.
+        tracing::warn!(
+            newest,
+            shown = head.epoch,
+            "the coordinator shows an older roster than this agent follows"
+        );
+    }
     Ok(Welcome { software: software.to_string(), node, head, skew_ms })
 }

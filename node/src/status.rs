@@ -2,7 +2,7 @@
 //!
 //! Reads beside an agent that may run; changes nothing and asks nobody. No figure stands in it.
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Change, plain_text};
 use crate::config::Config;
 use crate::error::Error;
 use crate::health::LinkSeen;
@@ -39,7 +39,7 @@ pub struct Status {
     /// The roster that is followed.
     pub roster: Option<RosterShown>,
     /// A newer one that waits for the operator.
-    pub held: Option<RosterShown>,
+    pub held: Option<HeldShown>,
     /// Whether the followed roster lists this key.
     pub admitted: bool,
     /// How the last session went, also one that this hospital did not contribute to.
@@ -61,6 +61,19 @@ pub struct RosterShown {
     pub words: String,
     /// How many hospitals take part.
     pub hospitals: u16,
+}
+
+/// A roster that waits for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldShown {
+    /// Its number.
+    pub epoch: u32,
+    /// Its words.
+    pub words: String,
+    /// How many hospitals take part.
+    pub hospitals: u16,
+    /// What it changes, in words; hospitals that merely come are counted only.
+    pub changes: Vec<String>,
 }
 
 /// One attempt that this hospital contributed to.
@@ -98,7 +111,7 @@ pub fn read(config: &Config) -> Result<Status, Error> {
         running: is_running(&config.state),
         link: LinkSeen::read(&config.state),
         roster: chain.current().map(shown),
-        held: chain.held().last().map(shown),
+        held: chain.held().last().map(|roster| held(&chain, roster)),
         admitted: chain.current().is_some_and(|roster| roster.member_by_key(&key).is_some()),
         last_session: LastSession::read(&config.state),
         sessions: sessions(&ledger.entries()?),
@@ -109,6 +122,12 @@ pub fn read(config: &Config) -> Result<Status, Error> {
 
 fn shown(roster: &Roster) -> RosterShown {
     RosterShown { epoch: roster.body().epoch, words: words(&roster.hash().0), hospitals: roster.size() }
+}
+
+fn held(chain: &Chain, roster: &Roster) -> HeldShown {
+    let change = Change::between(chain.current().map(Roster::body), roster.body());
+    let RosterShown { epoch, words, hospitals } = shown(roster);
+    HeldShown { epoch, words, hospitals, changes: change.lines().to_vec() }
 }
 
 fn sessions(entries: &[Entry]) -> Vec<SessionShown> {
@@ -163,8 +182,11 @@ impl fmt::Display for Status {
             }
             None => writeln!(f, "roster:      none yet")?,
         }
-        if let Some(RosterShown { epoch, words, hospitals }) = &self.held {
+        if let Some(HeldShown { epoch, words, hospitals, changes }) = &self.held {
             writeln!(f, "held:        number {epoch}, {hospitals} hospitals: {words}")?;
+            for line in changes {
+                writeln!(f, "             {}", plain_text(line))?;
+            }
             writeln!(f, "  do: compare the words with LCG by telephone, then")?;
             writeln!(f, "      samensom-node enroll --accept-roster \"{words}\"")?;
         }
