@@ -145,6 +145,14 @@ pub fn write_key(path: &Path, identity: &Identity) -> Result<(), Error> {
 /// # Errors
 /// When the file is missing, others may read it, or it holds something else.
 pub fn read_key(path: &Path) -> Result<Identity, Error> {
+    of_plain(path, &private_text(path)?)
+}
+
+/// The text of a file that only its owner may read.
+///
+/// # Errors
+/// When it is missing or others may read it.
+pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, Error> {
     use std::os::unix::fs::PermissionsExt as _;
     let found = std::fs::metadata(path).map_err(|why| Error::file(path, "read the key", &why))?;
     if found.permissions().mode() & 0o077 != 0 {
@@ -153,7 +161,14 @@ pub fn read_key(path: &Path) -> Result<Identity, Error> {
             .expected("mode 0600")
             .remedy(format!("chmod 600 {}; if others could reach it, replace the key", path.display())));
     }
-    let text = Zeroizing::new(toml_file::text(path)?);
+    toml_file::text(path).map(Zeroizing::new)
+}
+
+/// The identity whose seed is this text.
+///
+/// # Errors
+/// When it is none; the text is not shown.
+pub(crate) fn of_plain(path: &Path, text: &str) -> Result<Identity, Error> {
     let bytes = from_hex(text.trim()).map(Zeroizing::new);
     let seed: Option<Zeroizing<[u8; 32]>> =
         bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()).map(Zeroizing::new);

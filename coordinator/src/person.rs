@@ -1,9 +1,12 @@
-//! Key files of approvers and signers: `NAME.key` stays with the person, `NAME.pub` goes into the roster.
+//! Key files of approvers, signers and analysts: `NAME.key` stays with the person, `NAME.pub` goes into the roster.
 //!
-//! Owns the form of the `.pub` file. The secret never comes near the server.
+//! Owns the form of the `.pub` file; that of the `.key` file is `sealed`'s. The secret never comes near the
+//! server.
 
 use crate::error::Error;
 use crate::folder::{new_identity, write_key, write_new};
+use crate::passphrase::Phrase;
+use crate::sealed::write_sealed;
 use crate::toml_file;
 use samensom_protocol::codec::Text;
 use samensom_protocol::crypto::keys::is_usable;
@@ -20,6 +23,18 @@ pub enum Kind {
     Approver,
     /// Signs rosters.
     Signer,
+    /// Asks queries and reads results.
+    Analyst,
+}
+
+impl Kind {
+    fn expected(self) -> &'static str {
+        match self {
+            Kind::Approver => "kind = \"approver\", made by `samensom keygen approver`",
+            Kind::Signer => "kind = \"signer\", made by `samensom keygen signer`",
+            Kind::Analyst => "kind = \"analyst\", made by `samensom keygen analyst`",
+        }
+    }
 }
 
 /// The public half of a person's key.
@@ -40,7 +55,8 @@ pub struct Person {
 }
 
 impl Person {
-    /// Makes a key pair and writes `BASENAME.key` (mode 0600) and `BASENAME.pub`; returns both paths.
+    /// Makes a key pair and writes `BASENAME.key` (mode 0600) and `BASENAME.pub`; returns both paths. The key
+    /// is sealed by the pass phrase, or plain without one.
     ///
     /// # Errors
     /// When one of the files exists or cannot be written.
@@ -50,6 +66,7 @@ impl Person {
         role: Option<&str>,
         organisation: &str,
         base: &Path,
+        phrase: Option<&Phrase>,
     ) -> Result<(Person, PathBuf, PathBuf), Error> {
         let with = |extension: &str| {
             let mut path = base.as_os_str().to_owned();
@@ -72,19 +89,23 @@ impl Person {
         };
         let body = toml::to_string(&person)
             .map_err(|why| Error::machine(format!("the public key cannot be written: {why}")))?;
-        write_key(&secret, &identity)?;
+        match phrase {
+            Some(phrase) => write_sealed(&secret, &identity, phrase)?,
+            None => write_key(&secret, &identity)?,
+        }
         write_new(&public, 0o644, body.as_bytes())?;
         Ok((person, secret, public))
     }
 
-    fn read(path: &Path, kind: Kind) -> Result<Person, Error> {
+    /// The person of this kind whose `.pub` file this is.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(path: &Path, kind: Kind) -> Result<Person, Error> {
         let file = path.display().to_string();
         let person: Person = toml_file::parse(&file, &toml_file::text(path)?)?;
         if person.kind != kind {
-            return Err(Error::asked("the key is of another kind").place(file).expected(match kind {
-                Kind::Approver => "kind = \"approver\", made by `samensom keygen approver`",
-                Kind::Signer => "kind = \"signer\", made by `samensom keygen signer`",
-            }));
+            return Err(Error::asked("the key is of another kind").place(file).expected(kind.expected()));
         }
         if !is_usable(&person.key) {
             return Err(Error::asked("`key` is not a usable Ed25519 key").place(file));
@@ -140,13 +161,13 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let base = folder.path().join("jansen.v2");
         let (_, secret, public) =
-            Person::generate(Kind::Approver, "J. Jansen", Some("pharmacist"), "h1", &base).unwrap();
+            Person::generate(Kind::Approver, "J. Jansen", Some("pharmacist"), "h1", &base, None).unwrap();
         assert!(secret.ends_with("jansen.v2.key"));
         let approver = Person::approver(&public).unwrap();
         assert_eq!(approver.key, read_key(&secret).unwrap().public());
         assert_eq!((&*approver.role, &*approver.organisation), ("pharmacist", "h1"));
         assert!(Person::signer(&public).unwrap_err().to_string().contains("keygen signer"));
-        assert!(Person::generate(Kind::Signer, "x", None, "h1", &base).is_err(), "never overwritten");
+        assert!(Person::generate(Kind::Signer, "x", None, "h1", &base, None).is_err(), "never overwritten");
         assert!(
             !std::fs::read_to_string(&public)
                 .unwrap()

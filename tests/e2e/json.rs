@@ -80,6 +80,10 @@ fn asked() -> Vec<(String, Value)> {
         tell(&format!("samensom {}", two_words(&verb)), vec![value]);
     }
     let mut deployment = template.deploy();
+    let analyst = deployment.folder.path().join("analyst");
+    let who = ["keygen", "analyst", "--unsealed", "--name", "B. Smit", "--organisation", "lcg", "--out"];
+    let made = deployment.asked(&[&who[..], &[analyst.to_str().unwrap()]].concat());
+    tell("samensom keygen analyst", vec![made.unwrap()]);
     tell("samensom-node check", agent(&deployment, 0, &["check"]));
     deployment.start_all();
     deployment.next_slot();

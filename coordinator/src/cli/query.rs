@@ -4,7 +4,8 @@ use super::{Context, Format, hint, print_text, unexpected};
 use crate::clock::{span_ms, text, today};
 use crate::control::{Answers, Request, Response, ask};
 use crate::error::Error;
-use crate::folder::read_key;
+use crate::passphrase::Phrases;
+use crate::sealed::read_person_key;
 use crate::session::Progress;
 use crate::toml_file;
 use samensom_protocol::codec::Blob;
@@ -83,6 +84,9 @@ pub enum Args {
         /// The approver's key.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
+        /// File with the pass phrase of the key; without it, it is asked for.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Run an approved warrant.
     #[command(after_help = "Example:\n  samensom query run 3fa9 --wait")]
@@ -106,7 +110,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
         Args::Submit { file, valid, sessions, set } => {
             submit(context, file, (span_ms(valid)?, *sessions), set)
         }
-        Args::Approve { warrant, key } => approve(context, warrant, key),
+        Args::Approve { warrant, key, passphrase_file } => {
+            let phrases = Phrases { file: passphrase_file.clone(), may_ask: context.may_ask };
+            approve(context, warrant, key, &phrases)
+        }
         Args::Run { warrant, wait } => run_session(context, warrant, *wait),
     }
 }
@@ -189,8 +196,7 @@ fn submit(
     Ok(())
 }
 
-fn approve(context: &Context, typed: &str, key: &Path) -> Result<(), Error> {
-    let approver = read_key(key)?;
+fn approve(context: &Context, typed: &str, key: &Path, phrases: &Phrases) -> Result<(), Error> {
     let store = context.folder.read_store()?;
     let signed: SignedWarrant = store.warrant(typed)?;
     let warrant = signed.read(&store.head_roster()).map_err(|why| {
@@ -209,6 +215,7 @@ fn approve(context: &Context, typed: &str, key: &Path) -> Result<(), Error> {
         body.sessions
     ));
     context.agree("Approve this warrant?")?;
+    let approver = read_person_key(key, || phrases.tell(key))?;
     let approval = Approval::new(&approver, &signed.body);
     let request = Request::QueryApprove { warrant: warrant.hash(), approval };
     let Response::Approved(approved) = ask(&context.folder, &request)? else { return Err(unexpected()) };

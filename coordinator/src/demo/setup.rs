@@ -91,7 +91,8 @@ async fn persons(plan: &Plan, tools: &Tools) -> Result<(Vec<PathBuf>, Vec<PathBu
     let (mut signers, mut approvers) = (Vec::new(), Vec::new());
     for number in 1..=SIGNERS {
         let (base, name) = (folder.join(format!("signer-{number}")), format!("Signer {number}"));
-        let args = ["keygen", "signer", "--name", &name, "--organisation", "nvza", "--out"];
+        // Thrown away with the demo's folder.
+        let args = ["keygen", "signer", "--unsealed", "--name", &name, "--organisation", "nvza", "--out"];
         tools.lcg(&with(&args, &base)).await?;
         signers.push(base);
     }
@@ -100,9 +101,8 @@ async fn persons(plan: &Plan, tools: &Tools) -> Result<(Vec<PathBuf>, Vec<PathBu
         let hospital = plan.hospitals.first().map_or("lcg", |hospital| hospital.slug.as_str());
         let organisation = if number == 0 { hospital } else { "lcg" };
         let name = format!("Approver {}", number + 1);
-        let head =
-            ["keygen", "approver", "--name", &name, "--role", role, "--organisation", organisation, "--out"];
-        tools.lcg(&with(&head, &base)).await?;
+        let who = ["--name", &*name, "--role", role, "--organisation", organisation, "--out"];
+        tools.lcg(&with(&[&["keygen", "approver", "--unsealed"], &who[..]].concat(), &base)).await?;
         approvers.push(base);
     }
     Ok((signers, approvers))

@@ -89,15 +89,15 @@ impl Template {
         let mut approvers = Vec::new();
         for signer in 0..SIGNERS {
             let (base, name) = (self.path(&format!("persons/signer-{signer}")), format!("Signer {signer}"));
-            self.lcg(&["keygen", "signer", "--name", &name, "--organisation", "nvza", "--out", &base]);
+            let who = ["--name", &name, "--organisation", "nvza", "--out", &base];
+            self.lcg(&[&["keygen", "signer", "--unsealed"], &who[..]].concat());
         }
         for (number, role) in ROLES.iter().enumerate() {
             let base = self.path(&format!("persons/approver-{number}"));
             let organisation = if number == 0 { "h0" } else { "lcg" };
             let (name, who) = (format!("Approver {number}"), ["--organisation", organisation]);
-            let head =
-                ["keygen", "approver", "--name", &name, "--role", role, who[0], who[1], "--out", &base];
-            self.lcg(&head);
+            let head = ["keygen", "approver", "--unsealed", "--name", &name, "--role", role];
+            self.lcg(&[&head[..], &who[..], &["--out", &base]].concat());
             approvers.push(base);
         }
         approvers
