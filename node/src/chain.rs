@@ -94,6 +94,10 @@ impl Chain {
     /// # Errors
     /// When one is not valid or not stored; those before it stay.
     pub fn extend(&mut self, pins: &mut Pins, rosters: Vec<SignedRoster>) -> Result<(), Error> {
+        // The operator may have accepted one meanwhile, in another process.
+        let known = pins.accepted_epoch()?.and_then(|epoch| usize::try_from(epoch).ok());
+        let told = known.map_or(0, |epoch| epoch.saturating_add(1)).min(self.rosters.len());
+        self.accepted = self.accepted.max(told);
         // Measured from what was accepted before, so that many small steps do not make a large one.
         let base = self.current().map(|roster| roster.body().clone());
         for signed in rosters {

@@ -185,6 +185,24 @@ fn small_steps_that_come_together_are_measured_together() {
     assert_eq!(at(&chain), (Some(2), Some(3)));
 }
 
+/// The service had not looked yet that the operator accepted a roster, when a small one followed it: it was
+/// measured from the roster before both, and waited for the operator too.
+#[test]
+fn repro_a_small_roster_after_an_accepted_one_is_measured_from_that() {
+    let (dir, mut pins, mut running, signed) = seven();
+    let mut body = after(&signed, members(7));
+    body.honest_min = 4;
+    let large = sign(&body);
+    running.extend(&mut pins, vec![large.clone()]).unwrap();
+    let mut others = Pins::open(dir.path()).unwrap();
+    let mut operator = Chain::load(&others, running.founding).unwrap();
+    let told = words(&operator.newest().unwrap().hash().0);
+    operator.accept(&mut others, &told).unwrap();
+    assert_eq!(at(&running), (Some(1), Some(2)), "not looked yet");
+    running.extend(&mut pins, vec![sign(&after(&large, members(8)))]).unwrap();
+    assert_eq!(at(&running), (Some(3), Some(3)));
+}
+
 #[test]
 fn what_follows_a_held_roster_is_held() {
     let (_dir, mut pins, mut chain, signed) = seven();
