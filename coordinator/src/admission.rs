@@ -33,7 +33,8 @@ pub async fn answer(
         }
         Admission::Enrol { hospital, secret } => {
             let taken = store.run(move |store| store.take_token(hospital, &secret, &key, now())).await?;
-            tracing::info!(%hospital, %key, taken = taken.is_ok(), "enrolment");
+            let refused = taken.err().map(samensom_protocol::admission::EnrolRefusal::code);
+            tracing::info!(%hospital, %key, taken = taken.is_ok(), refused, "enrolment");
             Ok(Some(taken.map_or_else(Admission::EnrolRefused, |()| Admission::Enrolled)))
         }
         Admission::RostersAfter(epoch) => {

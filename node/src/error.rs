@@ -91,7 +91,7 @@ pub enum Error {
         found: String,
     },
     /// The coordinator does not take the token.
-    #[error("enrolment refused: {}\n  do: ask LCG for a new token (`samensom hospital token`)", refusal(.0))]
+    #[error("enrolment refused ({}): {}\n  do: ask LCG for a new token (`samensom hospital token`)", .0.code(), refusal(.0))]
     EnrolRefused(EnrolRefusal),
     /// The words do not fit.
     #[error(

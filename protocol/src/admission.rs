@@ -74,6 +74,18 @@ pub enum EnrolRefusal {
     ExpiredToken,
 }
 
+impl EnrolRefusal {
+    /// The stable code, for scripts and logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            EnrolRefusal::UnknownToken => "unknown-token",
+            EnrolRefusal::UsedToken => "used-token",
+            EnrolRefusal::ExpiredToken => "expired-token",
+        }
+    }
+}
+
 /// Admission frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Admission {

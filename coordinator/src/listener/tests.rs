@@ -272,3 +272,88 @@ async fn only_the_protocol_we_speak_gets_through_the_handshake() {
     bench.greet(1).await;
     bench.listener.close().await;
 }
+
+/// One key's try at a token over a link of its own; none when the coordinator has no room for the link.
+async fn present(bench: &Bench, number: u16, secret: TokenSecret) -> Option<Admission> {
+    let (_endpoint, connection) = bench.connect(number, Twist::None).await.ok()?;
+    let (mut to, mut from) = connection.open_bi().await.ok()?;
+    let enrol = Admission::Enrol { hospital: NodeId(1), secret };
+    frame::write(&mut to, &enrol.to_frame().unwrap()).await.ok()?;
+    let bytes = frame::read(&mut from, || MAX_FRAME).await.ok()??;
+    Some(Admission::from_frame(&bytes).unwrap())
+}
+
+/// Five hundred keys at once; those for whom there was no room try again until they are answered.
+async fn presented(bench: &Arc<Bench>, secret: TokenSecret, first: u16) -> Vec<(u16, Admission)> {
+    let all: Vec<_> = (first..first + 500)
+        .map(|number| {
+            let bench = Arc::clone(bench);
+            tokio::spawn(async move {
+                loop {
+                    if let Some(answer) = present(&bench, number, secret).await {
+                        return (number, answer);
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for one in all {
+        answers.push(tokio::time::timeout(Duration::from_secs(120), one).await.unwrap().unwrap());
+    }
+    answers
+}
+
+fn count(answers: &[(u16, Admission)], wanted: &Admission) -> usize {
+    answers.iter().filter(|(_, answer)| answer == wanted).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_five_hundred_links_takes_a_token_also_after_a_restart() {
+    let (used, unknown, expired) = (
+        Admission::EnrolRefused(EnrolRefusal::UsedToken),
+        Admission::EnrolRefused(EnrolRefusal::UnknownToken),
+        Admission::EnrolRefused(EnrolRefusal::ExpiredToken),
+    );
+    let mut bench = Arc::new(bench(0));
+    let (secret, late) = (TokenSecret(Bytes([7; 32])), TokenSecret(Bytes([8; 32])));
+    for slug in ["h1", "h2"] {
+        bench.store.add_hospital(slug, slug, "north", "general", 0).unwrap();
+    }
+    let soon = crate::clock::now().plus_ms(3_600_000);
+    bench.store.put_token(NodeId(1), &secret, soon).unwrap();
+    let answers = presented(&bench, secret, 2000).await;
+    assert_eq!((count(&answers, &Admission::Enrolled), count(&answers, &used)), (1, 499));
+    let (winner, _) = answers.iter().find(|(_, answer)| *answer == Admission::Enrolled).unwrap();
+    let noted = bench.store.hospital("h1").unwrap().key;
+    assert_eq!(noted, Some(identity(*winner).public()));
+    // A restart: another process would open the same file anew.
+    let Ok(Bench { listener, store, _folder: folder, .. }) = Arc::try_unwrap(bench) else { panic!("shared") };
+    listener.close().await;
+    drop(store);
+    let path = folder.path().join("samensom.db");
+    let store = Arc::new(Store::open(&path).unwrap());
+    let options = Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        idle: Duration::from_secs(5),
+        keep_alive: Duration::from_secs(1),
+    };
+    let (listener, events) = Listener::open(options, &identity(1000), &store).unwrap();
+    bench = Arc::new(Bench { listener, events, store, _folder: folder });
+    let answers = presented(&bench, secret, 3000).await;
+    assert_eq!(count(&answers, &used), 500, "used stays used");
+    assert_eq!(bench.store.hospital("h1").unwrap().key, noted);
+    assert_eq!(
+        present(&bench, *winner, secret).await,
+        Some(Admission::Enrolled),
+        "its answer may have been lost"
+    );
+    // Foreign and expired ones: a stable answer, and nothing changes.
+    bench.store.put_token(NodeId(2), &late, soon).unwrap();
+    assert_eq!(present(&bench, 4000, late).await, Some(unknown), "the token of another hospital");
+    let old = TokenSecret(Bytes([9; 32]));
+    bench.store.put_token(NodeId(1), &old, Time(1)).unwrap();
+    assert_eq!(present(&bench, 4001, old).await, Some(expired));
+    assert_eq!(bench.store.hospital("h1").unwrap().key, noted);
+}
