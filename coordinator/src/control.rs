@@ -5,13 +5,13 @@
 
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::ops::{Answer, Ops};
+use crate::ops::{Answer, Ops, Wanted};
 use crate::session::Progress;
-use crate::store::{Hospital, Signing};
+use crate::store::{Hospital, Mark, Signing};
 use samensom_protocol::admission::Token;
 use samensom_protocol::codec::Blob;
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
-use samensom_protocol::roster::{Approver, RosterSignature};
+use samensom_protocol::roster::RosterSignature;
 use samensom_protocol::warrant::{Approval, MAX_QUERY};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -35,7 +35,8 @@ pub enum Request {
     HospitalAdd { name: String, group: String, kind: String, floor: u16, id: Option<String> },
     HospitalToken { hospital: String, valid_ms: u64 },
     HospitalConfirm { hospital: String, fingerprint: String },
-    RosterPropose { approvers: Vec<Approver> },
+    HospitalMark { hospital: String, mark: Mark },
+    RosterPropose(Wanted),
     RosterSign { roster: RosterHash, signature: RosterSignature },
     QuerySubmit { query: Blob<MAX_QUERY>, valid_ms: u64, sessions: u16 },
     QueryApprove { warrant: WarrantHash, approval: Approval },

@@ -24,6 +24,7 @@ pub mod ops;
 pub mod passphrase;
 pub mod person;
 pub mod result;
+pub mod roster_file;
 pub mod rules;
 pub mod sealed;
 pub mod session;

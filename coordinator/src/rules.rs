@@ -9,7 +9,7 @@ use samensom_protocol::codec::{Bytes, List, Text};
 use samensom_protocol::ids::RosterHash;
 use samensom_protocol::query::{Purpose, nearest};
 use samensom_protocol::roster::{Limits, Lock, PurposeRule, RosterBody, Signer};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The rules that are shipped.
 pub const DEFAULT: &str = include_str!("../../deploy/config/rules.toml");
@@ -59,7 +59,7 @@ struct LimitKeys {
 }
 
 /// Rules that were read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     purposes: List<PurposeRule, 8>,
     locks: List<Lock, 8>,
@@ -93,6 +93,13 @@ impl Rules {
             limits: limits(&found.limits).map_err(|why| why.place(format!("{file}, [limits]")))?,
             honest_min: found.honest_min,
         })
+    }
+
+    /// The same roster under these rules; the policy document stays.
+    #[must_use]
+    pub fn over(self, body: RosterBody) -> RosterBody {
+        let Rules { purposes, locks, limits, honest_min } = self;
+        RosterBody { rules: purposes, locks, limits, honest_min, ..body }
     }
 
     /// The first roster: these rules, these signers, nobody else yet.

@@ -112,6 +112,9 @@ fn asked() -> Vec<(String, Value)> {
         let words: Vec<&str> = verb.split(' ').chain(query.to_str()).collect();
         tell(&format!("samensom-node {verb}"), agent(&deployment, 0, &words));
     }
+    for (name, value) in membership(&deployment) {
+        tell(&name, vec![value]);
+    }
     std::fs::write(deployment.home(1).join("stock.csv"), "code;quantity\nc0;twaalf\n").unwrap();
     tell("samensom-node data check", agent(&deployment, 1, &["data", "check"]));
     let ended = demo(&["--hospitals", "5"]);
@@ -126,6 +129,27 @@ fn asked() -> Vec<(String, Value)> {
     let ended = demo(&["--hospitals", "5", "--absent", "4"]);
     tell("samensom demo", vec![ended.facts]);
     facts
+}
+
+/// A proposal that waits, read and signed elsewhere; marks that are taken back.
+fn membership(deployment: &Deployment) -> Vec<(String, Value)> {
+    let path = |name: &str| deployment.folder.path().join(name).to_str().unwrap().to_owned();
+    let (proposal, signature, key) = (path("proposal"), path("signature"), path("persons/signer-0.key"));
+    let commands: [(&str, &[&str]); 9] = [
+        ("hospital suspend", &["hospital", "suspend", "h2"]),
+        ("hospital remove", &["hospital", "remove", "h2"]),
+        ("hospital resume", &["hospital", "resume", "h2"]),
+        ("roster propose", &["roster", "propose", "--threshold", "4"]),
+        ("roster export", &["roster", "export", "--proposal", "--out", &proposal]),
+        (
+            "roster sign --proposal",
+            &["roster", "sign", "--key", &key, "--proposal", &proposal, "--out", &signature],
+        ),
+        ("roster sign", &["roster", "sign", "--signature", &signature]),
+        ("roster diff", &["roster", "diff"]),
+        ("roster show", &["roster", "show"]),
+    ];
+    commands.map(|(name, args)| (format!("samensom {name}"), deployment.asked(args).unwrap())).to_vec()
 }
 
 fn two_words(verb: &str) -> String {

@@ -1,13 +1,14 @@
-//! `samensom hospital`: add, give a token, confirm the fingerprint, list.
+//! `samensom hospital`: add, give a token, confirm the fingerprint, suspend, resume, remove, list.
 
 use super::{Context, hint, print_text, unexpected};
 use crate::clock::{span_ms, text};
 use crate::control::{Request, Response, ask};
 use crate::error::Error;
 use crate::shown;
-use crate::store::{Hospital, State};
+use crate::store::{Hospital, Mark, State};
 use comfy_table::{Table, TableStyle, presets};
 use samensom_protocol::admission::words;
+use samensom_protocol::roster::{Roster, Status};
 use serde_json::json;
 use std::io::IsTerminal as _;
 
@@ -38,7 +39,7 @@ pub enum Args {
         /// Short name.
         #[arg(value_name = "SLUG")]
         hospital: String,
-        /// How long it may be used.
+        /// How long it may be used; 72h at most.
         #[arg(long, default_value = "72h")]
         valid: String,
     },
@@ -52,6 +53,27 @@ pub enum Args {
         /// The six words that the hospital reads from its own screen.
         #[arg(long, value_name = "WORDS")]
         fingerprint: String,
+    },
+    /// Bar a hospital in the next roster; it keeps its number and may be resumed.
+    #[command(after_help = "Example:\n  samensom hospital suspend erasmus-mc")]
+    Suspend {
+        /// Short name.
+        #[arg(value_name = "SLUG")]
+        hospital: String,
+    },
+    /// Let a suspended hospital take part again in the next roster, or take back a mark.
+    #[command(after_help = "Example:\n  samensom hospital resume erasmus-mc")]
+    Resume {
+        /// Short name.
+        #[arg(value_name = "SLUG")]
+        hospital: String,
+    },
+    /// Let a hospital leave for good with the next roster; its number is never given again.
+    #[command(after_help = "Example:\n  samensom hospital remove erasmus-mc")]
+    Remove {
+        /// Short name.
+        #[arg(value_name = "SLUG")]
+        hospital: String,
     },
     /// List the hospitals and how far their admission is.
     #[command(after_help = "Example:\n  samensom hospital list --format json")]
@@ -82,8 +104,24 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
             hint("Next, when all are confirmed: samensom roster propose");
             Ok(())
         }
+        Args::Suspend { hospital } => mark(context, hospital, Mark::Suspended),
+        Args::Resume { hospital } => mark(context, hospital, Mark::Active),
+        Args::Remove { hospital } => mark(context, hospital, Mark::Left),
         Args::List => list(context),
     }
+}
+
+fn mark(context: &Context, hospital: &str, mark: Mark) -> Result<(), Error> {
+    let hospital = changed(context, &Request::HospitalMark { hospital: hospital.to_owned(), mark })?;
+    let slug = &hospital.institution;
+    context.print(&facts(&hospital), || match hospital.marked {
+        Some(mark) => format!("{slug} is marked for the next roster: {}", mark.name()),
+        None => format!("{slug} is not marked: the next roster says of it what the newest says"),
+    })?;
+    if hospital.marked.is_some() {
+        hint("Nothing changes before the signers have signed. Next: samensom roster propose");
+    }
+    Ok(())
 }
 
 fn changed(context: &Context, request: &Request) -> Result<Hospital, Error> {
@@ -113,7 +151,7 @@ fn facts(hospital: &Hospital) -> serde_json::Value {
     json!({
         "id": hospital.id, "institution": hospital.institution, "name": hospital.name, "group": hospital.group,
         "kind": hospital.kind, "floor": hospital.floor, "state": hospital.state, "key": hospital.key,
-        "words": hospital.key.map(|key| words(&key.0)),
+        "words": hospital.key.map(|key| words(&key.0)), "marked": hospital.marked,
     })
 }
 
@@ -122,12 +160,14 @@ fn list(context: &Context) -> Result<(), Error> {
     let (head, hospitals) = (store.head_roster(), store.hospitals()?);
     let in_roster =
         |hospital: &Hospital| head.member(hospital.id).is_some_and(|m| Some(m.key) == hospital.key);
+    let status = |hospital: &Hospital| standing(&head, hospital);
     let facts: Vec<_> = hospitals
         .iter()
         .map(|hospital| {
             let mut facts = facts(hospital);
             if let Some(facts) = facts.as_object_mut() {
                 facts.insert("in_roster".to_owned(), in_roster(hospital).into());
+                facts.insert("standing".to_owned(), status(hospital).into());
             }
             facts
         })
@@ -137,14 +177,25 @@ fn list(context: &Context) -> Result<(), Error> {
         let style = if bare { presets::NOTHING } else { presets::UTF8_HORIZONTAL_ONLY };
         let waiting = hospitals.iter().filter(|hospital| hospital.state == State::Keyed).count();
         let note = if waiting == 0 { String::new() } else { format!("\n{waiting} wait for confirmation") };
-        format!("{}{note}", table(&hospitals, in_roster, style))
+        format!("{}{note}", table(&hospitals, status, style))
     })
 }
 
-fn table(hospitals: &[Hospital], in_roster: impl Fn(&Hospital) -> bool, style: TableStyle) -> Table {
+/// What the newest roster says of a hospital, in a word or two.
+fn standing(head: &Roster, hospital: &Hospital) -> &'static str {
+    match head.body().members.iter().find(|member| member.id == hospital.id) {
+        None => "no",
+        Some(member) if member.status == Status::Suspended => "suspended",
+        Some(member) if member.status == Status::Left => "left",
+        Some(member) if Some(member.key) != hospital.key => "with another key",
+        Some(_) => "yes",
+    }
+}
+
+fn table(hospitals: &[Hospital], standing: impl Fn(&Hospital) -> &'static str, style: TableStyle) -> Table {
     let mut table = Table::new();
     table.load_style(style);
-    table.set_header(["no", "id", "name", "group", "kind", "state", "in roster"]);
+    table.set_header(["no", "id", "name", "group", "kind", "state", "in roster", "marked"]);
     for hospital in hospitals {
         table.add_row([
             hospital.id.0.to_string(),
@@ -153,7 +204,8 @@ fn table(hospitals: &[Hospital], in_roster: impl Fn(&Hospital) -> bool, style: T
             shown::text(&hospital.group),
             shown::text(&hospital.kind),
             hospital.state.name().to_owned(),
-            if in_roster(hospital) { "yes" } else { "no" }.to_owned(),
+            standing(hospital).to_owned(),
+            hospital.marked.map_or("", Mark::name).to_owned(),
         ]);
     }
     table
@@ -175,8 +227,9 @@ mod tests {
             floor: 0,
             state: State::Keyed,
             key: None,
+            marked: None,
         };
-        table(&[hospital], |_| false, presets::NOTHING).to_string()
+        table(&[hospital], |_| "no", presets::NOTHING).to_string()
     }
 
     #[test]

@@ -59,13 +59,13 @@ enum Verb {
     Serve(serve::Args),
     /// How the running server is.
     Status,
-    /// Make the key of an approver or of a roster signer.
+    /// Make the key of an approver, a roster signer or an analyst.
     #[command(subcommand)]
     Keygen(keygen::Args),
-    /// Hospitals: add, give a token, confirm, list.
+    /// Hospitals: add, give a token, confirm, suspend, resume, remove, list.
     #[command(subcommand)]
     Hospital(hospital::Args),
-    /// The roster: propose, sign, show.
+    /// The roster: propose, sign, export, diff, show.
     #[command(subcommand)]
     Roster(roster::Args),
     /// Queries: check, submit, approve, run.

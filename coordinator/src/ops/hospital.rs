@@ -5,9 +5,14 @@ use crate::clock::now;
 use crate::control::Response;
 use crate::error::Error;
 use crate::person::text;
+use crate::store::Mark;
 use samensom_protocol::admission::{Token, TokenSecret, words};
 use samensom_protocol::codec::{Bytes, Text};
-use samensom_protocol::ids::RosterHash;
+use samensom_protocol::ids::{NodeId, RosterHash};
+use samensom_protocol::roster::Status;
+
+/// The longest that a token may be used: it is a secret that lies about.
+const TOKEN_MS: u64 = 72 * 3_600_000;
 
 impl Ops {
     pub(super) fn hospital_add(
@@ -39,6 +44,15 @@ impl Ops {
 
     pub(super) fn hospital_token(&self, institution: &str, valid_ms: u64) -> Result<Response, Error> {
         let hospital = self.store.hospital(institution)?;
+        if valid_ms == 0 || valid_ms > TOKEN_MS {
+            return Err(Error::asked("a token may not be used for so long, or so shortly")
+                .place("--valid")
+                .expected("1s to 72h")
+                .remedy("make another one when the hospital is ready"));
+        }
+        if hospital.marked == Some(Mark::Left) || self.status_of(hospital.id) == Some(Status::Left) {
+            return Err(left(institution));
+        }
         let mut secret = [0u8; 32];
         getrandom::fill(&mut secret).map_err(|why| Error::machine(format!("no randomness: {why}")))?;
         let secret = TokenSecret(Bytes(secret));
@@ -55,6 +69,31 @@ impl Ops {
         };
         self.store.put_token(hospital.id, &secret, expires)?;
         Ok(Response::Token(token))
+    }
+
+    /// What the newest roster says of it.
+    fn status_of(&self, id: NodeId) -> Option<Status> {
+        let head = self.store.head_roster();
+        head.body().members.iter().find(|member| member.id == id).map(|member| member.status)
+    }
+
+    pub(super) fn hospital_mark(&self, institution: &str, mark: Mark) -> Result<Response, Error> {
+        let hospital = self.store.hospital(institution)?;
+        let now = self.status_of(hospital.id);
+        if now == Some(Status::Left) {
+            return Err(left(institution));
+        }
+        if now.is_none() && mark == Mark::Suspended {
+            return Err(Error::asked(format!(
+                "no roster lists `{institution}` yet: there is nothing to suspend"
+            ))
+            .remedy("to keep it out of the next roster: samensom hospital remove"));
+        }
+        // A mark that says what is so already is none.
+        let as_it_is = now.unwrap_or(Status::Active) == Status::from(mark);
+        self.store.mark_hospital(hospital.id, (!as_it_is).then_some(mark))?;
+        tracing::info!(%institution, mark = mark.name(), "hospital marked for the next roster");
+        self.store.hospital(institution).map(Response::Hospital)
     }
 
     fn founding(&self) -> Result<RosterHash, Error> {
@@ -82,6 +121,12 @@ impl Ops {
         }
         self.store.hospital(institution).map(Response::Hospital)
     }
+}
+
+fn left(institution: &str) -> Error {
+    Error::refused(format!("`{institution}` leaves, or has left, for good"))
+        .expected("a hospital that takes part, or is to")
+        .remedy("one that comes back is added anew, under another short name: samensom hospital add")
 }
 
 /// The short name that follows from a name: small ASCII letters and digits, the rest single dashes.

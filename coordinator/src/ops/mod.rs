@@ -8,7 +8,7 @@ mod query;
 mod roster;
 
 pub use hospital::slug;
-pub use roster::changes;
+pub use roster::{Wanted, changes};
 
 use crate::config::Config;
 use crate::control::{Request, Response, Status};
@@ -79,7 +79,8 @@ impl Ops {
             Request::HospitalConfirm { hospital, fingerprint } => {
                 self.hospital_confirm(&hospital, &fingerprint)
             }
-            Request::RosterPropose { approvers } => self.roster_propose(approvers),
+            Request::HospitalMark { hospital, mark } => self.hospital_mark(&hospital, mark),
+            Request::RosterPropose(wanted) => self.roster_propose(wanted),
             Request::RosterSign { roster, signature } => self.roster_sign(roster, &signature),
             Request::QuerySubmit { query, valid_ms, sessions } => {
                 self.query_submit(query, valid_ms, sessions)

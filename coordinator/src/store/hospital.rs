@@ -4,7 +4,7 @@ use super::{Store, damaged};
 use crate::error::Error;
 use rusqlite::{OptionalExtension, Row, params};
 use samensom_protocol::ids::{NodeId, PublicKey};
-use samensom_protocol::roster::MAX_NODES;
+use samensom_protocol::roster::{MAX_NODES, Status};
 use serde::{Deserialize, Serialize};
 
 /// How far a hospital's admission is.
@@ -31,6 +31,43 @@ impl State {
     }
 }
 
+/// What the next roster is to say of a hospital.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Takes part.
+    Active,
+    /// Barred for now.
+    Suspended,
+    /// Gone for good.
+    Left,
+}
+
+impl Mark {
+    /// The text form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mark::Active => "active",
+            Mark::Suspended => "suspended",
+            Mark::Left => "left",
+        }
+    }
+    fn read(text: &str) -> Option<Mark> {
+        [Mark::Active, Mark::Suspended, Mark::Left].into_iter().find(|mark| mark.name() == text)
+    }
+}
+
+impl From<Mark> for Status {
+    fn from(mark: Mark) -> Status {
+        match mark {
+            Mark::Active => Status::Active,
+            Mark::Suspended => Status::Suspended,
+            Mark::Left => Status::Left,
+        }
+    }
+}
+
 /// One hospital.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hospital {
@@ -50,9 +87,11 @@ pub struct Hospital {
     pub state: State,
     /// The key it enrolled with.
     pub key: Option<PublicKey>,
+    /// What the next roster is to say of it; none: what the newest says.
+    pub marked: Option<Mark>,
 }
 
-const COLUMNS: &str = "id, institution, name, purchasing, kind, floor, state, key";
+const COLUMNS: &str = "id, institution, name, purchasing, kind, floor, state, key, marked";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Hospital> {
     let state: String = row.get(6)?;
@@ -69,6 +108,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Hospital> {
             _ => State::Added,
         },
         key: row.get::<_, Option<[u8; 32]>>(7)?.map(PublicKey),
+        marked: row.get::<_, Option<String>>(8)?.as_deref().and_then(Mark::read),
     })
 }
 
@@ -133,6 +173,26 @@ impl Store {
         let mut rows = db.prepare(&format!("/* hospitals */ SELECT {COLUMNS} FROM hospital ORDER BY id"))?;
         let all = rows.query_map([], read)?.collect::<Result<_, _>>();
         all.map_err(|why| damaged("hospital", &why))
+    }
+
+    /// Notes what the next roster is to say of a hospital; of one that leaves, unused tokens are void.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn mark_hospital(&self, id: NodeId, mark: Option<Mark>) -> Result<(), Error> {
+        self.write(|tx| {
+            tx.execute(
+                "/* mark_hospital */ UPDATE hospital SET marked = ?2 WHERE id = ?1",
+                params![id.0, mark.map(Mark::name)],
+            )?;
+            if mark == Some(Mark::Left) {
+                tx.execute(
+                    "/* mark_hospital */ DELETE FROM token WHERE hospital = ?1 AND used_by IS NULL",
+                    [id.0],
+                )?;
+            }
+            Ok(())
+        })
     }
 
     /// Notes that the key with which a hospital enrolled was compared; false when it has another by now.

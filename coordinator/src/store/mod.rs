@@ -16,7 +16,7 @@ mod token;
 mod warrant;
 
 pub use attempt::{Attempt, Batch, Interrupted};
-pub use hospital::{Hospital, State};
+pub use hospital::{Hospital, Mark, State};
 pub use result::Finished;
 pub use roster::{Proposal, Signing};
 pub use session::{SessionRow, SessionState};
@@ -32,10 +32,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Steps from an empty file to the present version, in order; never edited, only added to.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_attempt.sql"),
     include_str!("../../migrations/0003_bad_pair.sql"),
+    include_str!("../../migrations/0004_membership.sql"),
 ];
 /// A command waits this long for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
