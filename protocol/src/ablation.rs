@@ -96,6 +96,7 @@ mod named {
         ("q-of-started", "q is half of those started, not counted against the roster"),
         ("second-freeze", "a node that confirmed one set of survivors takes up another"),
         ("one-roster-off", "the roster may change inside a slot"),
+        ("roster-unsigned", "a roster counts without signatures of the signers before it"),
     ];
 
     /// Bugs that the simulator must find.

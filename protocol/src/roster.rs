@@ -4,6 +4,7 @@
 //! it, and the first is pinned by its fingerprint. The coordinator holds none of the signing keys. It must
 //! not know queries or sessions.
 
+use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
 use crate::crypto::keys::{Identity, SignatureBytes, Signed, Verifier, is_usable, verify};
 use crate::crypto::transcript::{Label, Transcript};
@@ -266,7 +267,8 @@ impl Roster {
             }
         }
         let needed = self.body.threshold;
-        if valid < needed || usize::from(valid) != signed.signatures.len() {
+        let unsigned = valid < needed || usize::from(valid) != signed.signatures.len();
+        if unsigned && !ablated!("roster-unsigned") {
             return Err(RosterFault::Signatures { valid, needed });
         }
         Ok(next)

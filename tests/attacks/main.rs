@@ -10,6 +10,7 @@ mod headers;
 mod keys;
 mod replays;
 mod results;
+mod rosters;
 mod saboteurs;
 mod survivors;
 #[cfg(feature = "programs")]
