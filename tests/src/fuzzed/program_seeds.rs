@@ -1,13 +1,16 @@
 //! Seeds of what the two programs read: shipped files, tokens, key files, extracts, control lines.
 
 use super::seeds::{Seeds, add};
-use crate::adversary::town::identity;
+use crate::adversary::town::{first, identity, second};
 use samensom_coordinator::config::Config;
 use samensom_coordinator::control::{Request, Response};
-use samensom_coordinator::rules::DEFAULT;
+use samensom_coordinator::ops::Wanted;
+use samensom_coordinator::roster_file::RosterFile;
+use samensom_coordinator::rules::{DEFAULT, Rules};
 use samensom_protocol::admission::{Token, TokenSecret};
 use samensom_protocol::codec::{Blob, Bytes, Text, to_hex};
 use samensom_protocol::ids::{NodeId, RosterHash};
+use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 
 const NODE_TOML: &str = include_str!("../../../deploy/config/node.toml");
@@ -64,6 +67,12 @@ fn of_control(seeds: &mut Seeds, token: &Token) {
         Request::HospitalToken { hospital: "erasmus-mc".to_owned(), valid_ms: 86_400_000 },
         Request::QuerySubmit { query: Blob::new(vec![1, 2, 3]).expect("short"), valid_ms: 1, sessions: 2 },
         Request::QueryRun { warrant: "ab12".to_owned() },
+        Request::RosterPropose(Wanted {
+            remove_signers: vec!["ab12cd".to_owned()],
+            threshold: Some(3),
+            rules: Rules::parse("rules.toml", DEFAULT).ok(),
+            ..Wanted::default()
+        }),
     ];
     for (place, request) in requests.iter().enumerate() {
         let line = serde_json::to_vec(request).expect("a request is written");
@@ -71,6 +80,14 @@ fn of_control(seeds: &mut Seeds, token: &Token) {
     }
     let answer = Response::Token(token.clone());
     add(seeds, "control", "token", serde_json::to_vec(&answer).expect("an answer is written"));
+    let (head, next) = (first(), second(7));
+    let proposal = RosterFile::Proposal { head: head.body.clone(), proposal: next.body.clone() };
+    let signed = next.signatures.first().expect("it is signed").clone();
+    let signature = RosterFile::Signature { roster: Roster::hash_of(&next.body), signature: signed };
+    let chain = RosterFile::Chain { rosters: vec![head, next] };
+    for (name, file) in [("proposal", proposal), ("signature", signature), ("chain", chain)] {
+        add(seeds, "control", name, serde_json::to_vec(&file).expect("a file is written"));
+    }
     let last = r#"{"attempt":"ab","state":"ended","reason":"A03: x","up_bytes":12}"#;
     add(seeds, "control", "last-session", last.as_bytes().to_vec());
 }

@@ -10,6 +10,7 @@ use samensom_coordinator::control::{Request, Response};
 use samensom_coordinator::frame::{FrameFault, MAX_FRAME, read, write};
 use samensom_coordinator::person::Person;
 use samensom_coordinator::result::{read_bundle, summary};
+use samensom_coordinator::roster_file::{Proposed, RosterFile};
 use samensom_coordinator::rules::Rules;
 use samensom_coordinator::toml_file;
 use samensom_node::config::Config as NodeConfig;
@@ -106,10 +107,16 @@ pub fn person(data: &[u8]) {
     }
 }
 
-/// A line on the control socket, either way, and the agent's word on its last session.
+/// A line on the control socket, either way, a signer's files, and the agent's word on its last session.
 pub fn control(data: &[u8]) {
     if let Ok(request) = taking(data.len(), || serde_json::from_slice::<Request>(data)) {
         comes_back(&request);
+    }
+    if let Ok(file) = taking(data.len(), || serde_json::from_slice::<RosterFile>(data)) {
+        comes_back(&file);
+        if let RosterFile::Proposal { head, proposal } = &file {
+            let _ = Proposed::new(head, proposal).map(|proposed| proposed.changes());
+        }
     }
     if let Ok(response) = taking(data.len(), || serde_json::from_slice::<Response>(data)) {
         let _ = format!("{response:?}");
