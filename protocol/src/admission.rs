@@ -4,6 +4,7 @@
 //! ends of a link are already known by key: the node pinned the coordinator's, the coordinator sees the
 //! node's. It must not know sessions.
 
+use crate::audit::{Head, SignedHead};
 use crate::codec::{Bytes, List, Malformed, Text, decode, encode};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::ids::{NodeId, PublicKey, RosterHash};
@@ -122,6 +123,15 @@ pub enum Admission {
     RostersAfter(Option<u32>),
     /// Rosters in order, not necessarily all that are left.
     Rosters(List<SignedRoster, 4>),
+    /// How far a node's audit log has come; after every welcome and every session.
+    Log(SignedHead),
+    /// The coordinator keeps that in its own log.
+    LogNoted {
+        /// What it kept of this node's log before; none if nothing.
+        before: Option<Head>,
+        /// How far its own log has come.
+        own: SignedHead,
+    },
 }
 
 impl Admission {

@@ -89,4 +89,6 @@ bytes32! {
     FreezeHash;
     /// The opened sum and what opened it.
     ResultHash;
+    /// A record of an audit log, and with it all before it.
+    LogHash;
 }

@@ -17,6 +17,7 @@ pub mod ablation;
 #[cfg(not(samensom_ablation))]
 mod ablation;
 pub mod admission;
+pub mod audit;
 pub mod bundle;
 pub mod codec;
 pub mod coordinator;

@@ -34,6 +34,8 @@ pub enum Signed {
     VoidAsk,
     Void,
     Enrolment,
+    Log,
+    LogHead,
 }
 
 impl Signed {
@@ -59,6 +61,8 @@ impl Signed {
             Signed::VoidAsk => b"void-ask",
             Signed::Void => b"void",
             Signed::Enrolment => b"enrolment",
+            Signed::Log => b"log",
+            Signed::LogHead => b"log-head",
         }
     }
     fn message(self, raw: &[u8]) -> Vec<u8> {

@@ -81,6 +81,8 @@ pub enum Label {
     Chain,
     /// Normalised rows of an extract.
     Extract,
+    /// One record of an audit log, or the key by which one begins.
+    Log,
 }
 
 impl Label {
@@ -121,6 +123,7 @@ impl Label {
             Label::Token => b"fa/1 token",
             Label::Chain => b"fa/1 chain",
             Label::Extract => b"fa/1 extract",
+            Label::Log => b"fa/1 log",
         }
     }
 }

@@ -7,9 +7,10 @@ use super::acts::session;
 use super::play::Play;
 use crate::adversary::town::{first, second};
 use samensom_protocol::admission::{Admission, EnrolRefusal, RosterAt, TokenSecret};
+use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::bundle::assemble;
 use samensom_protocol::codec::{Blob, Bytes, List, Text, encode};
-use samensom_protocol::ids::NodeId;
+use samensom_protocol::ids::{LogHash, NodeId};
 use samensom_protocol::io::Record;
 use samensom_protocol::message::{AlarmBody, Message, Round};
 use samensom_protocol::query::Query;
@@ -150,6 +151,7 @@ fn of_admission(seeds: &mut Seeds) {
     let head = RosterAt { epoch: 1, hash: Roster::hash_of(&second.body) };
     let software = Text::new("0.1.0").expect("short");
     let secret = TokenSecret(Bytes([3; 32]));
+    let log = SignedHead { head: Head { number: 7, hash: LogHash([4; 32]) }, signature: Bytes([5; 64]) };
     for (name, frame) in [
         ("hello", Admission::Hello { software: software.clone(), roster: Some(head) }),
         ("hello-new", Admission::Hello { software: software.clone(), roster: None }),
@@ -159,6 +161,8 @@ fn of_admission(seeds: &mut Seeds) {
         ("refused", Admission::EnrolRefused(EnrolRefusal::UsedToken)),
         ("after", Admission::RostersAfter(Some(0))),
         ("rosters", Admission::Rosters(List::new(vec![first.clone(), second.clone()]).expect("two"))),
+        ("log", Admission::Log(log)),
+        ("log-noted", Admission::LogNoted { before: Some(log.head), own: log }),
     ] {
         add(seeds, "admission", name, frame.to_frame().expect("a frame"));
     }

@@ -503,6 +503,8 @@ pub fn admission() -> Shape {
     let at = Struct(vec![("epoch", U(4)), ("hash", hash())]);
     let welcome =
         Struct(vec![("software", Text(64)), ("node", opt(U(2))), ("head", at.clone()), ("at", U(8))]);
+    let log = Struct(vec![("number", U(8)), ("hash", hash())]);
+    let signed = Struct(vec![("head", log.clone()), ("signature", Fixed(64))]);
     Choice(vec![
         ("Hello", Some(Struct(vec![("software", Text(64)), ("roster", opt(at))]))),
         ("Welcome", Some(welcome)),
@@ -511,5 +513,7 @@ pub fn admission() -> Shape {
         ("EnrolRefused", Some(names(&["UnknownToken", "UsedToken", "ExpiredToken"]))),
         ("RostersAfter", Some(opt(U(4)))),
         ("Rosters", Some(list(signed_roster(), 4))),
+        ("Log", Some(signed.clone())),
+        ("LogNoted", Some(Struct(vec![("before", opt(log)), ("own", signed)]))),
     ])
 }

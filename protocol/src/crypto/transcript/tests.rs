@@ -155,11 +155,12 @@ fn place(label: Label) -> usize {
         Label::Token => 32,
         Label::Chain => 33,
         Label::Extract => 34,
+        Label::Log => 35,
     }
 }
 
 /// Every label and its text on the wire, without `fa/1 `.
-pub(crate) const ALL: [(Label, &str); 35] = [
+pub(crate) const ALL: [(Label, &str); 36] = [
     (Label::Roster, "roster"),
     (Label::Query, "query"),
     (Label::Warrant, "warrant"),
@@ -195,6 +196,7 @@ pub(crate) const ALL: [(Label, &str); 35] = [
     (Label::Token, "token"),
     (Label::Chain, "chain"),
     (Label::Extract, "extract"),
+    (Label::Log, "log"),
 ];
 
 #[test]

@@ -3,9 +3,10 @@
 use super::hex;
 use super::transcripts::SIGNED;
 use crate::admission::{Admission, EnrolRefusal, RosterAt, TokenSecret};
+use crate::audit::{Head, SignedHead};
 use crate::codec::{Blob, Bytes, List, Text, encode};
 use crate::crypto::keys::{SignatureBytes, Signed};
-use crate::ids::{AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, NodeId};
+use crate::ids::{AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, LogHash, NodeId};
 use crate::ids::{ReportHash, ResultHash, RosterHash, StartHash, WarrantHash};
 use crate::message::*;
 use crate::params::Deadlines;
@@ -337,6 +338,19 @@ impl Maker {
             self.sign(signer, Signed::Roster, &rosters[1].body);
         }
         self.admit("ROSTERS", &Admission::Rosters(List::new(rosters).unwrap()));
+        let head = self.log_head(3, 7);
+        self.admit("LOG", &Admission::Log(head));
+        let own = self.log_head(COORDINATOR, 9);
+        let before = Head { number: 6, hash: LogHash(self.id()) };
+        self.admit("LOG-NOTED", &Admission::LogNoted { before: Some(before), own });
+        let own = self.log_head(COORDINATOR, 10);
+        self.admit("LOG-NOTED for the first time", &Admission::LogNoted { before: None, own });
+    }
+
+    fn log_head(&mut self, who: u16, number: u64) -> SignedHead {
+        let head = Head { number, hash: LogHash(self.id()) };
+        let signature = self.sign(who, Signed::LogHead, &encode(&head).unwrap());
+        SignedHead { head, signature }
     }
 
     /// Bodies that travel inside others: a roster, a warrant, a query.

@@ -56,7 +56,7 @@ fn parts() -> Value {
     })
 }
 
-pub(super) const SIGNED: [(Signed, &str); 20] = [
+pub(super) const SIGNED: [(Signed, &str); 22] = [
     (Signed::Roster, "roster"),
     (Signed::Approval, "approval"),
     (Signed::Announce, "announce"),
@@ -77,6 +77,8 @@ pub(super) const SIGNED: [(Signed, &str); 20] = [
     (Signed::VoidAsk, "void-ask"),
     (Signed::Void, "void"),
     (Signed::Enrolment, "enrolment"),
+    (Signed::Log, "log"),
+    (Signed::LogHead, "log-head"),
 ];
 
 fn signatures() -> Value {
