@@ -2,6 +2,7 @@
 //!
 //! The only frames that a key outside the roster may send. It must not know sessions or links.
 
+use crate::audit::Event;
 use crate::clock::now;
 use crate::error::Error;
 use crate::store::Store;
@@ -33,6 +34,11 @@ pub async fn answer(
         }
         Admission::Enrol { hospital, secret } => {
             let taken = store.run(move |store| store.take_token(hospital, &secret, &key, now())).await?;
+            let told = match &taken {
+                Ok(()) => Event::TokenTaken { hospital, key },
+                Err(why) => Event::TokenRefused { hospital, why: why.code().to_owned() },
+            };
+            store.run(move |store| store.tell(vec![told])).await?;
             let refused = taken.err().map(samensom_protocol::admission::EnrolRefusal::code);
             tracing::info!(%hospital, %key, taken = taken.is_ok(), refused, "enrolment");
             Ok(Some(taken.map_or_else(Admission::EnrolRefused, |()| Admission::Enrolled)))
@@ -48,7 +54,12 @@ pub async fn answer(
             });
             Ok(List::new(fits.collect()).ok().map(Admission::Rosters))
         }
+        Admission::Log(theirs) => match listed(&store.head_roster(), &key) {
+            Some(node) => store.run(move |store| store.logged(|audit| audit.note(node, key, theirs))).await,
+            None => Ok(None),
+        },
         Admission::Welcome { .. }
+        | Admission::LogNoted { .. }
         | Admission::Enrolled
         | Admission::EnrolRefused(_)
         | Admission::Rosters(_) => Ok(None),

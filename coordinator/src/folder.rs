@@ -55,6 +55,12 @@ impl Folder {
         self.0.join("results")
     }
 
+    /// Where the audit log lies.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.0.join("audit")
+    }
+
     /// Makes the folder and its subfolder, for the owner alone.
     ///
     /// # Errors

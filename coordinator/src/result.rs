@@ -9,6 +9,7 @@ mod render;
 #[cfg(test)]
 mod sample;
 
+use crate::audit::{Audit, Event};
 use crate::cli::Context;
 use crate::cli::result::{Export, Show, Verify};
 use crate::error::Error;
@@ -22,11 +23,21 @@ use samensom_protocol::io::{Record, Sum};
 use samensom_protocol::message::{Message, Round};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Facts of a result as JSON; stable.
 #[must_use]
 pub fn summary(session: &SessionId, verified: &Verified) -> serde_json::Value {
     render::json(&Figures::of(session, verified))
+}
+
+/// How many figures a summary has, and how many of them are suppressed.
+#[must_use]
+pub fn cells(summary: &serde_json::Value) -> (u64, u64) {
+    let totals = summary.get("totals").and_then(serde_json::Value::as_array).map_or(&[][..], Vec::as_slice);
+    let suppressed = totals.iter().filter(|one| one.get("value").is_some_and(|value| value == "suppressed"));
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    (count(totals.len()), count(suppressed.count()))
 }
 
 /// The bundle of a finished session, from the store.
@@ -104,13 +115,15 @@ fn load(path: &Path) -> Result<Verified, Error> {
     read_bundle(&bytes).map_err(|error| error.place(path.display().to_string()))
 }
 
-/// The bundle that a session's id, its start, or a path names.
-fn find(context: &Context, typed: &str) -> Result<PathBuf, Error> {
+/// The bundle that a session's id, its start, or a path names; one of this data folder is told in its log.
+fn find(context: &Context, typed: &str, what: &str) -> Result<PathBuf, Error> {
     let path = PathBuf::from(typed);
     if path.is_file() {
         return Ok(path);
     }
     let finished = context.folder.read_store()?.result(typed)?;
+    let audit = Audit::open(&context.folder, &Arc::new(context.folder.identity()?))?;
+    audit.tell(Event::ResultRead { session: finished.session, what: what.to_owned() })?;
     Ok(context.folder.path().join(finished.bundle))
 }
 
@@ -123,7 +136,7 @@ fn session_of(verified: &Verified) -> SessionId {
 /// # Errors
 /// When there is none, or it does not verify.
 pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
-    let path = find(context, &args.result)?;
+    let path = find(context, &args.result, "shown")?;
     let verified = load(&path)?;
     let figures = Figures::of(&session_of(&verified), &verified);
     context.print(&render::json(&figures), || render::text(&figures))
@@ -134,7 +147,7 @@ pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
 /// # Errors
 /// When there is none, it does not verify, or it cannot be written.
 pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
-    let verified = load(&find(context, &args.result)?)?;
+    let verified = load(&find(context, &args.result, &format!("exported to {}", args.out.display()))?)?;
     let figures = Figures::of(&session_of(&verified), &verified);
     let text = match args.out.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => render::csv(&figures)?,

@@ -4,12 +4,13 @@
 //! asked of a person, never without a terminal. What a verb does is in the module of its name.
 
 use crate::adversary::adversary;
+use crate::audit::{self, ExportFormat, Since};
 use crate::check::check;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, DEFAULT_STATE};
 use crate::enroll::{Fact, Operator, Wish, enroll};
 use crate::error::{EXIT_CODES, Error};
 use crate::extract::{Reader, data_check_by, read_as_child};
-use crate::{queries, run, status, stop_signal};
+use crate::{pause, queries, run, status, stop_signal};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use samensom_protocol::query::{Dataset, Language};
 use serde::Serialize;
@@ -86,6 +87,15 @@ enum Verb {
     /// What queries would compute here
     #[command(subcommand)]
     Queries(Queries),
+    /// What this agent was asked, decided and did
+    #[command(subcommand)]
+    Audit(Log),
+    /// Take part in nothing until `resume`; nobody is asked
+    Pause,
+    /// Take part again
+    Resume,
+    /// Take part in nothing for good; says what to tell LCG
+    Leave,
     /// The reading child; its job comes on stdin
     #[command(name = crate::extract::VERB, hide = true)]
     ReadExtracts,
@@ -107,6 +117,45 @@ enum Queries {
     Show(Asked),
     /// The same with this hospital's own figures, which stay here
     Preview(Asked),
+}
+
+#[derive(Debug, Subcommand)]
+enum Log {
+    /// The records in words
+    Show(Which),
+    /// Hold every record against its chain and its signature
+    Verify {
+        /// Also against the heads of this log that LCG kept (`samensom audit export --as heads`)
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
+    /// Write the records for another program to stdout
+    Export {
+        /// In which form
+        #[arg(long = "as", value_name = "FORM", value_enum, default_value_t)]
+        form: ExportFormat,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Say whether a session's query read the rows of one person
+    Patient {
+        /// The person as the extract writes it; `-` reads it from stdin, where no list of processes shows it
+        #[arg(long, value_name = "ID")]
+        person: String,
+        /// The session, or the beginning of its id
+        #[arg(long, value_name = "ID")]
+        session: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Only from this day or moment on (UTC)
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Only of this session, or of those whose id begins so
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +253,8 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Status => global.print(&status::read(&global.config_or_state()?)?),
         Verb::Data(Data::Check { dataset }) => {
             let config = global.config()?;
+            let dataset_name = dataset.map_or("all", Dataset::name);
+            audit::tell_if_enrolled(&config, audit::Event::DataChecked { dataset: dataset_name.to_owned() })?;
             let scratch = config.scratch();
             let (reports, _) = data_check_by(
                 &config.reader,
@@ -226,8 +277,40 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Queries(Queries::Preview(asked)) => {
             global.print(&queries::preview(&global.config()?, &asked.file, &asked.set, asked.lang.into())?)
         }
+        Verb::Audit(asked) => log(global, asked),
+        Verb::Pause => global.print(&pause::pause(&global.config_or_state()?)?),
+        Verb::Resume => global.print(&pause::resume(&global.config_or_state()?)?),
+        Verb::Leave => global.print(&pause::leave(&global.config_or_state()?)?),
         // Served before there is a runtime.
         Verb::ReadExtracts => Ok(()),
+    }
+}
+
+/// The audit log's verbs.
+fn log(global: &Global, asked: &Log) -> Result<(), Error> {
+    let config = global.config_or_state()?;
+    match asked {
+        Log::Show(Which { since, session }) => {
+            let shown = audit::show(&config, since.as_ref(), session.as_deref())?;
+            match global.format {
+                Format::Json => global.print(&Plain(&shown)),
+                Format::Text => shown.iter().try_for_each(|one| print(&one.to_string())),
+            }
+        }
+        Log::Verify { against } => global.print(&audit::verify(&config, against.as_deref())?),
+        Log::Export { form, which: Which { since, session } } => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            audit::export(&config, *form, (since.as_ref(), session.as_deref()), &mut out)
+        }
+        Log::Patient { person, session } => {
+            let mut line = String::new();
+            if person == "-" {
+                let read = std::io::stdin().lock().read_line(&mut line);
+                read.map_err(|source| Error::Io { doing: "reading the person from stdin", source })?;
+            }
+            let person = if person == "-" { line.trim() } else { person };
+            global.print(&audit::ask(&config, session, person)?)
+        }
     }
 }
 

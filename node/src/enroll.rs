@@ -4,6 +4,7 @@
 //! as soon as it is done, so that the command may be given up and given again. It must not ask anything
 //! when there is nobody to answer, and never shows the token's secret.
 
+use crate::audit::{Audit, Event};
 use crate::chain::Chain;
 use crate::clock::now;
 use crate::config::{Config, ConfigError};
@@ -20,6 +21,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -91,11 +93,13 @@ impl fmt::Display for Fact {
 /// # Errors
 /// When the token is refused, the coordinator cannot be reached, or the roster's words do not fit.
 pub async fn enroll(config: &Config, wish: &Wish, operator: &mut impl Operator) -> Result<(), Error> {
-    let mut pins = Pins::open(&config.state)?;
+    let pins = Pins::open(&config.state)?;
     let token = wish.token_file.as_deref().map(read_token).transpose()?;
     let (enrolment, known) = enrolment(config, &pins, token.as_ref())?;
     same_name(config, &enrolment.institution)?;
-    let identity = identity::load_or_make(&config.state)?;
+    let identity = Arc::new(identity::load_or_make(&config.state)?);
+    let audit = Audit::open(&config.state, &identity)?;
+    let mut pins = pins.audited(audit.clone());
     operator.show(&Fact::Here {
         hospital: enrolment.institution.clone(),
         node: enrolment.hospital.0,
@@ -112,6 +116,12 @@ pub async fn enroll(config: &Config, wish: &Wish, operator: &mut impl Operator) 
     }
     let mut link = open(config, &enrolment, &identity).await?;
     if let Some(token) = &token {
+        audit.tell(Event::Enrolling {
+            hospital: enrolment.institution.clone(),
+            node: enrolment.hospital.0,
+            coordinator: enrolment.coordinator_key,
+            founding_roster: enrolment.founding_roster,
+        })?;
         present(&mut link, &chain, token).await?;
         pins.enrol(&enrolment)?;
         operator.progress("the coordinator took the token; its file may be deleted");

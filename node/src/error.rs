@@ -3,6 +3,7 @@
 //! Owns [`Error`] and the table of exit codes. Each text says what, where, what was expected and what to
 //! do. Figures of the hospital and secrets never stand in it.
 
+use crate::audit::LogError;
 use crate::chain::Change;
 use crate::config::ConfigError;
 use crate::ledger::LedgerError;
@@ -35,6 +36,21 @@ pub enum Error {
     /// The state cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The audit log cannot be used.
+    #[error(transparent)]
+    Audit(#[from] LogError),
+    /// No session of this id stands in the audit log, or an option is wrong.
+    #[error("{0}")]
+    Asked(String),
+    /// This hospital has left.
+    #[error(
+        "this hospital has left, since {since}\n  do: to take part again, ask LCG for a new token and enrol in a new \
+         state folder"
+    )]
+    Left {
+        /// When.
+        since: String,
+    },
     /// The link failed.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -192,6 +208,9 @@ impl Error {
             | Error::NotListed
             | Error::Held { .. }
             | Error::OtherNumber { .. } => 4,
+            Error::Audit(LogError::Broken { .. }) => 8,
+            Error::Audit(_) | Error::Asked(_) => 1,
+            Error::Left { .. } => 6,
             Error::Link(_) => 5,
             Error::Problems => 7,
         }

@@ -81,8 +81,8 @@ pub async fn say(link: &Link, what: &Admission) -> Result<(), LinkError> {
     link.sender().send(what.to_frame()?).await
 }
 
-/// Waits for one kind of admission frame. Welcomes that come by themselves meanwhile are passed over, for
-/// the next hello brings a newer one.
+/// Waits for one kind of admission frame. Welcomes and heads that come by themselves meanwhile are passed
+/// over, for the next hello brings newer ones.
 ///
 /// # Errors
 /// When the link fails, another frame comes, or nothing does.
@@ -96,7 +96,7 @@ pub async fn expect<T>(
             let frame = Admission::from_frame(&link.recv_admission().await?)?;
             match wanted(frame) {
                 Ok(found) => return Ok(found),
-                Err(Admission::Welcome { .. }) => {}
+                Err(Admission::Welcome { .. } | Admission::LogNoted { .. }) => {}
                 Err(_) => return Err(LinkError::Unexpected { expected: waiting_for }),
             }
         }

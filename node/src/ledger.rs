@@ -12,6 +12,7 @@ mod tests;
 
 pub use pins::{Enrolment, Pins, StoredRoster};
 
+use crate::audit::LogError;
 use crate::clock::now;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{FlockOperation, flock};
@@ -96,6 +97,9 @@ pub enum LedgerError {
         /// What the system said.
         reason: String,
     },
+    /// The audit log failed, so that nothing may be done.
+    #[error(transparent)]
+    Audit(#[from] LogError),
     /// An earlier write failed, so what the disk holds is unknown.
     #[error("an earlier write to the ledger failed; this process must end")]
     Unknown,

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod adversary;
+pub mod audit;
 pub mod chain;
 pub mod check;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod hello;
 pub mod identity;
 pub mod ledger;
 pub mod link;
+pub mod pause;
 pub mod queries;
 pub mod session;
 pub mod status;
@@ -29,6 +31,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use crate::audit::{Audit, Event};
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::error::Error;
@@ -56,28 +59,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     // The lock first: a second agent over this folder stops here, before it dials.
     let ledger = Ledger::open(&config.state)?;
     let mut agent = Agent::open(config, ledger)?;
-    let mut backoff = Backoff::default();
-    let mut health = Health::ready(&agent.config.state);
-    tokio::pin!(shutdown);
-    loop {
-        let since = Instant::now();
-        let wait = match agent.link(&mut health, &mut shutdown).await {
-            Ok(End::Shutdown) => return Ok(()),
-            Ok(End::Again) => continue,
-            Err(error) if error.passes() => {
-                backoff.lasted(since.elapsed());
-                let wait = backoff.next(&mut identity::randomness());
-                tracing::warn!(again_in_ms = wait.as_millis(), "{}", one_line(&error));
-                health.link(false, &one_line(&error));
-                wait
-            }
-            Err(error) => return Err(error),
-        };
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = &mut shutdown => return Ok(()),
-        }
-    }
+    agent.say_started()?;
+    let ended = agent.serve_until(shutdown).await;
+    let why = ended.as_ref().err().map_or_else(|| "asked to".to_owned(), one_line);
+    // Where the log itself failed there is nothing to add to it.
+    let told = agent.audit.tell(Event::Stopped { why });
+    ended.and(told.map_err(Error::from))
 }
 
 /// How a link ended when nothing went wrong.
@@ -109,17 +96,65 @@ struct Agent {
     enrolment: Enrolment,
     identity: Arc<Identity>,
     pins: Pins,
+    audit: Audit,
     part: Part,
 }
 
 impl Agent {
     fn open(config: Config, ledger: Ledger) -> Result<Agent, Error> {
-        let pins = Pins::open(&config.state)?;
         let absent = || Error::NotEnrolled { state: config.state.display().to_string() };
+        let pins = Pins::open(&config.state)?;
         let enrolment = pins.enrolment()?.ok_or_else(absent)?;
         let identity = Arc::new(identity::load(&config.state)?.ok_or_else(absent)?);
+        let audit = Audit::open(&config.state, &identity)?;
+        let pins = pins.audited(audit.clone());
         enroll::same_name(&config, &enrolment.institution)?;
-        Ok(Agent { config: Arc::new(config), enrolment, identity, pins, part: Part::Waiting(ledger) })
+        Ok(Agent { config: Arc::new(config), enrolment, identity, pins, audit, part: Part::Waiting(ledger) })
+    }
+
+    /// What runs, and what of it was changed since the last start.
+    fn say_started(&self) -> Result<(), Error> {
+        let config = audit::config_hash(&self.config);
+        let policy = audit::policy(&self.config);
+        let changed = match self.audit.last_start() {
+            Some(Event::Started { config: before, policy: rules, .. }) => {
+                let differs = [("configuration", before != config), ("policy", rules != policy)];
+                differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| (*what).to_owned()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let (hospital, node) = (self.enrolment.institution.clone(), self.enrolment.hospital.0);
+        let key = self.identity.public();
+        Ok(self.audit.tell(Event::Started { hospital, node, key, config, policy, changed })?)
+    }
+
+    /// Dials and serves, again and again, until it is to stop or nothing later can mend it.
+    async fn serve_until(&mut self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let mut backoff = Backoff::default();
+        let mut health = Health::ready(&self.config.state);
+        tokio::pin!(shutdown);
+        loop {
+            let since = Instant::now();
+            let wait = match self.link(&mut health, &mut shutdown).await {
+                Ok(End::Shutdown) => return Ok(()),
+                Ok(End::Again) => continue,
+                Err(error) if error.passes() => {
+                    backoff.lasted(since.elapsed());
+                    if let Error::Roster(_) | Error::Fork { .. } = &error {
+                        self.audit.tell(Event::RosterRefused { why: one_line(&error) })?;
+                    }
+                    let wait = backoff.next(&mut identity::randomness());
+                    tracing::warn!(again_in_ms = wait.as_millis(), "{}", one_line(&error));
+                    health.link(false, &one_line(&error));
+                    wait
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = &mut shutdown => return Ok(()),
+            }
+        }
     }
 
     /// One link, from dialling to its end.
@@ -142,15 +177,21 @@ impl Agent {
         tracing::info!(%address, coordinator = welcome.software, "linked");
         health.link(true, &address);
         warn_of_skew(&welcome);
+        let (mut welcome, mut told) = (welcome, false);
         loop {
             let listed = self.listed(&chain)?;
             report(&chain, listed);
             self.become_driver(listed);
+            // The coordinator answers a hospital that its newest roster lists.
+            if listed.is_some() && welcome.node.is_some() && !told {
+                tell_head(&self.audit, &link).await?;
+                told = true;
+            }
             let frame = match self.serve(listed, &mut link, &chain, shutdown).await? {
                 Served::Frame(frame) => frame,
                 Served::Ended(end) => return Ok(end),
             };
-            let welcome = hello::on_frame(&mut link, &mut chain, &mut self.pins, &frame).await?;
+            welcome = hello::on_frame(&mut link, &mut chain, &mut self.pins, &frame).await?;
             warn_of_skew(&welcome);
         }
     }
@@ -199,15 +240,21 @@ impl Agent {
 
     fn become_driver(&mut self, listed: Option<NodeId>) {
         self.part = match (std::mem::replace(&mut self.part, Part::Between), listed) {
-            (Part::Waiting(ledger), Some(me)) => Part::Driving(Box::new(Driver::new(
-                me,
-                Arc::clone(&self.identity),
-                self.enrolment.coordinator_key,
-                Arc::clone(&self.config),
-                ledger,
-            ))),
+            (Part::Waiting(ledger), Some(me)) => {
+                let (identity, config) = (Arc::clone(&self.identity), Arc::clone(&self.config));
+                let driver = Driver::new(me, identity, self.enrolment.coordinator_key, config, ledger);
+                Part::Driving(Box::new(driver.audited(self.audit.clone())))
+            }
             (part, _) => part,
         };
+    }
+}
+
+/// Tells the coordinator how far the audit log has come; its answer comes among the frames.
+async fn tell_head(audit: &Audit, link: &Link) -> Result<(), Error> {
+    match audit.head_frame() {
+        Some(frame) => Ok(link.sender().send(frame).await?),
+        None => Ok(()),
     }
 }
 

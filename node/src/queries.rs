@@ -3,6 +3,7 @@
 //! Owns what is shown. A preview reads the extracts as a session would and keeps nothing; its figures go to
 //! the terminal of whoever asked and nowhere else.
 
+use crate::audit::{Event, tell_if_enrolled};
 use crate::config::Config;
 use crate::error::Error;
 use crate::extract;
@@ -70,6 +71,8 @@ pub fn preview(
     language: Language,
 ) -> Result<Shown, Error> {
     let query = bound(read(file)?, file, set)?;
+    let previewed = Event::Previewed { id: query.id().to_owned(), version: query.version() };
+    tell_if_enrolled(config, previewed)?;
     let scratch = config.scratch();
     let now = crate::clock::now();
     let figures =

@@ -4,14 +4,16 @@
 //! durable before the frame after it leaves. It must not hold SQL or parse configuration, and it must not
 //! log a figure: of an extract that cannot be used only that it cannot.
 
+use crate::audit::{self, Asked, Audit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::consent;
 use crate::error::Error;
-use crate::extract::{self, ExtractError, Snapshots, Stop};
+use crate::extract::{self, ExtractError, Frozen, Snapshots, Stop};
 use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
+use crate::pause;
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::error::Fault;
@@ -79,6 +81,9 @@ pub struct Driver {
     clock: Clock,
     roster: Option<Roster>,
     refused: Option<Fault>,
+    audit: Audit,
+    /// A session ended in this step.
+    over: bool,
 }
 
 impl Driver {
@@ -113,7 +118,15 @@ impl Driver {
             clock: Clock::default(),
             roster: None,
             refused: None,
+            audit: Audit::default(),
+            over: false,
         }
+    }
+
+    /// The same, which tells of everything before it does it.
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Driver {
+        Driver { audit, ..self }
     }
 
     /// How the last session went.
@@ -155,6 +168,9 @@ impl Driver {
                 frame = link.recv() => {
                     let bytes = frame?;
                     if bytes.first() == Some(&ADMISSION_VERSION) {
+                        if self.audit.heard(&self.coordinator, &bytes)? {
+                            continue;
+                        }
                         return Ok(bytes);
                     }
                     let at = self.now();
@@ -214,8 +230,11 @@ impl Driver {
         let mut lost = None;
         while let Some(input) = inputs.pop_front() {
             let Some(node) = self.node.take() else { break };
+            // Why the hospital's own rules refused is in the log before the core hears of it.
+            let told = matches!(input, Input::Refused { .. });
             let (node, outputs) = node.step(input, &mut randomness());
             self.node = Some(node);
+            self.audit.tell_all(outputs.iter().filter(|_| !told).filter_map(audit::Event::of))?;
             for output in outputs {
                 match self.carry_out(output, sender).await {
                     Ok(input) => inputs.extend(input),
@@ -223,6 +242,13 @@ impl Driver {
                     Err(error) => return Err(error),
                 }
             }
+        }
+        // After each session the coordinator keeps how far this log has come.
+        if std::mem::take(&mut self.over)
+            && let Some(frame) = self.audit.head_frame()
+            && let Err(error) = sender.send(frame).await
+        {
+            lost = Some(error);
         }
         lost.map_or(Ok(()), |error| Err(Error::Link(error)))
     }
@@ -242,6 +268,8 @@ impl Driver {
             }
             Output::Measure { sid, warrant, lock, slot } => {
                 let measured = self.measure(*warrant, &lock, slot).await;
+                // A refusal or an answer that is not in the log is not given.
+                self.audit.whole()?;
                 let at = self.now();
                 return Ok(Some(match measured {
                     Ok(contribution) => Input::Measured { sid, contribution, at },
@@ -265,6 +293,24 @@ impl Driver {
         Ok(None)
     }
 
+    /// The offer's query is kept and its record written, before anything is read for it.
+    fn tell_offer(
+        &self,
+        session: SessionId,
+        warrant: &Warrant,
+        (lock, slot): (&str, u64),
+    ) -> Result<(), audit::LogError> {
+        self.audit.keep_query(&warrant.query_hash(), warrant.query())?;
+        self.audit.tell(audit::Event::Offered {
+            attempt: self.last.attempt.clone(),
+            session,
+            warrant: warrant.hash(),
+            lock: lock.to_owned(),
+            slot,
+            query: Asked::of(warrant),
+        })
+    }
+
     fn note(&mut self, event: Event) {
         let (state, reason) = match event {
             Event::Verified { sid, result } => {
@@ -282,6 +328,7 @@ impl Driver {
             }
             _ => return,
         };
+        self.over = true;
         self.timers.clear();
         (self.last.state, self.last.reason) = (state.to_owned(), reason);
         self.write_last();
@@ -311,8 +358,20 @@ impl Driver {
             self.last.up_bytes = 0;
         }
         (self.last.state, self.last.reason) = ("open".to_owned(), None);
+        self.tell_offer(session, &warrant, (lock, slot)).map_err(|_| Refusal::Policy)?;
+        let refused = |rule: String| audit::Event::Refused {
+            attempt: self.last.attempt.clone(),
+            session: Some(session),
+            rule,
+        };
+        if pause::read(&self.config.state).is_some() {
+            let _ = self.audit.tell(refused("this hospital has paused".to_owned()));
+            return Err(Refusal::Policy);
+        }
         if let Err(why) = consent::decide(&self.config.policy, &warrant, warrant.body().floor_hospitals) {
             tracing::warn!(query = warrant.query().id(), %why, "refused by this hospital's rules");
+            // `whole` ends the process when this was not written.
+            let _ = self.audit.tell(refused(why.to_string()));
             return Err(Refusal::Policy);
         }
         let lock_rule = self
@@ -321,6 +380,7 @@ impl Driver {
             .and_then(|roster| roster.body().locks.iter().find(|rule| &*rule.name == lock).map(least_ms));
         if !self.slots.allows(lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
             tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
+            let _ = self.audit.tell(refused("A03: too soon after the last freeze".to_owned()));
             return Err(Refusal::Policy);
         }
         let (config, snapshots, stop) =
@@ -331,10 +391,22 @@ impl Driver {
         })
         .await;
         match computed {
-            Ok(Ok(contribution)) => Ok(contribution),
+            Ok(Ok((contribution, frozen))) => {
+                let answered = audit::Event::Answered {
+                    session,
+                    lock: lock.to_owned(),
+                    slot,
+                    extract: frozen.content,
+                    declared: frozen.hash,
+                    rows: audit::rows(&frozen),
+                };
+                self.audit.tell(answered).map_err(|_| Refusal::Extract)?;
+                Ok(contribution)
+            }
             Ok(Err(error)) => {
                 // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
+                let _ = self.audit.tell(refused(format!("the extract does not give the figures ({code})")));
                 if error.is_of_the_disk() {
                     // A path and the system's word: no value.
                     tracing::warn!(code, %error, "the extract cannot be read or kept for this slot");
@@ -380,15 +452,17 @@ fn figures(
     place: (&str, u64),
     query: &Query,
     stop: &Stop,
-) -> Result<Contribution, ExtractError> {
+) -> Result<(Contribution, Frozen), ExtractError> {
     let now = crate::clock::now();
     let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
     let values = extract::answer(query, &frozen, now)?;
     let layout = query.layout();
     // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
-    Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.content).map_err(|_| {
-        ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" }
-    })
+    let contribution =
+        Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.content).map_err(
+            |_| ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" },
+        )?;
+    Ok((contribution, frozen))
 }
 
 impl core::fmt::Debug for Driver {
@@ -428,7 +502,7 @@ mod tests {
             );
             let config = Config::parse(&text, &folder.path().join("node.toml")).unwrap();
             let snapshots = Snapshots::of_state(&folder.path().join("state"));
-            figures(&config, &snapshots, ("goods", 1), &query, &Stop::default()).unwrap().extract()
+            figures(&config, &snapshots, ("goods", 1), &query, &Stop::default()).unwrap().0.extract()
         };
         let first = contributed(",", "a;1,5");
         assert_eq!(contributed(".", "a;1.5"), first);

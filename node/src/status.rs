@@ -8,11 +8,13 @@ use crate::error::Error;
 use crate::health::LinkSeen;
 use crate::identity;
 use crate::ledger::{Entry, Ledger, Pins, is_running};
+use crate::pause::{self, Paused};
 use crate::session::LastSession;
 use samensom_protocol::admission::words;
 use samensom_protocol::ids::AttemptId;
 use samensom_protocol::io::Record;
 use samensom_protocol::roster::Roster;
+use samensom_protocol::time::Time;
 use serde::Serialize;
 use std::fmt;
 
@@ -34,6 +36,8 @@ pub struct Status {
     pub coordinator_key: String,
     /// Whether an agent runs over this state.
     pub running: bool,
+    /// Whether this hospital takes part in nothing now.
+    pub paused: Option<Paused>,
     /// The link as the agent saw it last.
     pub link: Option<LinkSeen>,
     /// The roster that is followed.
@@ -109,6 +113,7 @@ pub fn read(config: &Config) -> Result<Status, Error> {
         coordinator: config.coordinator.clone().unwrap_or(enrolment.coordinator),
         coordinator_key: words(&enrolment.coordinator_key.0),
         running: is_running(&config.state),
+        paused: pause::read(&config.state),
         link: LinkSeen::read(&config.state),
         roster: chain.current().map(shown),
         held: chain.held().last().map(|roster| held(&chain, roster)),
@@ -130,16 +135,21 @@ fn held(chain: &Chain, roster: &Roster) -> HeldShown {
     HeldShown { epoch, words, hospitals, changes: change.lines().to_vec() }
 }
 
+/// A time as people read it, in UTC.
+#[must_use]
+pub fn utc(at: Time) -> String {
+    let at = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
 fn sessions(entries: &[Entry]) -> Vec<SessionShown> {
     let mut sessions: Vec<(AttemptId, SessionShown)> = Vec::new();
     for entry in entries {
         let (sid, ended) = match &entry.record {
             Record::Spent { sid, lock, slot, .. } => {
-                let at =
-                    i64::try_from(entry.at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
                 let shown = SessionShown {
                     attempt: sid.to_hex(),
-                    at: at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()),
+                    at: utc(entry.at),
                     lock: lock.to_string(),
                     slot: *slot,
                     ended: "contributed",
@@ -166,6 +176,13 @@ impl fmt::Display for Status {
         writeln!(f, "key:         {}", self.key)?;
         writeln!(f, "coordinator: {}, key {}", self.coordinator, self.coordinator_key)?;
         writeln!(f, "agent:       {}", if self.running { "runs" } else { "does not run" })?;
+        match &self.paused {
+            Some(Paused { since, left: true }) => writeln!(f, "left:        since {since}")?,
+            Some(Paused { since, .. }) => {
+                writeln!(f, "paused:      since {since}; `samensom-node resume` ends it")?
+            }
+            None => {}
+        }
         match &self.link {
             Some(LinkSeen { linked: true, since, line }) if self.running => {
                 writeln!(f, "link:        to {line}, since {since}")?;
@@ -214,7 +231,6 @@ mod tests {
     use samensom_protocol::codec::Text;
     use samensom_protocol::ids::{ExtractHash, FreezeHash, ResultHash, RosterHash, SessionId, WarrantHash};
     use samensom_protocol::message::Pass;
-    use samensom_protocol::time::Time;
 
     fn spent(sid: u8) -> Record {
         Record::Spent {

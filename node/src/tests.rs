@@ -13,6 +13,7 @@ use crate::testing::{after, first, member, members, sign, text};
 use crate::tls::tests::identity;
 use crate::{identity as keys, run, status};
 use samensom_protocol::admission::{Admission, EnrolRefusal, RosterAt, Token, TokenSecret, words};
+use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::codec::{Bytes, List};
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash};
 use samensom_protocol::roster::{Roster, SignedRoster};
@@ -31,6 +32,8 @@ struct Desk {
     key: Option<PublicKey>,
     hellos: Vec<Option<RosterAt>>,
     links: usize,
+    /// The head of the node's audit log that was kept last.
+    log: Option<Head>,
     /// Frames of a session that are sent before every answer.
     before: Vec<Vec<u8>>,
 }
@@ -46,7 +49,12 @@ fn answer(desk: &mut Desk, key: PublicKey, asked: Admission) -> Admission {
     match asked {
         Admission::Hello { roster, .. } => {
             desk.hellos.push(roster);
-            Admission::Welcome { software: text("test"), node: None, head: head(desk), at: now() }
+            Admission::Welcome {
+                software: text("test"),
+                node: desk.key.map(|_| NodeId(1)),
+                head: head(desk),
+                at: now(),
+            }
         }
         Admission::Enrol { hospital, secret } if secret.0.0 == SECRET && hospital == NodeId(1) => {
             desk.key = Some(key);
@@ -58,6 +66,11 @@ fn answer(desk: &mut Desk, key: PublicKey, asked: Admission) -> Admission {
             // Two at a time, so that a node must ask again.
             let some = desk.rosters.iter().skip(skip).take(2).cloned().collect();
             Admission::Rosters(List::new(some).unwrap())
+        }
+        Admission::Log(signed) => {
+            let own =
+                SignedHead::new(&identity(COORDINATOR), Head { number: 7, hash: signed.head.hash }).unwrap();
+            Admission::LogNoted { before: desk.log.replace(signed.head), own }
         }
         other => panic!("{other:?}"),
     }
@@ -76,7 +89,8 @@ fn coordinator() -> (Shared, String) {
             desk.lock().unwrap().links += 1;
             tokio::spawn(async move {
                 while let Some(frame) = read(&mut recv).await {
-                    let asked = Admission::from_frame(&frame).unwrap();
+                    // Frames of sessions are nothing to this coordinator.
+                    let Ok(asked) = Admission::from_frame(&frame) else { continue };
                     let (before, answer) = {
                         let mut desk = desk.lock().unwrap();
                         (desk.before.clone(), answer(&mut desk, key, asked))
@@ -285,15 +299,28 @@ async fn the_service_follows_a_roster_once_it_is_accepted() {
     };
     until(|| follows(1)(&desk.lock().unwrap())).await;
 
+    // Listed, it tells how far its audit log has come, and keeps how far the coordinator's has.
+    let told = |words: &str| {
+        let shown = crate::audit::show(&config, None, None).unwrap();
+        shown.iter().any(|one| one.words.contains(words))
+    };
+    until(|| desk.lock().unwrap().log.is_some()).await;
+    until(|| told("the coordinator's log has 7 records")).await;
+    for words in ["token of h1", "enrolled as h1", "roster 1 waits", "operator accepts", "the agent of h1"] {
+        assert!(told(words), "{words}");
+    }
+
     // Two small rosters later, after the link was lost: fetched in steps, accepted without asking.
     admit(&desk, 9);
     admit(&desk, 10);
     admit(&desk, 11);
     stop.send(()).unwrap();
     service.await.unwrap().unwrap();
+    assert!(told("the agent stopped: asked to"));
     let again = tokio::spawn(run(config.clone(), std::future::pending()));
     let current = || status::read(&config).unwrap().roster.unwrap().epoch == 4;
     until(current).await;
+    assert!(told("roster 4 is followed"));
     again.abort();
 }
 

@@ -3,6 +3,7 @@
 //! Results go to stdout, hints and progress to stderr. Nothing is asked when stdin is not a terminal. It
 //! must not change anything by itself: verbs that do go through the control socket.
 
+pub mod audit;
 pub mod demo;
 pub mod hospital;
 pub mod init;
@@ -74,6 +75,9 @@ enum Verb {
     /// Results: show, export, verify.
     #[command(subcommand)]
     Result(result::Args),
+    /// What the server was asked, offered and opened: show, verify, export.
+    #[command(subcommand)]
+    Audit(audit::Args),
     /// See it all: real agents, a coordinator, a national sum, in a temporary folder.
     Demo(demo::Args),
 }
@@ -179,6 +183,7 @@ fn run(context: &Context, verb: &Verb) -> Result<(), Error> {
         Verb::Roster(args) => roster::run(context, args),
         Verb::Query(args) => query::run(context, args),
         Verb::Result(args) => result::run(context, args),
+        Verb::Audit(args) => audit::run(context, args),
         Verb::Demo(args) => demo::run(context, args),
     }
 }

@@ -1,6 +1,7 @@
 //! `samensom serve`: the server, from start to a clean end.
 
 use super::{Context, hint, print_text};
+use crate::audit::{Audit, Event};
 use crate::config::Config;
 use crate::control;
 use crate::error::Error;
@@ -60,6 +61,9 @@ async fn serve(context: &Context, config: Config, hold_go: Option<PathBuf>) -> R
     let (mut term, mut int) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let store = Arc::new(Store::open(&folder.database())?);
     let identity = Arc::new(folder.identity()?);
+    let audit = Audit::open(folder, &identity)?;
+    audit.tell(Event::Started { key: identity.public(), epoch: store.head_roster().body().epoch })?;
+    store.audited(audit.clone());
     let (listener, events) = Listener::open(config.options()?, &identity, &store)?;
     let options = Options { results: folder.results(), hold_go };
     let links = listener.links.clone();
@@ -79,5 +83,11 @@ async fn serve(context: &Context, config: Config, hold_go: Option<PathBuf>) -> R
     // A socket that stays behind is taken away at the next start.
     let _ = std::fs::remove_file(folder.socket());
     listener.close().await;
-    ended
+    let why = ended
+        .as_ref()
+        .err()
+        .map_or_else(|| "asked to".to_owned(), |why: &Error| why.to_string().replace('\n', ";"));
+    // Where the log itself failed there is nothing to add to it.
+    let told = audit.tell(Event::Stopped { why });
+    ended.and(told)
 }

@@ -10,8 +10,9 @@ mod roster;
 pub use hospital::slug;
 pub use roster::{Wanted, changes};
 
+use crate::audit::Event;
 use crate::config::Config;
-use crate::control::{Request, Response, Status};
+use crate::control::{Request, Response, SignedAs, Status};
 use crate::error::Error;
 use crate::links::Links;
 use crate::session::{Progress, Sessions};
@@ -59,6 +60,10 @@ impl Ops {
     /// Does what is asked.
     pub async fn answer(self: &Arc<Self>, request: Request) -> Answer {
         if let Request::QueryRun { warrant } = request {
+            let told = Event::asked(&Request::QueryRun { warrant: warrant.clone() });
+            if let Err(why) = self.store.run(move |store| store.tell(told.into_iter().collect())).await {
+                return Answer::one(Err(why));
+            }
             return match self.run(warrant).await {
                 Ok((session, progress)) => Answer::Run(session, progress),
                 Err(why) => Answer::one(Err(why)),
@@ -69,7 +74,30 @@ impl Ops {
         Answer::one(done.unwrap_or_else(|why| Err(Error::machine(format!("the command did not end: {why}")))))
     }
 
+    /// What is asked, told before it is done; and what it came to, where that is not plain.
     fn act(&self, request: Request) -> Result<Response, Error> {
+        let asked = Event::asked(&request);
+        let verb = match &asked {
+            Some(Event::Asked { verb, .. }) => verb.clone(),
+            _ => String::new(),
+        };
+        self.store.tell(asked.into_iter().collect())?;
+        let done = self.do_it(request);
+        match &done {
+            Ok(Response::Signed(SignedAs { head: true, .. })) => {
+                let head = self.store.head_roster();
+                self.store.tell(vec![Event::RosterHead { epoch: head.body().epoch, roster: head.hash() }])?;
+            }
+            Err(why) if !verb.is_empty() => {
+                let why = why.to_string().replace('\n', ";");
+                self.store.tell(vec![Event::NotDone { verb, why }])?;
+            }
+            _ => {}
+        }
+        done
+    }
+
+    fn do_it(&self, request: Request) -> Result<Response, Error> {
         match request {
             Request::Status => Ok(Response::Status(self.status())),
             Request::HospitalAdd { name, group, kind, floor, id } => {

@@ -1,6 +1,7 @@
 //! One session's task: inputs into the core, its outputs carried out in order.
 
 use super::{Options, Progress};
+use crate::audit;
 use crate::clock::now;
 use crate::error::Error;
 use crate::links::Links;
@@ -113,6 +114,7 @@ impl Task {
         match self.resumed.take() {
             None => self.take(vec![Input::Start(now())]).await?,
             Some(outputs) => {
+                self.log(None, &outputs).await?;
                 for output in outputs {
                     self.carry_out(None, output).await?;
                 }
@@ -149,8 +151,10 @@ impl Task {
         while let Some(input) = inputs.pop_front() {
             let Some(core) = self.core.take() else { return Ok(()) };
             let sid = core.sid();
+            let heard = audit::Event::heard(self.session, &input);
             let (core, outputs) = core.step(input, &mut randomness());
             self.core = Some(core);
+            self.log(heard, &outputs).await?;
             for output in outputs {
                 if let Output::Recall { node } = output {
                     let recalled = self.recall(node).await?;
@@ -161,6 +165,16 @@ impl Task {
             }
         }
         self.flush().await
+    }
+
+    /// What was heard and is about to be done, told before it is.
+    async fn log(&self, heard: Option<audit::Event>, outputs: &[Output]) -> Result<(), Error> {
+        let said = outputs.iter().filter_map(|output| audit::Event::of(self.session, output));
+        let events: Vec<audit::Event> = heard.into_iter().chain(said).collect();
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.store.run(move |store| store.tell(events)).await
     }
 
     /// Carries out what an input of attempt `sid` gave.
@@ -295,6 +309,7 @@ impl Task {
     async fn finished(&mut self, sum: Sum) -> Result<(), Error> {
         self.flush().await?;
         let (session, results, sid) = (self.session, self.options.results.clone(), sum.sid);
+        let recipients = sum.survivors.clone();
         let name = format!("{}.json", session.to_hex());
         let file = name.clone();
         let judged = self
@@ -312,6 +327,10 @@ impl Task {
                 return self.failed(self.failure(FailureCode::Unverified, Round::Result)).await;
             }
         };
+        let (cells, suppressed) = crate::result::cells(&summary);
+        let bundle = format!("results/{name}");
+        let opened = audit::Event::Opened { session, attempt: sid, bundle, cells, suppressed, recipients };
+        self.store.run(move |store| store.tell(vec![opened])).await?;
         // A disk that is full loses nothing: the next start writes the bundle again.
         self.store.run(move |_| crate::result::write_bundle(&results, &file, &text)).await?;
         let finished = Finished { session, sid, bundle: format!("results/{name}"), finished_at: now() };

@@ -22,12 +22,13 @@ pub use roster::{Proposal, Signing};
 pub use session::{SessionRow, SessionState};
 pub use warrant::WarrantRow;
 
+use crate::audit::{Audit, Event};
 use crate::error::Error;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -46,6 +47,7 @@ pub struct Store {
     db: Mutex<Connection>,
     head: watch::Sender<Arc<Roster>>,
     broken: watch::Sender<Option<Error>>,
+    audit: OnceLock<Audit>,
 }
 
 impl core::fmt::Debug for Store {
@@ -67,6 +69,7 @@ impl Store {
             db: Mutex::new(db),
             head: watch::Sender::new(Arc::new(head)),
             broken: watch::Sender::default(),
+            audit: OnceLock::new(),
         })
     }
 
@@ -99,6 +102,7 @@ impl Store {
             db: Mutex::new(db),
             head: watch::Sender::new(Arc::new(head)),
             broken: watch::Sender::default(),
+            audit: OnceLock::new(),
         })
     }
 
@@ -114,6 +118,32 @@ impl Store {
         tokio::task::spawn_blocking(move || work(&store))
             .await
             .unwrap_or_else(|why| Err(Error::machine(format!("work on the store did not end: {why}"))))
+    }
+
+    /// Everything that follows is told in this log before it is done.
+    pub fn audited(&self, audit: Audit) {
+        // Once, when the server starts.
+        let _ = self.audit.set(audit);
+    }
+
+    /// Adds records to the audit log; when they cannot be written the program must end.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn tell(&self, events: Vec<Event>) -> Result<(), Error> {
+        self.logged(|audit| audit.tell_all(events))
+    }
+
+    /// Does this with the audit log; when that fails the program must end.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub fn logged<T: Default>(&self, work: impl FnOnce(&Audit) -> Result<T, Error>) -> Result<T, Error> {
+        let done = self.audit.get().map_or_else(|| Ok(T::default()), work);
+        if let Err(why) = &done {
+            self.broken.send_replace(Some(why.clone()));
+        }
+        done
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {

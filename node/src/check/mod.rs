@@ -4,6 +4,7 @@
 //! the service's own code for each step and stops only what depends on a failure. No figure of the
 //! hospital's data stands in it beyond the counts that `data check` shows.
 
+use crate::audit::Audit;
 use crate::chain::Chain;
 use crate::config::{Config, ConfigError};
 use crate::enroll::same_name;
@@ -122,7 +123,9 @@ async fn coordinator(findings: &mut Findings, config: &Config, enrolment: &Enrol
         };
     }
     let greeted = async {
-        let mut pins = Pins::open(&config.state)?;
+        let key = identity::load(&config.state)?.map(std::sync::Arc::new);
+        let audit = key.map(|key| Audit::open(&config.state, &key)).transpose()?;
+        let mut pins = Pins::open(&config.state)?.audited(audit.unwrap_or_default());
         let mut chain = Chain::load(&pins, enrolment.founding_roster)?;
         let welcome = greet(&mut link, &mut chain, &mut pins).await?;
         Ok::<_, Error>((pins, welcome))

@@ -4,7 +4,10 @@
 //! and refused outside its range. Nothing is converted, clipped or left out in silence.
 
 mod functions;
+mod person;
 mod tally;
+
+pub use person::rows_of_person;
 
 use self::functions::{Kept, expressions, kept, scalar};
 use self::tally::{Tally, Unfit};

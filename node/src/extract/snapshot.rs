@@ -175,6 +175,15 @@ impl Snapshots {
         Ok(frozen)
     }
 
+    /// The snapshot of a slot, if it is still kept, with its rows looked at.
+    ///
+    /// # Errors
+    /// `Damaged` when its rows are others, `Store` when it cannot be read.
+    pub fn kept(&self, lock: &str, slot: u64) -> Result<Option<Frozen>, ExtractError> {
+        let db = self.folder.join(format!("{lock}-{slot}.db"));
+        if db.exists() { Frozen::open(&db).map(Some) } else { Ok(None) }
+    }
+
     /// The newest snapshot of a lock from before a slot, which stays until that slot has its own.
     #[must_use]
     pub fn last_good(&self, lock: &str, slot: u64) -> Option<PathBuf> {

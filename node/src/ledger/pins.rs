@@ -4,10 +4,11 @@
 //! not verify rosters (`chain.rs` does), only keep them and never lose or replace one.
 
 use super::{DATABASE, LedgerError, disk_error, make_state_dir, open_to_read, open_to_write};
+use crate::audit::{Audit, Event};
 use rusqlite::{Connection, OptionalExtension};
 use samensom_protocol::codec::Blob;
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash};
-use samensom_protocol::roster::SignedRoster;
+use samensom_protocol::roster::{Roster, SignedRoster};
 use std::path::{Path, PathBuf};
 
 /// What the token pinned.
@@ -39,6 +40,7 @@ pub struct StoredRoster {
 pub struct Pins {
     connection: Connection,
     path: PathBuf,
+    audit: Audit,
 }
 
 impl Pins {
@@ -49,7 +51,7 @@ impl Pins {
     pub fn open(dir: &Path) -> Result<Pins, LedgerError> {
         make_state_dir(dir)?;
         let path = dir.join(DATABASE);
-        Ok(Pins { connection: open_to_write(&path)?, path })
+        Ok(Pins { connection: open_to_write(&path)?, path, audit: Audit::default() })
     }
 
     /// Opens the state to read.
@@ -58,7 +60,13 @@ impl Pins {
     /// `Absent` when there is none.
     pub fn open_to_read(dir: &Path) -> Result<Pins, LedgerError> {
         let path = dir.join(DATABASE);
-        Ok(Pins { connection: open_to_read(&path)?, path })
+        Ok(Pins { connection: open_to_read(&path)?, path, audit: Audit::default() })
+    }
+
+    /// The same, which tells of every change before it makes it.
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Pins {
+        Pins { audit, ..self }
     }
 
     /// What the token pinned, once enrolled.
@@ -94,6 +102,7 @@ impl Pins {
             what.hospital.0,
             &what.institution,
         );
+        self.audit.tell(Event::Enrolled { hospital: what.institution.clone(), node: what.hospital.0 })?;
         self.write(add, row).map(|_| ())
     }
 
@@ -129,6 +138,15 @@ impl Pins {
                    ON CONFLICT (epoch) DO UPDATE SET accepted = max(accepted, excluded.accepted)
                    WHERE body = excluded.body";
         let row = (epoch, &roster.signed.body[..], signatures, roster.accepted);
+        let known = "SELECT max(accepted) >= ?2 FROM roster WHERE epoch = ?1";
+        let known: Option<bool> = self
+            .connection
+            .query_row(known, (epoch, roster.accepted), |row| row.get(0))
+            .map_err(|error| self.unreadable(&error))?;
+        if known != Some(true) {
+            let hash = Roster::hash_of(&roster.signed.body);
+            self.audit.tell(Event::Roster { epoch, roster: hash, accepted: roster.accepted })?;
+        }
         match self.write(add, row)? {
             0 => Err(disk_error(&self.path, "writing", &"another roster of this number is there")),
             _ => Ok(()),
@@ -149,6 +167,7 @@ impl Pins {
     /// # Errors
     /// `Disk`.
     pub fn accept(&mut self, epoch: u32) -> Result<(), LedgerError> {
+        self.audit.tell(Event::RosterAccepted { epoch })?;
         self.write("UPDATE roster SET accepted = 1 WHERE epoch <= ?1", [epoch]).map(|_| ())
     }
 
