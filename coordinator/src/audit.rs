@@ -106,7 +106,7 @@ impl Audit {
             keeper.heads.insert(key, head.head);
         }
         let own = SignedHead::new(&keeper.identity, keeper.log.head()).ok();
-        Ok(own.map(|own| Admission::LogNoted { before, own }))
+        Ok(own.map(|own| Admission::LogNoted { before, own: Box::new(own) }))
     }
 
     fn keeper(&self) -> Option<MutexGuard<'_, Keeper>> {

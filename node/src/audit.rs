@@ -8,6 +8,7 @@ mod event;
 mod file;
 mod person;
 mod show;
+mod words;
 
 pub use event::{Asked, Event, Told, rows};
 pub use file::LogError;
@@ -222,7 +223,7 @@ impl Audit {
         } else if let Some(mut keeper) = self.keeper()
             && keeper.heard.replace(own.head) != Some(own.head)
         {
-            events.push(Event::Head { key: *coordinator, head: own });
+            events.push(Event::Head { key: *coordinator, head: *own });
         }
         self.tell_all(events)?;
         Ok(true)

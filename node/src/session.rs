@@ -404,25 +404,31 @@ impl Driver {
                 Ok(contribution)
             }
             Ok(Err(error)) => {
-                // Values of the extract stay out of the log; `data check` shows them to the hospital.
                 let code = error.code();
                 let _ = self.audit.tell(refused(format!("the extract does not give the figures ({code})")));
-                if error.is_of_the_disk() {
-                    // A path and the system's word: no value.
-                    tracing::warn!(code, %error, "the extract cannot be read or kept for this slot");
-                } else {
-                    tracing::warn!(
-                        code,
-                        "the extract does not give the figures; run `samensom-node data check`"
-                    );
-                }
-                if let Some(path) = self.snapshots.last_good(lock, slot) {
-                    let path = path.display();
-                    tracing::warn!(%path, "the last good snapshot stays; this slot does not use it (A03)");
-                }
+                self.warn_of(&error, lock, slot);
                 Err(Refusal::Extract)
             }
-            Err(_) => Err(Refusal::Extract),
+            Err(_) => {
+                let _ = self.audit.tell(refused("the reading of the extract did not end".to_owned()));
+                Err(Refusal::Extract)
+            }
+        }
+    }
+
+    /// Says in the journal that an extract cannot be used, without a value of it.
+    fn warn_of(&self, error: &ExtractError, lock: &str, slot: u64) {
+        // Values of the extract stay out of the log; `data check` shows them to the hospital.
+        let code = error.code();
+        if error.is_of_the_disk() {
+            // A path and the system's word: no value.
+            tracing::warn!(code, %error, "the extract cannot be read or kept for this slot");
+        } else {
+            tracing::warn!(code, "the extract does not give the figures; run `samensom-node data check`");
+        }
+        if let Some(path) = self.snapshots.last_good(lock, slot) {
+            let path = path.display();
+            tracing::warn!(%path, "the last good snapshot stays; this slot does not use it (A03)");
         }
     }
 }

@@ -70,7 +70,7 @@ fn answer(desk: &mut Desk, key: PublicKey, asked: Admission) -> Admission {
         Admission::Log(signed) => {
             let own =
                 SignedHead::new(&identity(COORDINATOR), Head { number: 7, hash: signed.head.hash }).unwrap();
-            Admission::LogNoted { before: desk.log.replace(signed.head), own }
+            Admission::LogNoted { before: desk.log.replace(signed.head), own: Box::new(own) }
         }
         other => panic!("{other:?}"),
     }

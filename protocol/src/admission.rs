@@ -130,7 +130,7 @@ pub enum Admission {
         /// What it kept of this node's log before; none if nothing.
         before: Option<Head>,
         /// How far its own log has come.
-        own: SignedHead,
+        own: Box<SignedHead>,
     },
 }
 

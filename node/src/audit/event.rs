@@ -1,4 +1,4 @@
-//! What the agent's audit log tells of, in one closed list, and each in words.
+//! What the agent's audit log tells of, in one closed list; in words: `words.rs`.
 //!
 //! Owns the fields (NEN 7513: event, action, outcome, who, object; the source stands in every record). No
 //! figure, no row, no person and no secret is in any of them: a record says that rows were read and how many.
@@ -11,7 +11,6 @@ use samensom_protocol::ids::{
 use samensom_protocol::io::{Output, Record};
 use samensom_protocol::warrant::Warrant;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// A query as a record names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +85,7 @@ pub fn rows(frozen: &Frozen) -> Vec<Rows> {
 /// Something that happened, or is about to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is told in words below, and in deploy/README.md")]
+#[expect(missing_docs, reason = "each is told in words.rs, and in deploy/README.md")]
 pub enum Event {
     Started {
         hospital: String,
@@ -332,106 +331,5 @@ impl Event {
             Record::Filed { sid, result } => Event::Verified { attempt: *sid, result: *result },
             _ => return None,
         })
-    }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(12).collect()
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Event::Started { hospital, node, policy, changed, .. } => {
-                write!(f, "the agent of {hospital} (node {node}) started; {policy}")?;
-                if changed.is_empty() { Ok(()) } else { write!(f, "; changed since: {}", changed.join(", ")) }
-            }
-            Event::Stopped { why } => write!(f, "the agent stopped: {why}"),
-            Event::Cut { bytes } => {
-                write!(f, "a record that was not finished when a program was killed is cut, {bytes} bytes")
-            }
-            Event::Enrolling { hospital, .. } => {
-                write!(f, "the token of {hospital} is presented to the coordinator")
-            }
-            Event::Enrolled { hospital, node } => write!(f, "enrolled as {hospital} (node {node})"),
-            Event::Roster { epoch, accepted: true, .. } => write!(f, "roster {epoch} is followed"),
-            Event::Roster { epoch, .. } => write!(f, "roster {epoch} waits for the operator"),
-            Event::RosterAccepted { epoch } => write!(f, "the operator accepts every roster up to {epoch}"),
-            Event::RosterRefused { why } => write!(f, "a roster is refused: {why}"),
-            Event::Offered { session, query, slot, lock, .. } => {
-                let Asked { id, version, purpose, dataset, cells, .. } = query;
-                write!(
-                    f,
-                    "session {}: asked {id} version {version} ({purpose}) over {dataset}, {cells} numbers, {lock} slot {slot}; approved by ",
-                    short(&session.to_hex())
-                )?;
-                let names: Vec<String> =
-                    query.approved_by.iter().map(|[who, role, of]| format!("{who} ({role}, {of})")).collect();
-                f.write_str(&names.join(", "))
-            }
-            Event::Answered { session, extract, rows, .. } => {
-                write!(
-                    f,
-                    "session {}: takes part with extract {}",
-                    short(&session.to_hex()),
-                    short(&extract.to_hex())
-                )?;
-                rows.iter().try_for_each(|one| {
-                    write!(
-                        f,
-                        "; {}: {} rows used, {} rejected, {} objected",
-                        one.dataset, one.used, one.rejected, one.objected
-                    )
-                })
-            }
-            Event::Refused { attempt, rule, .. } => {
-                write!(f, "attempt {}: ends its part: {rule}", short(attempt))
-            }
-            Event::FrameRefused { rule } => write!(f, "a message is refused: {rule}"),
-            Event::Spent { attempt, .. } => {
-                write!(f, "attempt {}: the masked report leaves", short(&attempt.to_hex()))
-            }
-            Event::Confirmed { attempt, hospitals, .. } => {
-                write!(f, "attempt {}: confirms a sum over {hospitals} hospitals", short(&attempt.to_hex()))
-            }
-            Event::Released { attempt } => {
-                write!(f, "attempt {}: the shares that open the sum leave", short(&attempt.to_hex()))
-            }
-            Event::Voided { attempt } => {
-                write!(f, "attempt {}: will never be confirmed", short(&attempt.to_hex()))
-            }
-            Event::Returned { attempt } => write!(f, "attempt {}: is undone", short(&attempt.to_hex())),
-            Event::RolledBack { attempt } => write!(
-                f,
-                "attempt {}: peers know more of this ledger than it holds; takes part in nothing",
-                short(&attempt.to_hex())
-            ),
-            Event::Verified { attempt, result } => {
-                write!(
-                    f,
-                    "attempt {}: the result {} is verified",
-                    short(&attempt.to_hex()),
-                    short(&result.to_hex())
-                )
-            }
-            Event::GivenUp { attempt, reason } => {
-                write!(f, "attempt {}: the coordinator gave it up ({reason})", short(&attempt.to_hex()))
-            }
-            Event::Head { head, .. } => write!(f, "the coordinator's log has {} records", head.head.number),
-            Event::HeadDiffers { kept } => {
-                write!(f, "the coordinator kept another record {} of this log than it holds", kept.number)
-            }
-            Event::Read { what, .. } => write!(f, "this log: {what}"),
-            Event::PersonAsked { session } => {
-                write!(f, "session {}: it is asked whether it read a person's rows", short(&session.to_hex()))
-            }
-            Event::DataChecked { dataset } => write!(f, "the extracts are checked: {dataset}"),
-            Event::Previewed { id, version } => {
-                write!(f, "{id} version {version} is previewed with own figures")
-            }
-            Event::Paused {} => f.write_str("paused: refuses every session"),
-            Event::Resumed {} => f.write_str("resumed"),
-            Event::Left {} => f.write_str("left: refuses every session for good"),
-        }
     }
 }

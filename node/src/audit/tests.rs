@@ -73,7 +73,7 @@ fn what_the_coordinator_kept_is_compared_and_its_head_kept() {
         SignedHead::new(&lcg, Head { number, hash: samensom_protocol::ids::LogHash([5; 32]) }).unwrap()
     };
     let hear = |audit: &Audit, before: Option<Head>, own: SignedHead| {
-        let frame = Admission::LogNoted { before, own }.to_frame().unwrap();
+        let frame = Admission::LogNoted { before, own: Box::new(own) }.to_frame().unwrap();
         assert!(audit.heard(&lcg.public(), &frame).unwrap());
     };
     hear(&audit, None, own(1));

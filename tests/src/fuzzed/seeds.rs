@@ -162,7 +162,7 @@ fn of_admission(seeds: &mut Seeds) {
         ("after", Admission::RostersAfter(Some(0))),
         ("rosters", Admission::Rosters(List::new(vec![first.clone(), second.clone()]).expect("two"))),
         ("log", Admission::Log(log)),
-        ("log-noted", Admission::LogNoted { before: Some(log.head), own: log }),
+        ("log-noted", Admission::LogNoted { before: Some(log.head), own: Box::new(log) }),
     ] {
         add(seeds, "admission", name, frame.to_frame().expect("a frame"));
     }

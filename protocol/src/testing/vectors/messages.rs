@@ -342,9 +342,9 @@ impl Maker {
         self.admit("LOG", &Admission::Log(head));
         let own = self.log_head(COORDINATOR, 9);
         let before = Head { number: 6, hash: LogHash(self.id()) };
-        self.admit("LOG-NOTED", &Admission::LogNoted { before: Some(before), own });
+        self.admit("LOG-NOTED", &Admission::LogNoted { before: Some(before), own: Box::new(own) });
         let own = self.log_head(COORDINATOR, 10);
-        self.admit("LOG-NOTED for the first time", &Admission::LogNoted { before: None, own });
+        self.admit("LOG-NOTED for the first time", &Admission::LogNoted { before: None, own: Box::new(own) });
     }
 
     fn log_head(&mut self, who: u16, number: u64) -> SignedHead {
