@@ -91,6 +91,8 @@ struct Keeper {
     /// The coordinator's that was kept last.
     heard: Option<Head>,
     last_start: Option<Event>,
+    /// What failed first; nothing may be done after it.
+    failed: Option<LogError>,
 }
 
 impl Audit {
@@ -100,6 +102,7 @@ impl Audit {
     /// `Broken` when it is not as it was written, `Disk` when it cannot be used.
     pub fn open(state: &Path, identity: &Arc<Identity>) -> Result<Audit, LogError> {
         let folder = folder(state);
+        refuse_other_account(state, &folder)?;
         let mut last_start = None;
         let log = LogFile::open(&folder, identity.public(), &mut |record| {
             if record.body.contains("\"event\":\"started\"") {
@@ -108,8 +111,16 @@ impl Audit {
         })?;
         let identity = Arc::clone(identity);
         let refused = BTreeMap::new();
-        let keeper =
-            Keeper { log, folder, identity, refused, told: VecDeque::new(), heard: None, last_start };
+        let keeper = Keeper {
+            log,
+            folder,
+            identity,
+            refused,
+            told: VecDeque::new(),
+            heard: None,
+            last_start,
+            failed: None,
+        };
         Ok(Audit(Some(Arc::new(Mutex::new(keeper)))))
     }
 
@@ -128,17 +139,21 @@ impl Audit {
     pub fn tell_all(&self, events: impl IntoIterator<Item = Event>) -> Result<(), LogError> {
         let Some(mut keeper) = self.keeper() else { return Ok(()) };
         let events: Vec<Event> = events.into_iter().filter(|event| keeper.is_news(event)).collect();
-        if events.is_empty() { Ok(()) } else { keeper.write(events) }
+        if events.is_empty() {
+            return Ok(());
+        }
+        let written = keeper.write(events);
+        written.inspect_err(|why| keeper.fail(why))
     }
 
     /// Whether every record so far was written: what follows may be done.
     ///
     /// # Errors
-    /// `Unknown` when one was not.
+    /// Why one was not.
     pub fn whole(&self) -> Result<(), LogError> {
         match self.keeper() {
-            Some(keeper) if keeper.log.has_failed() => Err(LogError::Unknown),
-            _ => Ok(()),
+            Some(keeper) => keeper.failed.clone().map_or(Ok(()), Err),
+            None => Ok(()),
         }
     }
 
@@ -177,14 +192,11 @@ impl Audit {
         };
         let written = write().map_err(|error| LogError::disk(&path, "writing", &error));
         drop(keeper);
-        written.inspect_err(|_| self.fail())
-    }
-
-    /// What follows must not be done: the process is to end.
-    fn fail(&self) {
-        if let Some(mut keeper) = self.keeper() {
-            keeper.log.fail();
-        }
+        written.inspect_err(|why| {
+            if let Some(mut keeper) = self.keeper() {
+                keeper.fail(why);
+            }
+        })
     }
 
     /// The frame that tells the coordinator how far this log has come.
@@ -253,6 +265,11 @@ impl Audit {
 }
 
 impl Keeper {
+    fn fail(&mut self, why: &LogError) {
+        self.log.fail();
+        self.failed.get_or_insert_with(|| why.clone());
+    }
+
     /// False for a refused message of which the same was told a moment ago. The texts are the program's own,
     /// so that there are only so many.
     fn is_news(&mut self, event: &Event) -> bool {
@@ -272,6 +289,18 @@ impl Keeper {
         let cut = |bytes| body(Event::Cut { bytes }).unwrap_or_default();
         self.log.append(now(), &bodies, &self.identity, &cut)
     }
+}
+
+/// A log that root made is one that the agent cannot write.
+fn refuse_other_account(state: &Path, folder: &Path) -> Result<(), LogError> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(state).map(|state| state.uid());
+    if folder.exists() || owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw()) {
+        return Ok(());
+    }
+    let reason =
+        "there is none yet, and the state folder belongs to another account; run this as that account";
+    Err(LogError::disk(folder, "opening", &reason))
 }
 
 fn query_path(folder: &Path, hash: &QueryHash) -> PathBuf {

@@ -112,6 +112,15 @@ fn asked() -> Vec<(String, Value)> {
         let words: Vec<&str> = verb.split(' ').chain(query.to_str()).collect();
         tell(&format!("samensom-node {verb}"), agent(&deployment, 0, &words));
     }
+    let patient = format!("audit patient --person x --session {}", &session[..16]);
+    for verb in ["audit show", "audit verify", &patient, "pause", "resume", "leave"] {
+        let words: Vec<&str> = verb.split(' ').collect();
+        let name: Vec<&str> = words.iter().take(2).copied().collect();
+        tell(&format!("samensom-node {}", name.join(" ")), agent(&deployment, 0, &words));
+    }
+    for verb in ["show", "verify"] {
+        tell(&format!("samensom audit {verb}"), vec![deployment.asked(&["audit", verb]).unwrap()]);
+    }
     for (name, value) in membership(&deployment) {
         tell(&name, vec![value]);
     }

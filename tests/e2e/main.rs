@@ -1,5 +1,6 @@
 //! Scenario tests: the real programs, the shipped files, the rules of the house.
 
+mod audit;
 mod bad_network;
 mod bundle;
 mod catalogue;

@@ -131,44 +131,50 @@ fn started(
 #[test]
 fn a_full_disk_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // The frozen extract takes fewer steps of the agent itself: its rows are written by the reading child.
+    // Its start and its first contact take fewer steps.
     let full = |deployment: &Deployment| {
-        shim::filling(&deployment.state(0), 12, &deployment.folder.path().join("full"))
+        shim::filling(&deployment.state(0), 16, &deployment.folder.path().join("full"))
     };
-    ends_and_comes_back(started(&template, full), "node.db");
+    ends_and_comes_back(started(&template, full), "audit");
 }
 
 #[test]
 fn a_failed_sync_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // The first two syncs are of the frozen extract and its folder.
-    let failing = |deployment: &Deployment| shim::failing_sync(&deployment.state(0), 3);
-    ends_and_comes_back(started(&template, failing), "node.db");
+    // Two are of the audit log before the session: the start and the coordinator's head. Then the query and
+    // its folder, the offer, the frozen extract and its folder, the answer, and the ledger.
+    for (number, file) in [(3, "audit"), (9, "node.db")] {
+        let failing = |deployment: &Deployment| shim::failing_sync(&deployment.state(0), number);
+        ends_and_comes_back(started(&template, failing), file);
+    }
 }
 
-/// Without room for the extract the hospital is not in the sum; the agent stays and is in the next one.
+/// Without room for the record that it started an agent does not even dial; with room it takes part.
 #[test]
-fn a_disk_too_full_for_the_extract_costs_the_hospital_its_slot() {
+fn an_agent_on_a_full_disk_does_nothing_that_it_cannot_log() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
     let mut deployment = started(&template, |deployment| {
         shim::filling(&deployment.state(0), 1, &deployment.folder.path().join("full"))
     });
-    deployment.linked(HOSPITALS, Duration::from_secs(20));
+    assert_eq!(deployment.ended(0, SOON), Some(1), "{}", deployment.told(0));
+    deployment.linked(HOSPITALS - 1, Duration::from_secs(20));
     deployment.next_slot();
     assert_eq!(deployment.run(0).sum().survivors, [1, 2, 3]);
     let told = deployment.told(0);
-    assert!(told.contains(".db") && told.contains("check free space"), "{told}");
+    assert!(told.contains("log.jsonl") && told.contains("check disk space"), "{told}");
+    assert!(!told.contains("linked"), "{told}");
     std::fs::remove_file(deployment.folder.path().join("full")).unwrap();
     deployment.next_slot();
-    if !deployment.runs(0) {
-        deployment.start(0, &[]);
-    }
+    deployment.start(0, &[]);
     deployment.linked(HOSPITALS, SOON);
     assert_eq!(deployment.run(0).sum().survivors.len(), HOSPITALS, "{}", deployment.told(0));
 }
 
 /// The server cannot write: it ends, in words, and after a start there is a sum again.
-fn server_ends_and_comes_back(env: impl FnOnce(&Deployment) -> Vec<(&'static str, std::ffi::OsString)>) {
+fn server_ends_and_comes_back(
+    file: &str,
+    env: impl FnOnce(&Deployment) -> Vec<(&'static str, std::ffi::OsString)>,
+) {
     let mut deployment = Template::make(HOSPITALS, 2, Pace::quick()).deploy();
     let gate = deployment.folder.path().join("full");
     let env = env(&deployment);
@@ -185,7 +191,7 @@ fn server_ends_and_comes_back(env: impl FnOnce(&Deployment) -> Vec<(&'static str
     let code = deployment.server_ended(SOON);
     let log = std::fs::read_to_string(deployment.folder.path().join("serve.log")).unwrap();
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("error: ") && log.contains("samensom.db") && log.contains("do: "), "{log}");
+    assert!(log.contains("error: ") && log.contains(file) && log.contains("do: "), "{log}");
     let _ = std::fs::remove_file(&gate);
     deployment.serve();
     let begun = Instant::now();
@@ -199,12 +205,14 @@ fn server_ends_and_comes_back(env: impl FnOnce(&Deployment) -> Vec<(&'static str
 
 #[test]
 fn a_full_disk_ends_the_server_in_words_and_it_comes_back() {
-    server_ends_and_comes_back(|deployment| {
+    server_ends_and_comes_back("log.jsonl", |deployment| {
         shim::filling(&deployment.lcg(), 1, &deployment.folder.path().join("full"))
     });
 }
 
 #[test]
 fn a_failed_sync_ends_the_server_in_words_and_it_comes_back() {
-    server_ends_and_comes_back(|deployment| shim::failing_sync(&deployment.lcg(), 4));
+    // Of its start, of each hospital's head and of the command; then those of the session.
+    let number = 8 + HOSPITALS;
+    server_ends_and_comes_back("disk", |deployment| shim::failing_sync(&deployment.lcg(), number));
 }

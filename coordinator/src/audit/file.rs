@@ -212,7 +212,12 @@ pub fn read(
         // The last signature stands for all; when it is wrong the first wrong one is looked for.
         Err(LogError::Broken { broken: found, .. }) => {
             let thorough = pass(&path, Reader::new(key).thorough(), &mut [], &mut |_| {});
-            Err(thorough.err().unwrap_or_else(|| broken(found)))
+            match thorough {
+                Err(LogError::Broken { broken: first, .. }) if first.number < found.number => {
+                    Err(broken(first))
+                }
+                _ => Err(broken(found)),
+            }
         }
         whole => whole,
     }

@@ -20,7 +20,7 @@ pub const LOG: &str = "log.jsonl";
 const HEAD: &str = "head.json";
 
 /// Why the log cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// A record is not as it was written.
     #[error(
@@ -110,12 +110,6 @@ impl LogFile {
     /// Refuses all further use.
     pub(super) fn fail(&mut self) {
         self.failed = true;
-    }
-
-    /// Whether a write failed.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.failed
     }
 
     /// Adds records. They are on the disk when this returns. `cut` makes the one that says how many bytes a
@@ -223,7 +217,12 @@ pub fn read(
         // The last signature stands for all; when it is wrong the first wrong one is looked for.
         Err(LogError::Broken { broken: found, .. }) => {
             let thorough = pass(&path, Reader::new(key).thorough(), &mut [], &mut |_| {});
-            Err(thorough.err().unwrap_or_else(|| broken(found)))
+            match thorough {
+                Err(LogError::Broken { broken: first, .. }) if first.number < found.number => {
+                    Err(broken(first))
+                }
+                _ => Err(broken(found)),
+            }
         }
         whole => whole,
     }

@@ -111,11 +111,7 @@ fn a_changed_byte_is_named_and_stops_the_writing() {
         changed[place] ^= 1;
         write(&path, &changed).unwrap();
         let text = open(folder.path()).unwrap_err().to_string();
-        assert!(
-            text.contains(&format!("record {number}: it was changed")) || text.contains("did not sign"),
-            "{text}"
-        );
-        assert!(text.contains(&format!("record {number}:")), "{text}");
+        assert!(text.contains(&format!("record {number}: it was changed")), "{text}");
     }
     // A line of a gigabyte takes no memory: it ends the reading.
     write(&path, [&whole[..], &vec![b'x'; 3 * LONGEST]].concat()).unwrap();
