@@ -190,6 +190,9 @@ fn agent_killed(template: &Template, point: &Point) -> Played {
         victim.look(&mut deployment);
         std::thread::sleep(Duration::from_millis(5));
     }
+    // Killed again right after it was linked, it is not back yet.
+    std::thread::sleep(Duration::from_millis(100));
+    victim.look(&mut deployment);
     deployment.linked(HOSPITALS, Duration::from_secs(5));
     let same_slot = victim.session(&mut deployment, 1);
     assert!(!matches!(same_slot, Outcome::Gone(_)), "the server lives");
