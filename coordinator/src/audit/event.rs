@@ -4,6 +4,7 @@
 //! suppressed, who got it, who asked for what. No contribution and no figure is in any of them.
 
 use crate::control::Request;
+use crate::ops::Wanted;
 use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::codec::decode;
 use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
@@ -226,9 +227,10 @@ impl Event {
                 "hospital confirm",
                 vec![("hospital", hospital.clone()), ("fingerprint", fingerprint.clone())],
             ),
-            Request::RosterPropose { approvers, .. } => {
-                ("roster propose", vec![("approvers", approvers.len().to_string())])
+            Request::HospitalMark { hospital, mark } => {
+                ("hospital mark", vec![("hospital", hospital.clone()), ("mark", mark.name().to_owned())])
             }
+            Request::RosterPropose(wanted) => ("roster propose", proposed(wanted)),
             Request::RosterSign { roster, signature } => {
                 ("roster sign", vec![("roster", roster.to_hex()), ("signer", signature.key.to_hex())])
             }
@@ -406,4 +408,19 @@ impl fmt::Display for Event {
             Event::Read { what, .. } => write!(f, "this log: {what}"),
         }
     }
+}
+
+/// What of the next roster was asked for.
+fn proposed(wanted: &Wanted) -> Vec<(&'static str, String)> {
+    let Wanted { approvers, remove_approvers, signers, remove_signers, threshold, rules } = wanted;
+    let keys = |keys: Vec<String>| keys.join(" ");
+    let facts = [
+        ("approvers", keys(approvers.iter().map(|one| one.key.to_hex()).collect())),
+        ("remove_approvers", keys(remove_approvers.clone())),
+        ("signers", keys(signers.iter().map(|one| one.key.to_hex()).collect())),
+        ("remove_signers", keys(remove_signers.clone())),
+        ("threshold", threshold.map_or_else(String::new, |threshold| threshold.to_string())),
+        ("rules", if rules.is_some() { "others" } else { "" }.to_owned()),
+    ];
+    facts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
