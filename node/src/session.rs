@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::consent;
 use crate::error::Error;
-use crate::extract::{self, ExtractError, Frozen, Snapshots, Stop};
+use crate::extract::{self, ExtractError, Frozen, Home, Snapshots, Stop};
 use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
@@ -461,7 +461,8 @@ fn figures(
 ) -> Result<(Contribution, Frozen), ExtractError> {
     let now = crate::clock::now();
     let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
-    let values = extract::answer(query, &frozen, now)?;
+    let home = Home { configs: &config.extracts, base_dir: &config.base_dir, stop };
+    let values = extract::answer(query, &frozen, now, &home)?;
     let layout = query.layout();
     // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
     let contribution =

@@ -3,6 +3,8 @@
 //! `SAMENSOM_ORACLE_CASES` queries (20,000 when it is not set) from `SAMENSOM_ORACLE_SEED` on; what was met is
 //! counted, so that none of it can go missing in silence.
 
+mod pushed;
+
 use samensom_tests::oracle::{Met, run, unmet};
 
 fn set(name: &str) -> Option<u64> {

@@ -5,11 +5,13 @@
 //! reason. A difference is made as small as it can be while it still is one, and printed whole.
 
 mod dice;
+mod pushed;
 mod queries;
 mod rows;
 mod tree;
 
 pub use dice::Dice;
+pub use pushed::run_pushed;
 pub use queries::Spec;
 pub use rows::World;
 
@@ -40,7 +42,8 @@ pub fn run(seed: u64, cases: u64) -> Met {
         for _ in 0..PER_WORLD {
             let spec = Spec::random(&mut dice, &world);
             if let Some(why) = differs(&world, &spec, &mut met) {
-                let told = smallest(world, spec, why);
+                let told =
+                    smallest(world, spec, why, &mut |world, spec| differs(world, spec, &mut Met::new()));
                 panic!("SAMENSOM_ORACLE_SEED={world_seed} SAMENSOM_ORACLE_CASES={PER_WORLD}\n{told}");
             }
         }
@@ -159,20 +162,24 @@ fn tables_differ(query: &Query, floor: u16, sum: &[i128], meet: &mut impl FnMut(
 }
 
 /// Drops rows, hospitals, measures, terms .. as long as the answers differ; then tells all of it.
-fn smallest(mut world: World, mut spec: Spec, mut why: String) -> String {
-    let mut nothing = Met::new();
+fn smallest(
+    mut world: World,
+    mut spec: Spec,
+    mut why: String,
+    differs: &mut dyn FnMut(&World, &Spec) -> Option<String>,
+) -> String {
     let mut tries = 0;
     'again: loop {
         for smaller in spec.smaller() {
             tries += 1;
-            if let Some(differs) = differs(&world, &smaller, &mut nothing) {
+            if let Some(differs) = differs(&world, &smaller) {
                 (spec, why) = (smaller, differs);
                 continue 'again;
             }
         }
         for smaller in world.smaller() {
             tries += 1;
-            if let Some(differs) = differs(&smaller, &spec, &mut nothing) {
+            if let Some(differs) = differs(&smaller, &spec) {
                 (world, why) = (smaller, differs);
                 continue 'again;
             }

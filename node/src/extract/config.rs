@@ -146,6 +146,27 @@ impl Values {
         }
     }
 
+    /// Every word of the file that stands for one of ours, and that one.
+    #[cfg(feature = "postgres")]
+    pub(super) fn pairs(&self, column: Column) -> Vec<(String, String)> {
+        let own = |words: &[&str]| -> Vec<(String, String)> {
+            words.iter().map(|word| ((*word).to_owned(), (*word).to_owned())).collect()
+        };
+        let pair = |theirs: &String, ours: &str| (theirs.clone(), ours.to_owned());
+        let (theirs, own): (Vec<(String, String)>, _) = match column {
+            Column::Kind => (self.kind.iter().map(|(word, ours)| pair(word, ours.0)).collect(), own(&KINDS)),
+            Column::Unit => {
+                let theirs = self.unit.iter().map(|(word, ours)| pair(word, ours.0.name()));
+                (theirs.collect(), own(&Unit::ALL.map(Unit::name)))
+            }
+            column => {
+                let words = self.words(column).into_iter().flatten();
+                (words.map(|(word, ours)| pair(word, ours)).collect(), Vec::new())
+            }
+        };
+        theirs.into_iter().chain(own).collect()
+    }
+
     /// Our level for a word of the file.
     pub(super) fn level(&self, word: &str) -> Result<Level, String> {
         self.level.get(word).map_or_else(|| Level::parse(word), |ours| Ok(ours.0))
@@ -153,6 +174,11 @@ impl Values {
 }
 
 impl ExtractConfig {
+    /// Whether its rows stay in the database, and queries go to them.
+    pub(super) fn is_large(&self) -> bool {
+        self.database.as_ref().is_some_and(|database| database.large)
+    }
+
     /// How its numbers are written.
     pub(super) fn marks(&self) -> Marks {
         Marks { decimal: self.decimal, thousands: self.thousands }

@@ -3,7 +3,8 @@
 //! Owns the way of its rows: the SELECT is looked at, run in a session that can only read, and its result kept
 //! as a file in the draft's folder, from which the reading child reads it like any other. The network is used
 //! by this process alone; the child has none. The file goes with the folder. Parsing is a hint, the rights of
-//! the database's role are the wall. It must not judge rows, and nothing of them stands in its texts.
+//! the database's role are the wall. The rows of a large extract stay where they are: of them a survey is kept,
+//! and queries go to them. It must not judge rows, and nothing of them stands in its texts.
 
 #[cfg(any(feature = "postgres", feature = "mssql"))]
 mod connection;
@@ -13,18 +14,24 @@ mod fault;
 #[cfg(any(feature = "postgres", feature = "mssql"))]
 mod keep;
 #[cfg(feature = "postgres")]
+mod push;
+#[cfg(feature = "postgres")]
 mod said;
 mod select;
 #[cfg(feature = "postgres")]
 mod session;
 #[cfg(feature = "mssql")]
 mod sqlserver;
+mod survey;
 
 pub use fault::Fault;
+pub(super) use survey::{Survey, found};
 
 use super::child::Stop;
 use super::config::ExtractConfig;
 use super::error::ExtractError;
+use super::store::Frozen;
+use samensom_protocol::query::Query;
 use select::Select;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,11 +45,16 @@ pub struct Database {
     pub timeout: Duration,
     /// Most rows that its result may have.
     pub max_rows: u64,
+    /// Whether they are too many for the store, and stay in the database.
+    pub large: bool,
 }
 
-/// Where the result of an extract's SELECT is kept until it is read; none for an extract that is a file.
+/// Where the result of an extract's SELECT is kept until it is read, or what is known of a result that stays
+/// where it is; none for an extract that is a file.
 pub(super) fn kept(config: &ExtractConfig, folder: &Path) -> Option<PathBuf> {
-    config.database.as_ref().map(|_| folder.join(format!("{}.rows", config.dataset.name())))
+    let database = config.database.as_ref()?;
+    let what = if database.large { "survey" } else { "rows" };
+    Some(folder.join(format!("{}.{what}", config.dataset.name())))
 }
 
 /// Brings the result of every SELECT into the draft's folder.
@@ -71,8 +83,25 @@ pub(super) fn fetch(
 ) -> Result<Option<String>, ExtractError> {
     let (Some(database), Some(kept)) = (&config.database, kept(config, folder)) else { return Ok(None) };
     let select = Select::read(&base_dir.join(&config.file))?;
-    let wanted = Wanted { config, database, select: &select, base_dir, kept: &kept };
-    by_this_build(&wanted, stop, rights)
+    let wanted = Wanted { config, database, select: &select, base_dir };
+    by_this_build(&wanted, &kept, (stop, rights))
+}
+
+/// The figures of a query over a large extract, made where its rows are; refused when they are no longer those
+/// that were frozen.
+pub(super) fn figures(
+    config: &ExtractConfig,
+    base_dir: &Path,
+    stop: &Stop,
+    query: &Query,
+    frozen: &Frozen,
+) -> Result<Vec<i64>, ExtractError> {
+    let Some(database) = &config.database else {
+        return Err(ExtractError::NoExtract { dataset: config.dataset.name() });
+    };
+    let select = Select::read(&base_dir.join(&config.file))?;
+    let wanted = Wanted { config, database, select: &select, base_dir };
+    figures_by_this_build(&wanted, stop, (query, frozen))
 }
 
 /// One SELECT and all that is known of it.
@@ -93,26 +122,84 @@ struct Wanted<'a> {
         expect(dead_code, reason = "only a build with a database asks")
     )]
     base_dir: &'a Path,
-    #[cfg_attr(
-        not(any(feature = "postgres", feature = "mssql")),
-        expect(dead_code, reason = "only a build with a database asks")
-    )]
-    kept: &'a Path,
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_postgresql(wanted: &Wanted<'_>) -> ExtractError {
+    let todo =
+        "use the program that was built with `--features postgres`, or export a file and declare `file`";
+    Fault::new(wanted.select.path(), "this build has no PostgreSQL", todo).into()
 }
 
 #[cfg(not(any(feature = "postgres", feature = "mssql")))]
-fn by_this_build(wanted: &Wanted<'_>, _: &Stop, _: Rights) -> Result<Option<String>, ExtractError> {
-    Err(Fault::new(
-        wanted.select.path(),
-        "this build has no PostgreSQL",
-        "use the program that was built with `--features postgres`, or export a file and declare `file`",
-    )
-    .into())
+fn by_this_build(wanted: &Wanted<'_>, _: &Path, _: (&Stop, Rights)) -> Result<Option<String>, ExtractError> {
+    Err(without_postgresql(wanted))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn figures_by_this_build(
+    wanted: &Wanted<'_>,
+    _: &Stop,
+    _: (&Query, &Frozen),
+) -> Result<Vec<i64>, ExtractError> {
+    Err(without_postgresql(wanted))
+}
+
+#[cfg(any(feature = "postgres", feature = "mssql"))]
+fn by_this_build(
+    wanted: &Wanted<'_>,
+    kept: &Path,
+    asking: (&Stop, Rights),
+) -> Result<Option<String>, ExtractError> {
+    in_a_thread(wanted, async || {
+        let to = connection::Connection::read(&wanted.base_dir.join(&wanted.database.connection))?;
+        match &to.how {
+            #[cfg(feature = "postgres")]
+            connection::How::PostgreSql(..) if wanted.database.large => {
+                push::survey(wanted, &to, kept, asking).await
+            }
+            #[cfg(feature = "postgres")]
+            connection::How::PostgreSql(..) => copy::run(wanted, &to, kept, asking).await,
+            #[cfg(feature = "mssql")]
+            connection::How::SqlServer(_) if wanted.database.large => Err(of_postgresql_alone(wanted)),
+            // Of a login there it is not asked what else it may do.
+            #[cfg(feature = "mssql")]
+            connection::How::SqlServer(how) => {
+                sqlserver::run(wanted, &to, how, (kept, asking.0)).await.map(|()| None)
+            }
+        }
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn figures_by_this_build(
+    wanted: &Wanted<'_>,
+    stop: &Stop,
+    asked: (&Query, &Frozen),
+) -> Result<Vec<i64>, ExtractError> {
+    in_a_thread(wanted, async || {
+        let to = connection::Connection::read(&wanted.base_dir.join(&wanted.database.connection))?;
+        match &to.how {
+            connection::How::PostgreSql(..) => push::figures(wanted, &to, stop, asked).await,
+            #[cfg(feature = "mssql")]
+            connection::How::SqlServer(_) => Err(of_postgresql_alone(wanted)),
+        }
+    })
+}
+
+#[cfg(feature = "mssql")]
+fn of_postgresql_alone(wanted: &Wanted<'_>) -> ExtractError {
+    let todo = "leave `large` out, or export a file and declare `file`";
+    Fault::new(wanted.select.path(), "large = true is for PostgreSQL alone, and this is SQL Server", todo)
+        .into()
 }
 
 /// In a thread of its own: some callers are inside a runtime, which must not be blocked or entered again.
 #[cfg(any(feature = "postgres", feature = "mssql"))]
-fn by_this_build(wanted: &Wanted<'_>, stop: &Stop, rights: Rights) -> Result<Option<String>, ExtractError> {
+fn in_a_thread<T: Send>(
+    wanted: &Wanted<'_>,
+    work: impl AsyncFnOnce() -> Result<T, ExtractError> + Send,
+) -> Result<T, ExtractError> {
     let failed = |source| ExtractError::Io {
         path: wanted.select.path().to_owned(),
         doing: "starting to ask the database",
@@ -122,26 +209,11 @@ fn by_this_build(wanted: &Wanted<'_>, stop: &Stop, rights: Rights) -> Result<Opt
         let asking = std::thread::Builder::new().name("database".to_owned()).spawn_scoped(scope, || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-            runtime.block_on(ask(wanted, (stop, rights)))
+            runtime.block_on(work())
         });
         let ended = asking.map_err(failed)?.join();
         ended.unwrap_or_else(|_| Err(failed(std::io::Error::other("the thread ended"))))
     })
-}
-
-#[cfg(any(feature = "postgres", feature = "mssql"))]
-async fn ask(wanted: &Wanted<'_>, (stop, rights): (&Stop, Rights)) -> Result<Option<String>, ExtractError> {
-    let to = connection::Connection::read(&wanted.base_dir.join(&wanted.database.connection))?;
-    match &to.how {
-        #[cfg(feature = "postgres")]
-        connection::How::PostgreSql(..) => copy::run(wanted, &to, (stop, rights)).await,
-        // Of a login there it is not asked what else it may do.
-        #[cfg(feature = "mssql")]
-        connection::How::SqlServer(how) => {
-            let _ = rights;
-            sqlserver::run(wanted, &to, how, stop).await.map(|()| None)
-        }
-    }
 }
 
 #[cfg(all(test, not(any(feature = "postgres", feature = "mssql"))))]

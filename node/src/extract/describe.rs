@@ -72,11 +72,14 @@ pub(super) fn declared(config: &ExtractConfig) -> Map<String, Value> {
 fn put_source(config: &ExtractConfig, put: &mut dyn FnMut(&str, Value) -> Option<Value>) {
     match &config.database {
         // Its dialect is ours.
-        Some(Database { connection, timeout, max_rows }) => {
+        Some(Database { connection, timeout, max_rows, large }) => {
             put("select", json!(config.file));
             put("database", json!(connection));
             put("timeout", json!(format!("{}s", timeout.as_secs())));
             put("max_rows", json!(max_rows));
+            if *large {
+                put("large", json!(true));
+            }
         }
         None => {
             put("file", json!(config.file));
@@ -149,8 +152,13 @@ mod tests {
             assert_ne!(other, config);
             assert_eq!(meaning(&other), meaning(&config), "{is}");
         }
-        let other: ExtractConfig = toml::from_str(&text.replace("\"q\"", "\"r\"")).unwrap();
-        assert_ne!(meaning(&other), meaning(&config));
+        // Of what stays where it is another hash is made.
+        for (was, is) in [("\"q\"", "\"r\""), ("unit =", "large = true\nunit =")] {
+            let other: ExtractConfig = toml::from_str(&text.replace(was, is)).unwrap();
+            assert_ne!(meaning(&other), meaning(&config), "{is}");
+            let json = Value::Object(declared(&other)).to_string();
+            assert_eq!(serde_json::from_str::<ExtractConfig>(&json).unwrap(), other, "{json}");
+        }
     }
 
     #[test]

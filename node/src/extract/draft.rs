@@ -9,7 +9,7 @@ use super::error::ExtractError;
 use super::key::{self, Part};
 use super::sort::{Sorted, Sorter};
 use super::store::{RowsHash, content_hash, count_unit, extract_id, rows_hash, store_error};
-use super::{derive, describe, refuse, refuse_stale, schema, source, unique};
+use super::{database, derive, describe, refuse, refuse_stale, schema, source, unique};
 use rusqlite::types::Null;
 use rusqlite::{Connection, Statement};
 use samensom_protocol::query::{Column, Dataset, Unit};
@@ -36,6 +36,8 @@ pub(super) struct Draft {
 pub(super) struct Loaded {
     pub(super) accounting: Accounting,
     pub(super) found: RowsHash,
+    /// Of rows that are not here.
+    digest: Option<String>,
 }
 
 /// Makes an empty folder for a draft, in the place of one that was never finished.
@@ -73,24 +75,37 @@ pub(super) fn write(
     folder: &Path,
     now: Time,
 ) -> Result<(), ExtractError> {
-    let read: Vec<Dataset> = configs.iter().map(|config| config.dataset).collect();
+    let (large, read): (Vec<&ExtractConfig>, Vec<&ExtractConfig>) =
+        configs.iter().partition(|config| config.is_large());
+    let read: Vec<Dataset> = read.into_iter().map(|config| config.dataset).collect();
     let mut draft = Draft::create(folder, &read)?;
     let mut configs: Vec<&ExtractConfig> = configs.iter().collect();
     configs.sort_by_key(|config| config.dataset.name());
     let mut all = Vec::new();
     for config in &configs {
-        let loaded = draft.load(config, base_dir)?;
+        let loaded =
+            if config.is_large() { survey(config, folder)? } else { draft.load(config, base_dir)? };
         refuse(&loaded.accounting, config)?;
         refuse_stale(&loaded.accounting, config, now)?;
         all.push((describe::meaning(config), loaded));
     }
-    for dataset in derive::of(&read) {
+    // Of rows that are not here nothing is made.
+    let can_be_made =
+        |dataset: &Dataset| large.iter().all(|config| !dataset.made_of().contains(&config.dataset));
+    for dataset in derive::of(&read).into_iter().filter(can_be_made) {
         if let Some(loaded) = draft.derive(dataset)? {
             all.push((derive::meaning(dataset), loaded));
         }
     }
     all.sort_by_key(|(_, loaded)| loaded.accounting.dataset.name());
     draft.finish(&all)
+}
+
+/// What is known of a large extract.
+pub(super) fn survey(config: &ExtractConfig, folder: &Path) -> Result<Loaded, ExtractError> {
+    let kept = database::kept(config, folder).unwrap_or_default();
+    let survey = database::Survey::take(&kept, config.dataset)?;
+    Ok(Loaded { found: survey.found(), accounting: survey.accounting, digest: Some(survey.digest) })
 }
 
 impl Draft {
@@ -130,7 +145,7 @@ impl Draft {
                 accounting.units.sort_by_key(|seen| seen.first_row);
             }
         }
-        Ok(Loaded { accounting, found })
+        Ok(Loaded { accounting, found, digest: None })
     }
 
     /// Makes a derived data set of the rows that are in; none where that cannot be.
@@ -138,7 +153,7 @@ impl Draft {
         let made = derive::make(&self.connection, dataset, (&self.folder, &self.path))?;
         let Some((accounting, sorted)) = made else { return Ok(None) };
         let found = self.append(dataset, sorted)?;
-        Ok(Some(Loaded { accounting, found }))
+        Ok(Some(Loaded { accounting, found, digest: None }))
     }
 
     /// Writes rows as they are merged; the merge and the hash are made by a second thread.
@@ -183,6 +198,9 @@ impl Draft {
                 let name = name(one);
                 connection
                     .execute("INSERT INTO accounting (dataset, account) VALUES (?1, ?2)", (name, account))?;
+                if let Some(digest) = &one.digest {
+                    connection.execute("INSERT INTO pushed VALUES (?1, ?2)", (name, digest))?;
+                }
                 for seen in &one.found.units {
                     let counts =
                         [seen.rows, seen.first_row].map(|count| i64::try_from(count).unwrap_or(i64::MAX));

@@ -93,6 +93,18 @@ pub enum ExtractError {
         /// Unit and first row of each.
         units: Vec<(&'static str, u64)>,
     },
+    /// The rows in the database are not those that were frozen.
+    Moved {
+        /// The SELECT's file.
+        path: PathBuf,
+    },
+    /// A derived data set whose source is large.
+    OfLarge {
+        /// The data set.
+        dataset: &'static str,
+        /// The large one.
+        source: &'static str,
+    },
     /// The frozen extract has no rows of the query's data set.
     NoExtract {
         /// The data set.
@@ -195,10 +207,12 @@ impl ExtractError {
             | ExtractError::Header { .. }
             | ExtractError::Changed { .. }
             | ExtractError::NoExtract { .. }
+            | ExtractError::OfLarge { .. }
             | ExtractError::Store { .. }
             | ExtractError::Damaged { .. }
             | ExtractError::Database(_)
             | ExtractError::AlreadyFrozen { .. } => "cannot",
+            ExtractError::Moved { .. } => "changed",
             ExtractError::Told(told) => told.code(),
         }
     }
@@ -210,7 +224,8 @@ impl ExtractError {
     #[must_use]
     pub fn is_of_the_disk(&self) -> bool {
         match self {
-            ExtractError::Io { .. } => true,
+            // A check would find nothing wrong with the rows as they are now.
+            ExtractError::Io { .. } | ExtractError::Moved { .. } => true,
             ExtractError::Store { source, .. } => source.sqlite_error_code().is_some(),
             // Its own words hold no value; what a server said is for the hospital's eyes alone.
             ExtractError::Database(fault) => fault.is_ours(),
@@ -268,6 +283,17 @@ impl fmt::Display for ExtractError {
             ExtractError::Stale { file, newest, limit, now } => stale(f, file, *newest, limit, now),
             ExtractError::MixedUnits { file, units } => mixed_units(f, file, units),
             ExtractError::NoExtract { dataset } => no_extract(f, dataset),
+            ExtractError::Moved { path } => write!(
+                f,
+                "{}: the rows are no longer those that were frozen for this slot; expected the same rows; select only \
+                 rows that no longer change, such as months that are over",
+                path.display()
+            ),
+            ExtractError::OfLarge { dataset, source } => write!(
+                f,
+                "data set {dataset} is made of {source}, whose [[extract]] is large: its rows stay in the database; \
+                 expected rows that are frozen; declare that extract without `large`, if the store can hold it"
+            ),
             ExtractError::Store { path, doing, source } => {
                 write!(f, "{}: {doing}: {source}; check free space and access", path.display())
             }
@@ -294,8 +320,9 @@ impl ExtractError {
         match self {
             ExtractError::ForeignUnit { file, row, unit, measure, expected } => write!(
                 f,
-                "{file}, row {row}: unit `{unit}` where measure `{measure}` adds `{expected}`; expected `{expected}` \
-                 in every row the query counts; convert the quantities where the file is made"
+                "{file}{}: unit `{unit}` where measure `{measure}` adds `{expected}`; expected `{expected}` \
+                 in every row the query counts; convert the quantities where the file is made",
+                if *row == 0 { String::new() } else { format!(", row {row}") }
             ),
             ExtractError::OutOfRange { cell, value, range, accounting } => write!(
                 f,
@@ -339,10 +366,15 @@ fn no_extract(f: &mut fmt::Formatter<'_>, dataset: &str) -> fmt::Result {
     })
 }
 
+/// Where something was first seen; nothing of rows that have no number, for they stay in a database.
+pub(super) fn first_in(row: u64) -> Option<String> {
+    (row > 0).then(|| format!(" first in row {row}"))
+}
+
 fn mixed_units(f: &mut fmt::Formatter<'_>, file: &str, units: &[(&'static str, u64)]) -> fmt::Result {
     write!(f, "{file}: several units in one file:")?;
     for (unit, row) in units {
-        write!(f, " `{unit}` first in row {row},")?;
+        write!(f, " `{unit}`{},", first_in(*row).unwrap_or_default())?;
     }
     f.write_str(
         " expected one unit per file; units are never added; export one unit, or declare a `unit_table`",
@@ -352,7 +384,7 @@ fn mixed_units(f: &mut fmt::Formatter<'_>, file: &str, units: &[(&'static str, u
 fn two_dates(f: &mut fmt::Formatter<'_>, file: &str, dates: &[DateSeen]) -> fmt::Result {
     write!(f, "{file}: several reference dates in one stock:")?;
     for DateSeen { date, first_row } in dates {
-        write!(f, " {date} first in row {first_row},")?;
+        write!(f, " {date}{},", first_in(*first_row).unwrap_or_default())?;
     }
     f.write_str(" expected one; what lay there on two days is never added; export the stock of one day")
 }

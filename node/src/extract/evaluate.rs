@@ -3,23 +3,25 @@
 //! Owns the order of the checks: foreign units first, then the figures, each rounded once (half to even)
 //! and refused outside its range. Nothing is converted, clipped or left out in silence.
 
+mod cells;
 mod functions;
 mod person;
+#[cfg(feature = "postgres")]
+pub(super) mod push;
 mod tally;
 
 pub use person::rows_of_person;
 
-use self::functions::{Kept, expressions, kept, scalar};
-use self::tally::{Tally, Unfit};
-use super::cell::SCALE;
+use self::cells::{Cells, How, over_the_same_rows, overflow, quantity_alone, rounded, scales};
+use self::functions::{Kept, kept, scalar};
 use super::error::ExtractError;
-use super::sql::{self, Sql};
+use super::sql::{self, Bound, Sql};
 use super::store::{Frozen, count, store_error};
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql};
 use samensom_protocol::query::{
-    Aggregate, Classes, Column, ColumnType, Decimal, Dimension, Layout, Measure, MeasureKind, Operand, Per,
-    Query, Scalar, Unit, divide_half_even, pow10,
+    Aggregate, Classes, Column, ColumnType, Dataset, Decimal, Dimension, Measure, MeasureKind, Operand,
+    Query, Scalar, Unit,
 };
 
 /// The figures of this hospital in the order of the query's layout, in base units of each figure's scale.
@@ -28,11 +30,14 @@ use samensom_protocol::query::{
 /// A row of another unit, a cell outside its range, a data set that was not frozen, a failing store. The
 /// text is for the hospital; only its `code()` may leave.
 pub fn evaluate(query: &Query, frozen: &Frozen) -> Result<Vec<i64>, ExtractError> {
-    let query = query.resolved().map_err(|_| ExtractError::Open { query: query.id().to_owned() })?;
+    let query = resolved(query)?;
+    if frozen.digest_of(query.dataset()).is_some() {
+        let problem = "its rows stay in the database, and only there is a query over them answered";
+        return Err(ExtractError::Config { problem, dataset: query.dataset().name() });
+    }
     let failing = store_error(frozen.path(), "evaluating the query");
     let evaluation = Evaluation::new(&query, frozen, &failing)?;
-    let cells = usize::try_from(evaluation.layout.cells()).unwrap_or(0);
-    let mut figures = vec![0_i64; cells];
+    let mut figures = evaluation.cells.nothing();
     for measure in query.measures() {
         evaluation.refuse_foreign_unit(measure)?;
     }
@@ -42,19 +47,9 @@ pub fn evaluate(query: &Query, frozen: &Frozen) -> Result<Vec<i64>, ExtractError
     Ok(figures)
 }
 
-/// Measures and their places, those together that count the same rows.
-fn over_the_same_rows(query: &Query) -> Vec<Vec<(usize, &Measure)>> {
-    let mut all: Vec<Vec<(usize, &Measure)>> = Vec::new();
-    for (place, measure) in query.measures().iter().enumerate() {
-        let same = |others: &&mut Vec<(usize, &Measure)>| {
-            others.first().is_some_and(|(_, other)| other.filter() == measure.filter())
-        };
-        match all.iter_mut().find(same) {
-            Some(others) => others.push((place, measure)),
-            None => all.push(vec![(place, measure)]),
-        }
-    }
-    all
+/// With the values of its parameters.
+fn resolved(query: &Query) -> Result<Query, ExtractError> {
+    query.resolved().map_err(|_| ExtractError::Open { query: query.id().to_owned() })
 }
 
 /// Whether the query has a closed list of codes, which are gone through one by one.
@@ -64,50 +59,12 @@ fn is_gone_through(dimension: &Dimension) -> bool {
         && !dimension.has_other()
 }
 
-/// How a measure's figures come of a statement's result.
-enum How {
-    /// One column: a quantity to be rounded, or a count.
-    Plain,
-    /// A column for each figure of the cell that its expressions speak of.
-    OfCell(Vec<Aggregate>),
-    /// One column with all its figures.
-    Tallied,
-}
-
-impl How {
-    fn of(kind: &MeasureKind) -> How {
-        match kind {
-            MeasureKind::Sum { of, .. } if quantity_alone(of).is_some() => How::Plain,
-            MeasureKind::Rows { .. } | MeasureKind::Patients { .. } => How::Plain,
-            MeasureKind::Hospitals { .. }
-            | MeasureKind::Histogram { per: Per::Hospital, .. }
-            | MeasureKind::Moments { per: Per::Hospital, .. }
-            | MeasureKind::Regression { per: Per::Hospital, .. } => {
-                let mut all: Vec<Aggregate> = Vec::new();
-                for aggregate in expressions(kind).into_iter().flat_map(|expr| expr.aggregates()) {
-                    if !all.contains(&aggregate) {
-                        all.push(aggregate);
-                    }
-                }
-                How::OfCell(all)
-            }
-            _ => How::Tallied,
-        }
-    }
-
-    fn columns(&self) -> usize {
-        match self {
-            How::Plain | How::Tallied => 1,
-            How::OfCell(aggregates) => aggregates.len(),
-        }
-    }
-}
-
-/// The column, where a number is nothing but a column.
-fn quantity_alone(expr: &samensom_protocol::query::Expr) -> Option<Column> {
-    match expr.terms() {
-        [samensom_protocol::query::Term::Column(column)] => Some(*column),
-        _ => None,
+/// Why there is nothing of a data set.
+fn no_extract(dataset: Dataset, frozen: &Frozen) -> ExtractError {
+    let large = dataset.made_of().iter().find(|source| frozen.digest_of(**source).is_some());
+    match large {
+        Some(source) => ExtractError::OfLarge { dataset: dataset.name(), source: source.name() },
+        None => ExtractError::NoExtract { dataset: dataset.name() },
     }
 }
 
@@ -141,15 +98,12 @@ fn ranges(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Vec
 type Sink<'a> = &'a mut dyn FnMut(Option<usize>, &Row<'_>) -> Result<(), ExtractError>;
 
 struct Evaluation<'a> {
-    query: &'a Query,
-    layout: Layout,
+    cells: Cells<'a>,
     ranges: Option<Vec<Range>>,
     /// Those that are not gone through.
     dimensions: Vec<(usize, &'a Dimension)>,
     units: Vec<Unit>,
     connection: Connection,
-    file: String,
-    accounting: String,
     unfit: Kept,
     failing: &'a dyn Fn(rusqlite::Error) -> ExtractError,
 }
@@ -160,13 +114,11 @@ impl<'a> Evaluation<'a> {
         frozen: &Frozen,
         failing: &'a dyn Fn(rusqlite::Error) -> ExtractError,
     ) -> Result<Evaluation<'a>, ExtractError> {
-        let accounting = frozen
-            .accounting_of(query.dataset())
-            .ok_or(ExtractError::NoExtract { dataset: query.dataset().name() })?;
+        let accounting =
+            frozen.accounting_of(query.dataset()).ok_or_else(|| no_extract(query.dataset(), frozen))?;
         let connection = frozen.connect()?;
         let evaluation = Evaluation {
-            query,
-            layout: query.layout(),
+            cells: Cells::new(query, accounting),
             ranges: ranges(&connection, query).map_err(failing)?,
             dimensions: query
                 .dimensions()
@@ -176,8 +128,6 @@ impl<'a> Evaluation<'a> {
                 .collect(),
             units: frozen.units_of(query.dataset()).map(|seen| seen.unit).collect(),
             connection,
-            file: accounting.file.clone(),
-            accounting: accounting.to_string(),
             unfit: Kept::default(),
             failing,
         };
@@ -200,13 +150,13 @@ impl<'a> Evaluation<'a> {
     }
 
     fn statement(&self) -> Sql {
-        Sql::new(self.query.dataset(), self.ranges.is_some())
+        Sql::of_store(self.cells.query.dataset(), self.ranges.is_some())
     }
 
     /// `FROM .. WHERE ..` of the rows that count for a measure.
     fn rows_of(&self, measure: &Measure, sql: &mut Sql) -> Result<String, ExtractError> {
         let cells = sql.cells(&self.dimensions).ok_or_else(|| overflow(measure))?;
-        let population = sql.condition(self.query.population()).ok_or_else(|| overflow(measure))?;
+        let population = sql.condition(self.cells.query.population()).ok_or_else(|| overflow(measure))?;
         let filter = sql.condition(measure.filter()).ok_or_else(|| overflow(measure))?;
         Ok(format!("{cells} AND {population} AND {filter}"))
     }
@@ -254,7 +204,7 @@ impl<'a> Evaluation<'a> {
         }
         let mut sql = self.statement();
         let rows = self.rows_of(measure, &mut sql)?;
-        let expected = sql.bind(Value::Text(unit.name().to_owned()));
+        let expected = sql.bind(Bound::Text(unit.name().to_owned()));
         let text =
             format!("SELECT MIN(t.source_row), t.unit {rows} AND t.unit <> {expected} HAVING COUNT(*) > 0");
         let mut first: Option<(u64, String)> = None;
@@ -269,7 +219,7 @@ impl<'a> Evaluation<'a> {
         match first {
             None => Ok(()),
             Some((row, found)) => Err(ExtractError::ForeignUnit {
-                file: self.file.clone(),
+                file: self.cells.file.clone(),
                 row,
                 unit: found,
                 measure: measure.name().to_owned(),
@@ -324,15 +274,7 @@ impl<'a> Evaluation<'a> {
     /// The figures of measures that count the same rows, in one go over them.
     fn fill(&self, measures: &[(usize, &Measure)], figures: &mut [i64]) -> Result<(), ExtractError> {
         let Some((_, first)) = measures.first() else { return Ok(()) };
-        for (place, measure) in measures {
-            // A cell without rows is no group, but its condition may hold all the same.
-            if let MeasureKind::Hospitals { condition } = measure.kind() {
-                let holds = condition.holds(&mut over_no_rows).map_err(|_| overflow(measure))?;
-                if holds == Some(true) {
-                    self.each_cell(*place, figures, 1);
-                }
-            }
-        }
+        self.cells.put_without_rows(measures, figures)?;
         let (text, sql) = self.statement_of(measures, first)?;
         let done = self.each(&text, &sql, &|error| self.too_large(error, first), &mut |code, row| {
             self.take(measures, code, row, figures)
@@ -351,7 +293,7 @@ impl<'a> Evaluation<'a> {
     /// What a function of ours kept, SQLite's own word for a sum that leaves 64 bits, or another failure.
     fn too_large(&self, error: rusqlite::Error, measure: &Measure) -> ExtractError {
         if let Some(unfit) = kept(&self.unfit) {
-            return self.unfit(unfit, measure);
+            return self.cells.unfit(unfit, measure);
         }
         match &error {
             rusqlite::Error::SqliteFailure(failure, Some(message))
@@ -360,19 +302,6 @@ impl<'a> Evaluation<'a> {
                 overflow(measure)
             }
             _ => (self.failing)(error),
-        }
-    }
-
-    fn unfit(&self, unfit: Unfit, measure: &Measure) -> ExtractError {
-        match unfit {
-            Unfit::Overflow => overflow(measure),
-            Unfit::Divisors => ExtractError::Divisors { measure: measure.name().to_owned() },
-            Unfit::Outside(value, range) => ExtractError::ValueOutOfRange {
-                measure: measure.name().to_owned(),
-                value,
-                range,
-                accounting: self.accounting.clone(),
-            },
         }
     }
 
@@ -386,7 +315,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<(), ExtractError> {
         let mut places = Vec::new();
         let mut next = 0;
-        for dimension in self.query.dimensions() {
+        for dimension in self.cells.query.dimensions() {
             match (is_gone_through(dimension), code) {
                 (true, Some(code)) => places.push(code),
                 _ => {
@@ -400,13 +329,7 @@ impl<'a> Evaluation<'a> {
             let how = How::of(measure.kind());
             let values = self.values(measure, &how, row, next)?;
             next += how.columns();
-            for (figure, value) in self.layout.figures_of(*place).zip(values) {
-                let Some(cell) = self.layout.cell(&places, figure) else { continue };
-                let value = self.within_range(cell, &places, measure, value)?;
-                if let Some(figure) = usize::try_from(cell).ok().and_then(|cell| figures.get_mut(cell)) {
-                    *figure = value;
-                }
-            }
+            self.cells.put(&places, (*place, measure), values, figures)?;
         }
         Ok(())
     }
@@ -428,88 +351,12 @@ impl<'a> Evaluation<'a> {
                 let bytes: Vec<u8> = row.get(first).map_err(self.failing)?;
                 Ok(functions::figures(&bytes))
             }
-            How::OfCell(aggregates) => {
-                let lookup = &mut |operand: Operand| {
-                    let Operand::Aggregate(aggregate) = operand else { return None };
-                    let place = aggregates.iter().position(|one| *one == aggregate)?;
-                    of_cell(aggregate, row.get_ref(first + place).ok()?)
-                };
-                if let MeasureKind::Hospitals { condition } = measure.kind() {
-                    let holds = condition.holds(lookup).map_err(|_| overflow(measure))?;
-                    return Ok(vec![i128::from(holds == Some(true))]);
-                }
-                let scales = scales(measure);
-                let mut tally = Tally::new(scales.len());
-                tally
-                    .add(measure.kind(), lookup)
-                    .and_then(|()| tally.figures(&scales))
-                    .map_err(|unfit| self.unfit(unfit, measure))
-            }
+            How::OfCell(aggregates) => self.cells.of_own_figures(measure, &mut |operand: Operand| {
+                let Operand::Aggregate(aggregate) = operand else { return None };
+                let place = aggregates.iter().position(|one| *one == aggregate)?;
+                of_cell(aggregate, row.get_ref(first + place).ok()?)
+            }),
         }
-    }
-
-    fn each_cell(&self, measure: usize, figures: &mut [i64], value: i64) {
-        let first = self.layout.figures_of(measure).start;
-        for figure in figures.iter_mut().skip(first).step_by(self.layout.figures().max(1)) {
-            *figure = value;
-        }
-    }
-
-    fn within_range(
-        &self,
-        cell: u32,
-        places: &[usize],
-        measure: &Measure,
-        value: i128,
-    ) -> Result<i64, ExtractError> {
-        let (low, high) = self.layout.bounds(cell);
-        if let Some(value) = i64::try_from(value).ok().filter(|value| (low..=high).contains(value)) {
-            return Ok(value);
-        }
-        let parts = measure.parts().unwrap_or_default();
-        let figure = self.layout.place(cell).map_or(0, |(_, figure)| figure);
-        let of_measure = |part: &usize| {
-            let first = self.query.measures().iter().position(|one| one.name() == measure.name());
-            first.map(|place| self.layout.figures_of(place).start + part) == Some(figure)
-        };
-        let part = (0..parts.len()).find(of_measure).and_then(|part| parts.get(part));
-        let (scale, unit, name) = part.map_or((0, "", ""), |part| (part.scale, &*part.unit, &*part.name));
-        let shown = |mantissa: i128| {
-            let decimal = Decimal::new(mantissa, scale);
-            decimal.map_or_else(|| mantissa.to_string(), |decimal| decimal.to_string())
-        };
-        let dimensions = self.query.dimensions().iter().zip(places);
-        let mut labels: Vec<String> = dimensions
-            .map(|(dimension, place)| {
-                format!("{}={}", dimension.column().name(), dimension.label(*place).unwrap_or_default())
-            })
-            .collect();
-        labels.push(format!("measure {} {name}", measure.name()).trim_end().to_owned());
-        Err(ExtractError::OutOfRange {
-            cell: labels.join(", "),
-            value: format!("{} {unit}", shown(value)),
-            range: format!("{} to {}", shown(i128::from(low)), shown(i128::from(high))),
-            accounting: self.accounting.clone(),
-        })
-    }
-}
-
-fn overflow(measure: &Measure) -> ExtractError {
-    ExtractError::Overflow { measure: measure.name().to_owned() }
-}
-
-fn scales(measure: &Measure) -> Vec<u8> {
-    measure.parts().unwrap_or_default().iter().map(|part| part.scale).collect()
-}
-
-/// The figure at the measure's scale: sums are rounded once, half to even, counts are whole.
-fn rounded(measure: &Measure, exact: i64) -> Option<i128> {
-    match measure.kind() {
-        MeasureKind::Sum { limits, .. } => {
-            let divisor = pow10(SCALE.checked_sub(limits.scale)?)?;
-            divide_half_even(i128::from(exact), divisor, 0)
-        }
-        _ => Some(i128::from(exact)),
     }
 }
 
@@ -522,13 +369,6 @@ fn of_cell(aggregate: Aggregate, value: ValueRef<'_>) -> Option<Scalar> {
         },
         Aggregate::Sum(_) => scalar(value, ColumnType::Number),
         Aggregate::Min(column) | Aggregate::Max(column) => scalar(value, column.column_type()),
-    }
-}
-
-fn over_no_rows(operand: Operand) -> Option<Scalar> {
-    match operand {
-        Operand::Aggregate(Aggregate::Count) => Decimal::new(0, 0).map(Scalar::Number),
-        _ => None,
     }
 }
 

@@ -93,15 +93,29 @@ pub fn preview(
     }
     let folder = report::scratch_folder(scratch)?;
     let db = folder.path().join("preview.db");
-    let frozen = snapshot::make(reader, &needed, base_dir, (&db, now), &Stop::default())?;
-    answer(query, &frozen, now)
+    let stop = Stop::default();
+    let frozen = snapshot::make(reader, &needed, base_dir, (&db, now), &stop)?;
+    answer(query, &frozen, now, &Home { configs: &needed, base_dir, stop: &stop })
 }
 
-/// The figures of this hospital, unless the extract is older than the query allows.
+/// Where the rows of large extracts are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// What is declared.
+    pub configs: &'a [ExtractConfig],
+    /// The configuration's folder.
+    pub base_dir: &'a Path,
+    /// Ends the asking.
+    pub stop: &'a Stop,
+}
+
+/// The figures of this hospital, unless the extract is older than the query allows: from the snapshot, or of a
+/// large extract from the database where its rows are.
 ///
 /// # Errors
-/// As [`evaluate`]; `Stale` for an extract that is too old.
-pub fn answer(query: &Query, frozen: &Frozen, now: Time) -> Result<Vec<i64>, ExtractError> {
+/// As [`evaluate`]; `Stale` for an extract that is too old; `Moved` for a large one whose rows are no longer
+/// those that were frozen.
+pub fn answer(query: &Query, frozen: &Frozen, now: Time, home: &Home<'_>) -> Result<Vec<i64>, ExtractError> {
     if let Some(minutes) = query.max_age_minutes() {
         let dataset = query.dataset();
         let read = |accounting: &&Accounting| {
@@ -110,7 +124,18 @@ pub fn answer(query: &Query, frozen: &Frozen, now: Time) -> Result<Vec<i64>, Ext
         let age = i64::from(minutes) * 60_000;
         frozen.accounting.iter().filter(read).try_for_each(|one| verdict::refuse_older(one, age, now))?;
     }
-    evaluate(query, frozen)
+    if frozen.digest_of(query.dataset()).is_none() {
+        return evaluate(query, frozen);
+    }
+    let large = |config: &&ExtractConfig| config.dataset == query.dataset() && config.is_large();
+    match home.configs.iter().find(large) {
+        Some(config) => database::figures(config, home.base_dir, home.stop, query, frozen),
+        None => {
+            let problem =
+                "it was large when it was frozen for this slot, and is no longer; wait for the next slot";
+            Err(ExtractError::Config { problem, dataset: query.dataset().name() })
+        }
+    }
 }
 
 fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {

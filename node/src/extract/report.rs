@@ -7,7 +7,7 @@ use super::child::{self, Done, Reader, Stop, What};
 use super::config::ExtractConfig;
 use super::database::{self, Rights};
 use super::draft::{self, Draft};
-use super::error::{DisplayRejected, ExtractError};
+use super::error::{DisplayRejected, ExtractError, first_in};
 use super::jail::Guard;
 use super::{refuse, refuse_stale, snapshot, source};
 use samensom_protocol::query::Dataset;
@@ -165,6 +165,9 @@ pub(super) fn check(
     (folder, now): (&Path, Time),
 ) -> Result<CheckReport, ExtractError> {
     let read = || {
+        if config.is_large() {
+            return draft::survey(config, folder).map(|loaded| loaded.accounting);
+        }
         if config.unique.is_empty() {
             return source::read(config, base_dir, folder, &mut |_| Ok(()));
         }
@@ -228,7 +231,8 @@ impl fmt::Display for CheckReport {
             writeln!(f, "  rows: total {total} = used {used} + rejected {rejected} + objected {objected}")?;
             for seen in &accounting.units {
                 let unit = seen.unit.name();
-                writeln!(f, "  unit: {unit}, {} rows, first in row {}", seen.rows, seen.first_row)?;
+                let first = first_in(seen.first_row).map_or(String::new(), |first| format!(",{first}"));
+                writeln!(f, "  unit: {unit}, {} rows{first}", seen.rows)?;
             }
             match accounting.newest {
                 Some(date) => writeln!(f, "  reference date: {date}")?,

@@ -17,7 +17,7 @@ use std::path::Path;
 
 pub(super) const MAX_TEXT: usize = 64;
 /// Nobody is older, in whole years.
-const MAX_AGE: i64 = 130;
+pub(super) const MAX_AGE: i64 = 130;
 const ONE: i64 = 1_000_000;
 
 /// Where a canonical column comes from.

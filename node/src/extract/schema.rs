@@ -8,7 +8,7 @@ use super::key;
 use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 
 /// Changes with the tables or with what is hashed.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// The tables about all rows together.
 const OF_THE_WHOLE: &str = "
@@ -33,6 +33,10 @@ CREATE TABLE unit (
     rows INTEGER NOT NULL,           -- how many
     first_row INTEGER NOT NULL,      -- line in the file of the first
     PRIMARY KEY (dataset, unit)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pushed (
+    dataset TEXT NOT NULL PRIMARY KEY, -- canonical name; its rows stay in the hospital's database
+    digest TEXT NOT NULL             -- of all its normalised rows, in any order
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -15,7 +15,8 @@ const MAX_COLUMNS: usize = 2_000;
 const SHOWN_VALUE: usize = 60;
 /// In the place of a value of a patient's row.
 pub(super) const NOT_SHOWN: &str = "(not shown)";
-const TOTALS: [&str; 6] = ["totaal", "subtotaal", "eindtotaal", "total", "subtotal", "grand total"];
+pub(super) const TOTALS: [&str; 6] =
+    ["totaal", "subtotaal", "eindtotaal", "total", "subtotal", "grand total"];
 
 /// A row that cannot be used, and its first cell that shows it.
 pub(super) struct BadRow<'a> {

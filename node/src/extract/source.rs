@@ -58,15 +58,25 @@ pub(super) fn read(
         None => each_record(config, &path, &mut each)?,
     }
     let accounting = reading.map_or_else(|| Accounting::new(config.dataset, String::new()), Reading::finish);
-    if accounting.total() == 0 && !config.may_be_empty {
-        return Err(ExtractError::Unfit {
-            file: path,
-            row: None,
-            reason: format!("a header and no rows, which is no {} of 0", config.dataset.name()),
-            remedy: "export it again, or declare may_be_empty = true if there can be nothing".to_owned(),
-        });
-    }
+    refuse_nothing(config, &path, &accounting)?;
     Ok(accounting)
+}
+
+/// Why an extract without a row is refused, where it is not declared that there can be nothing.
+pub(super) fn refuse_nothing(
+    config: &ExtractConfig,
+    path: &Path,
+    accounting: &Accounting,
+) -> Result<(), ExtractError> {
+    if accounting.total() > 0 || config.may_be_empty {
+        return Ok(());
+    }
+    Err(ExtractError::Unfit {
+        file: path.to_owned(),
+        row: None,
+        reason: format!("a header and no rows, which is no {} of 0", config.dataset.name()),
+        remedy: "export it again, or declare may_be_empty = true if there can be nothing".to_owned(),
+    })
 }
 
 /// Gives every record of a file, the header being the first. The extract and its unit table are read so.

@@ -5,6 +5,7 @@
 //! it. Where a row stood in the file is kept beside it for messages and is in neither.
 
 use super::accounting::{Accounting, UnitSeen};
+use super::database;
 use super::error::ExtractError;
 use super::key::{self, Part};
 use super::schema;
@@ -28,6 +29,8 @@ pub struct Frozen {
     /// Per file that went in.
     pub accounting: Vec<Accounting>,
     units: Vec<(Dataset, UnitSeen)>,
+    /// Data sets whose rows stay in the hospital's database, with the digest of those rows.
+    pushed: Vec<(Dataset, String)>,
     path: PathBuf,
 }
 
@@ -42,7 +45,10 @@ impl Frozen {
         let connection = frozen.connect()?;
         let mut rows = Vec::new();
         for accounting in &frozen.accounting {
-            let found = rows_hash(&connection, db, accounting)?;
+            let found = match frozen.digest_of(accounting.dataset) {
+                Some(digest) => database::found(digest, accounting),
+                None => rows_hash(&connection, db, accounting)?,
+            };
             let units: Vec<UnitSeen> = frozen.units_of(accounting.dataset).collect();
             if found.count != accounting.used || found.units != units {
                 return Err(damaged());
@@ -77,14 +83,17 @@ impl Frozen {
         let described = read_pairs(&connection, "SELECT dataset, declared FROM description ORDER BY dataset")
             .map_err(&reading)?;
         let units = read_units(&connection).map_err(&reading)?.ok_or_else(damaged)?;
+        let pushed = read_pushed(&connection).map_err(&reading)?.ok_or_else(damaged)?;
+        let is_pushed = |dataset| pushed.iter().any(|(of, _)| *of == dataset);
         let names = accounting.iter().map(|one| one.dataset.name());
-        if !accounting.iter().all(|one| room.contains(&one.dataset))
+        if !accounting.iter().all(|one| room.contains(&one.dataset) || is_pushed(one.dataset))
+            || !pushed.iter().all(|(of, _)| accounting.iter().any(|one| one.dataset == *of))
             || !names.eq(described.iter().map(|(name, _)| name.as_str()))
             || id != extract_id(&content, described.iter().map(|(name, text)| (name.as_str(), text.as_str())))
         {
             return Err(damaged());
         }
-        Ok(Frozen { hash: id, content, accounting, units, path: db.to_owned() })
+        Ok(Frozen { hash: id, content, accounting, units, pushed, path: db.to_owned() })
     }
 
     /// The snapshot's file.
@@ -105,6 +114,11 @@ impl Frozen {
 
     pub(super) fn accounting_of(&self, dataset: Dataset) -> Option<&Accounting> {
         self.accounting.iter().find(|accounting| accounting.dataset == dataset)
+    }
+
+    /// The digest of a data set's rows, where they stay in the hospital's database.
+    pub(super) fn digest_of(&self, dataset: Dataset) -> Option<&str> {
+        self.pushed.iter().find(|(of, _)| *of == dataset).map(|(_, digest)| digest.as_str())
     }
 
     /// The units of a data set's rows, by name.
@@ -162,6 +176,12 @@ fn read_accounting(connection: &Connection) -> rusqlite::Result<Option<Vec<Accou
         serde_json::from_str(&account).ok().filter(|account: &Accounting| account.dataset.name() == name)
     });
     Ok(accounts.collect())
+}
+
+fn read_pushed(connection: &Connection) -> rusqlite::Result<Option<Vec<(Dataset, String)>>> {
+    let all = read_pairs(connection, "SELECT dataset, digest FROM pushed ORDER BY dataset")?;
+    let known = |(name, digest): (String, String)| Some((Dataset::parse(&name).ok()?, digest));
+    Ok(all.into_iter().map(known).collect())
 }
 
 fn read_units(connection: &Connection) -> rusqlite::Result<Option<Vec<(Dataset, UnitSeen)>>> {

@@ -93,6 +93,12 @@ impl World {
     #[must_use]
     pub fn random(dice: &mut Dice) -> World {
         let dataset = *dice.pick(&Dataset::ALL);
+        World::of(dice, dataset)
+    }
+
+    /// One of many with this data set.
+    #[must_use]
+    pub fn of(dice: &mut Dice, dataset: Dataset) -> World {
         let sources = sources(dataset);
         let two_units = dataset.quantity().is_some() && dice.chance(30);
         let size = *dice.pick(&[3, 8, 16, 40]);

@@ -1,6 +1,6 @@
 //! The keys of an `[[extract]]` whose rows come from a database.
 //!
-//! Owns what `select`, `database`, `timeout` and `max_rows` mean, and which keys of a file have no meaning
+//! Owns what `select`, `database`, `timeout`, `max_rows` and `large` mean, and which keys of a file have no meaning
 //! beside them: a result has one dialect, which is ours. It must not open the files they name.
 
 use super::keys::{Parts, text};
@@ -23,6 +23,7 @@ pub(super) struct DatabaseKeys {
     database: Option<PathBuf>,
     timeout: Option<Duration>,
     max_rows: Option<u64>,
+    large: bool,
 }
 
 impl DatabaseKeys {
@@ -31,7 +32,8 @@ impl DatabaseKeys {
             "select" => self.select = Some(map.next_value()?),
             "database" => self.database = Some(map.next_value()?),
             "timeout" => self.timeout = Some(text(map, timeout)?),
-            _ => self.max_rows = Some(map.next_value()?),
+            "max_rows" => self.max_rows = Some(map.next_value()?),
+            _ => self.large = map.next_value()?,
         }
         Ok(())
     }
@@ -41,7 +43,7 @@ impl Parts {
     /// The database, where one is declared; then the file is that of the SELECT and the dialect is the one in
     /// which its result is kept.
     pub(super) fn of_database(&mut self) -> Result<Option<Database>, String> {
-        let DatabaseKeys { select, database, timeout, max_rows } = std::mem::take(&mut self.database);
+        let DatabaseKeys { select, database, timeout, max_rows, large } = std::mem::take(&mut self.database);
         let (select, connection) = match (select, database) {
             (Some(select), Some(connection)) => (select, connection),
             (Some(_), None) => {
@@ -50,8 +52,8 @@ impl Parts {
                 );
             }
             (None, Some(_)) => return Err("`database` needs `select`, the file of the SELECT".to_owned()),
-            (None, None) if timeout.is_some() || max_rows.is_some() => {
-                return Err("`timeout` and `max_rows` belong to a `select`".to_owned());
+            (None, None) if timeout.is_some() || max_rows.is_some() || large => {
+                return Err("`timeout`, `max_rows` and `large` belong to a `select`".to_owned());
             }
             (None, None) => return Ok(None),
         };
@@ -70,6 +72,9 @@ impl Parts {
                  SELECT: leave `{key}` out"
             ));
         }
+        if large {
+            self.judge_large()?;
+        }
         if max_rows == Some(0) {
             return Err(
                 "max_rows = 0; expected at least 1, the most rows that the result may have".to_owned()
@@ -81,7 +86,24 @@ impl Parts {
             connection,
             timeout: timeout.unwrap_or(USUAL_TIMEOUT),
             max_rows: max_rows.unwrap_or(USUAL_ROWS),
+            large,
         }))
+    }
+
+    /// What would need the rows here.
+    fn judge_large(&self) -> Result<(), String> {
+        let without = [
+            ("unit_table", self.unit_table.is_some(), "let the SELECT give quantities in a unit"),
+            ("unique", !self.unique.is_empty(), "let the database keep the key, or the SELECT group by it"),
+            ("max_rejected", self.max_rejected > 0, "let the SELECT leave out what cannot be used"),
+        ];
+        match without.into_iter().find(|(_, declared, _)| *declared) {
+            None => Ok(()),
+            Some((key, _, instead)) => Err(format!(
+                "`{key}` and `large = true` are declared; the rows of a large extract stay in the database, where \
+                 nobody looks at them one by one: leave `{key}` out, and {instead}"
+            )),
+        }
     }
 }
 

@@ -15,13 +15,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(in crate::extract) const KEYS: [&str; 25] = [
+pub(in crate::extract) const KEYS: [&str; 26] = [
     "dataset",
     "file",
     "select",
     "database",
     "timeout",
     "max_rows",
+    "large",
     "encoding",
     "separator",
     "decimal",
@@ -101,7 +102,7 @@ impl Parts {
         match key {
             "dataset" => self.dataset = Some(text(map, dataset)?),
             "file" => self.file = Some(map.next_value()?),
-            "select" | "database" | "timeout" | "max_rows" => self.database.take(key, map)?,
+            "select" | "database" | "timeout" | "max_rows" | "large" => self.database.take(key, map)?,
             "encoding" => self.encoding = Some(text(map, Encoding::parse)?),
             "separator" => self.separator = Some(text(map, separator)?),
             "decimal" => self.decimal = Some(text(map, decimal_mark)?),

@@ -3,48 +3,38 @@
 //! Owns the one statement that is run, in a session that can only read. It must not judge rows.
 
 use super::connection::Connection;
-use super::keep::{Keeping, guarded, until};
-use super::session::Session;
+use super::keep::Keeping;
+use super::session::{self, Session};
 use super::{Fault, Rights, Wanted, said};
 use crate::extract::child::Stop;
 use crate::extract::error::ExtractError;
 use futures_util::StreamExt;
+use std::path::Path;
 use std::pin::pin;
 
 /// Asks, and keeps the answer; what should be said of the role.
 pub(super) async fn run(
     wanted: &Wanted<'_>,
     to: &Connection,
+    kept: &Path,
     (stop, rights): (&Stop, Rights),
 ) -> Result<Option<String>, ExtractError> {
-    let until = until(wanted);
-    let session = guarded(stop, until, wanted, async { Ok(Session::open(to).await?) }).await?;
-    let asked = guarded(stop, until, wanted, ask(&session, wanted, rights)).await;
-    match asked {
-        Ok(role) => {
-            session.close().await;
-            Ok(role.map(|role| format!("role `{}` {role}", to.user)))
-        }
-        Err(error) => {
-            session.break_off().await;
-            Err(error)
-        }
-    }
+    session::during(wanted, to, stop, async |session| {
+        let role = session.begin(wanted, to, rights).await?;
+        ask(session, wanted, kept).await?;
+        Ok(role)
+    })
+    .await
 }
 
-async fn ask(session: &Session, wanted: &Wanted<'_>, rights: Rights) -> Result<Option<String>, ExtractError> {
+async fn ask(session: &Session, wanted: &Wanted<'_>, kept: &Path) -> Result<(), ExtractError> {
     let (select, timeout) = (wanted.select, wanted.database.timeout);
-    session.only_read(select, timeout).await?;
-    let role = match rights {
-        Rights::Asked => session.rights(select).await?,
-        Rights::NotAsked => None,
-    };
     drop(session.prepare(select, wanted.config).await?);
     // On a line of its own the bracket is in no comment.
     let copy = format!("COPY (\n{}\n) TO STDOUT (FORMAT csv, HEADER true)", select.text());
     let failed = |error: tokio_postgres::Error| said::of_running(&error, select, timeout);
     let mut rows = pin!(session.client.copy_out(&copy).await.map_err(failed)?);
-    let mut keeping = Keeping::open(wanted)?;
+    let mut keeping = Keeping::open(wanted, kept)?;
     while let Some(row) = rows.next().await {
         let row = row.map_err(failed)?;
         // The protocol has one row in a message; what stands between us and the server may not keep to it.
@@ -55,6 +45,5 @@ async fn ask(session: &Session, wanted: &Wanted<'_>, rights: Rights) -> Result<O
         }
         keeping.row(&row)?;
     }
-    keeping.end()?;
-    Ok(role)
+    keeping.end()
 }

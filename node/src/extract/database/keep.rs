@@ -9,6 +9,7 @@ use crate::extract::draft::private_file;
 use crate::extract::error::ExtractError;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
@@ -22,38 +23,41 @@ const BUFFER: usize = 1 << 20;
 /// An open file, and the rows that may still come.
 pub(super) struct Keeping<'a> {
     wanted: &'a Wanted<'a>,
+    kept: &'a Path,
     file: BufWriter<File>,
     left: u64,
 }
 
 impl<'a> Keeping<'a> {
     /// For a header and the rows behind it.
-    pub(super) fn open(wanted: &'a Wanted<'a>) -> Result<Keeping<'a>, ExtractError> {
-        let file = private_file(wanted.kept).map_err(|source| failed(wanted, source))?;
+    pub(super) fn open(wanted: &'a Wanted<'a>, kept: &'a Path) -> Result<Keeping<'a>, ExtractError> {
+        let file = private_file(kept).map_err(|source| failed(kept, source))?;
         let left = wanted.database.max_rows.saturating_add(1);
-        Ok(Keeping { wanted, file: BufWriter::with_capacity(BUFFER, file), left })
+        Ok(Keeping { wanted, kept, file: BufWriter::with_capacity(BUFFER, file), left })
     }
 
     /// One whole row, with its line end.
     pub(super) fn row(&mut self, row: &[u8]) -> Result<(), ExtractError> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| self.too_many())?;
-        self.file.write_all(row).map_err(|source| failed(self.wanted, source))
+        self.left = self.left.checked_sub(1).ok_or_else(|| too_many(self.wanted))?;
+        self.file.write_all(row).map_err(|source| failed(self.kept, source))
     }
 
     pub(super) fn end(mut self) -> Result<(), ExtractError> {
-        self.file.flush().map_err(|source| failed(self.wanted, source))
-    }
-
-    fn too_many(&self) -> Fault {
-        let most = self.wanted.database.max_rows;
-        let what = format!("more than {most} rows, the most that max_rows allows");
-        let todo = "see whether the SELECT is right, or declare a higher max_rows";
-        Fault::new(self.wanted.select.path(), what, todo)
+        self.file.flush().map_err(|source| failed(self.kept, source))
     }
 }
 
-fn failed(wanted: &Wanted<'_>, source: io::Error) -> ExtractError {
-    ExtractError::Io { path: wanted.kept.to_owned(), doing: "keeping the result of the SELECT", source }
+/// Of a result that has more rows than it may.
+pub(super) fn too_many(wanted: &Wanted<'_>) -> Fault {
+    let most = wanted.database.max_rows;
+    let what = format!("more than {most} rows, the most that max_rows allows");
+    let todo = "see whether the SELECT is right, or declare a higher max_rows";
+    Fault::new(wanted.select.path(), what, todo)
+}
+
+/// Keeping what the server gave failed.
+pub(super) fn failed(kept: &Path, source: io::Error) -> ExtractError {
+    ExtractError::Io { path: kept.to_owned(), doing: "keeping the result of the SELECT", source }
 }
 
 /// When even a server that says nothing is given up.

@@ -4,9 +4,12 @@
 //! columns before a row is read. It must not read rows.
 
 use super::connection::{Connection, How};
+use super::keep::{guarded, until};
 use super::select::Select;
-use super::{Fault, said};
+use super::{Fault, Rights, Wanted, said};
+use crate::extract::child::Stop;
 use crate::extract::config::{ExtractConfig, LevelSource, UnitSource};
+use crate::extract::error::ExtractError;
 use samensom_protocol::query::{ColumnType, nearest};
 use std::future::Future;
 use std::path::Path;
@@ -20,6 +23,24 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Does this work in a session, and ends it: in good order, or by telling the server to stop. What takes too
+/// long ends, and what is no longer wanted.
+pub(super) async fn during<T>(
+    wanted: &Wanted<'_>,
+    to: &Connection,
+    stop: &Stop,
+    work: impl AsyncFnOnce(&Session) -> Result<T, ExtractError>,
+) -> Result<T, ExtractError> {
+    let until = until(wanted);
+    let session = guarded(stop, until, wanted, async { Ok(Session::open(to).await?) }).await?;
+    let done = guarded(stop, until, wanted, work(&session)).await;
+    match done {
+        Ok(_) => session.close().await,
+        Err(_) => session.break_off().await,
+    }
+    done
+}
+
 /// A connection that is open.
 pub(super) struct Session {
     pub(super) client: Client,
@@ -29,7 +50,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(to: &Connection) -> Result<Session, Fault> {
+    async fn open(to: &Connection) -> Result<Session, Fault> {
         let (how, tls) = match &to.how {
             How::PostgreSql(both) => (&both.0, both.1.clone().map(MakeRustlsConnect::new)),
             #[cfg(feature = "mssql")]
@@ -53,7 +74,7 @@ impl Session {
 
     /// No statement behind this writes, as far as the server is concerned, or lasts longer. Dates, numbers
     /// and texts come as the reader expects them, whatever the role's own settings are.
-    pub(super) async fn only_read(&self, select: &Select, timeout: Duration) -> Result<(), Fault> {
+    async fn only_read(&self, select: &Select, timeout: Duration) -> Result<(), Fault> {
         let settings = format!(
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SET statement_timeout = {}; \
              SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
@@ -65,8 +86,23 @@ impl Session {
         set.map_err(|error| said::of_running(&error, select, timeout))
     }
 
+    /// From here on one moment is read; what should be said of the role, where that is asked.
+    pub(super) async fn begin(
+        &self,
+        wanted: &Wanted<'_>,
+        to: &Connection,
+        rights: Rights,
+    ) -> Result<Option<String>, Fault> {
+        self.only_read(wanted.select, wanted.database.timeout).await?;
+        let role = match rights {
+            Rights::Asked => self.rights(wanted.select).await?,
+            Rights::NotAsked => None,
+        };
+        Ok(role.map(|role| format!("role `{}` {role}", to.user)))
+    }
+
     /// What the role may do beside reading, or what can be done with it.
-    pub(super) async fn rights(&self, select: &Select) -> Result<Option<String>, Fault> {
+    async fn rights(&self, select: &Select) -> Result<Option<String>, Fault> {
         let asked = self.client.simple_query(RIGHTS).await;
         let rows = asked.map_err(|error| said::of_running(&error, select, Duration::ZERO))?;
         let found: Vec<&str> = rows
@@ -90,7 +126,7 @@ impl Session {
     }
 
     /// Ends it in good order.
-    pub(super) async fn close(self) {
+    async fn close(self) {
         let Session { client, carrying, .. } = self;
         let _ = client.batch_execute("ROLLBACK").await;
         drop(client);
@@ -98,7 +134,7 @@ impl Session {
     }
 
     /// Ends it while something runs there, which is told to stop.
-    pub(super) async fn break_off(self) {
+    async fn break_off(self) {
         let Session { cancel, tls, carrying, .. } = self;
         let told = async {
             match tls {
@@ -146,7 +182,7 @@ fn judge_columns(path: &Path, config: &ExtractConfig, found: &[(&str, &Type)]) -
 }
 
 /// Their names of the columns that are read.
-fn wanted(config: &ExtractConfig) -> impl Iterator<Item = (&str, ColumnType)> {
+pub(super) fn wanted(config: &ExtractConfig) -> impl Iterator<Item = (&str, ColumnType)> {
     let mapped = config.columns.iter().map(|(ours, theirs)| (theirs.as_str(), ours.column_type()));
     let unit = match &config.unit {
         UnitSource::Column(theirs) | UnitSource::Table { level: LevelSource::Column(theirs), .. } => {

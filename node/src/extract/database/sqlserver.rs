@@ -13,6 +13,7 @@ use crate::extract::error::ExtractError;
 use futures_util::StreamExt;
 use jiff::ToSpan;
 use jiff::civil;
+use std::path::Path;
 use tiberius::error::Error;
 use tiberius::{Client, Column, ColumnData, ColumnType, Config, QueryItem};
 use tokio::net::TcpStream;
@@ -25,11 +26,11 @@ pub(super) async fn run(
     wanted: &Wanted<'_>,
     to: &Connection,
     how: &Config,
-    stop: &Stop,
+    (kept, stop): (&Path, &Stop),
 ) -> Result<(), ExtractError> {
     let until = until(wanted);
     let mut session = guarded(stop, until, wanted, async { Ok(open(to, how).await?) }).await?;
-    guarded(stop, until, wanted, ask(&mut session, wanted)).await?;
+    guarded(stop, until, wanted, ask(&mut session, wanted, kept)).await?;
     let ended = async { Ok(session.close().await.map_err(|error| of_running(&error, wanted))?) };
     guarded(stop, until, wanted, ended).await
 }
@@ -44,7 +45,7 @@ async fn open(to: &Connection, how: &Config) -> Result<Session, Fault> {
     Client::connect(how.clone(), stream.compat_write()).await.map_err(|error| failed(error.to_string()))
 }
 
-async fn ask(session: &mut Session, wanted: &Wanted<'_>) -> Result<(), ExtractError> {
+async fn ask(session: &mut Session, wanted: &Wanted<'_>, kept: &Path) -> Result<(), ExtractError> {
     let failed = |error: Error| of_running(&error, wanted);
     let settings = format!(
         "SET XACT_ABORT ON; SET QUOTED_IDENTIFIER ON; SET LOCK_TIMEOUT {}; \
@@ -53,7 +54,7 @@ async fn ask(session: &mut Session, wanted: &Wanted<'_>) -> Result<(), ExtractEr
     );
     session.simple_query(settings).await.map_err(failed)?.into_results().await.map_err(failed)?;
     let mut items = session.simple_query(wanted.select.text()).await.map_err(failed)?;
-    let mut keeping = Keeping::open(wanted)?;
+    let mut keeping = Keeping::open(wanted, kept)?;
     let (mut line, mut results) = (String::new(), 0);
     while let Some(item) = items.next().await {
         line.clear();

@@ -38,7 +38,11 @@ impl From<Overflow> for Unfit {
 }
 
 /// Sums on their way, one for each figure.
-pub(super) struct Tally(Vec<Exact>);
+pub(super) struct Tally {
+    sums: Vec<Exact>,
+    /// How often what is put counts.
+    times: i128,
+}
 
 /// A sum: what is whole in `10^-FINE`, and the rest by its divisors, each with the sum above the line. Rows
 /// divide by many numbers (days, quantities), whose common multiple soon leaves 128 bits.
@@ -51,7 +55,21 @@ struct Exact {
 impl Tally {
     /// Nothing yet, for so many figures.
     pub(super) fn new(figures: usize) -> Tally {
-        Tally(vec![Exact::default(); figures])
+        Tally { sums: vec![Exact::default(); figures], times: 1 }
+    }
+
+    /// Takes the same value, or row, so many times.
+    #[cfg(feature = "postgres")]
+    pub(super) fn add_times(
+        &mut self,
+        times: i128,
+        kind: &MeasureKind,
+        lookup: Lookup<'_>,
+    ) -> Result<(), Unfit> {
+        self.times = times;
+        let added = self.add(kind, lookup);
+        self.times = 1;
+        added
     }
 
     /// Takes one value, or one row.
@@ -94,7 +112,7 @@ impl Tally {
 
     /// X'X, X'y and y'y of one row of X (its first value is 1) and y, or one that lacks a value.
     fn products(&mut self, values: Option<Vec<Ratio>>, limits: &Limits) -> Result<(), Unfit> {
-        let last = self.0.len().saturating_sub(1);
+        let last = self.sums.len().saturating_sub(1);
         let Some(values) = values else { return self.one(last) };
         let Some((outcome, row)) = values.split_last() else { return self.one(last) };
         values.iter().skip(1).try_for_each(|value| within(*value, limits))?;
@@ -119,12 +137,14 @@ impl Tally {
     }
 
     fn put(&mut self, figure: usize, value: Ratio) -> Result<(), Unfit> {
-        let exact = self.0.get_mut(figure).ok_or(Unfit::Overflow)?;
+        let exact = self.sums.get_mut(figure).ok_or(Unfit::Overflow)?;
+        let all = |one: i128| one.checked_mul(self.times).ok_or(Unfit::Overflow);
         if let Some(fine) = value.exact(FINE) {
-            exact.fine = exact.fine.checked_add(fine).ok_or(Unfit::Overflow)?;
+            exact.fine = exact.fine.checked_add(all(fine)?).ok_or(Unfit::Overflow)?;
             return Ok(());
         }
         let (top, bottom) = value.parts();
+        let top = all(top)?;
         if exact.rest.len() >= MOST_DIVISORS && !exact.rest.contains_key(&bottom) {
             return Err(Unfit::Divisors);
         }
@@ -135,7 +155,7 @@ impl Tally {
 
     /// The figures at their scales.
     pub(super) fn figures(self, scales: &[u8]) -> Result<Vec<i128>, Unfit> {
-        let figures = self.0.into_iter().zip(scales).map(|(exact, scale)| exact.rounded(*scale));
+        let figures = self.sums.into_iter().zip(scales).map(|(exact, scale)| exact.rounded(*scale));
         figures.collect::<Option<Vec<i128>>>().ok_or(Unfit::Overflow)
     }
 }

@@ -232,6 +232,18 @@ fn a_select_and_a_file_exclude_each_other() {
         ("unit =", "thousands = \".\"\nunit =", "`thousands` and `select`"),
         ("unit =", "date = \"%Y-%m-%d\"\nunit =", "`date` and `select`"),
         ("unit =", "open_end = true\nunit =", "`open_end` and `select`"),
+        ("select = \"v.sql\"\ndatabase = \"d.toml\"", "file = \"f\"\nlarge = true", "belong to a `select`"),
+        (
+            "unit = \"piece\"",
+            "large = true\nunit_table = \"u.csv\"\nlevel = \"base\"",
+            "`unit_table` and `large = true` are",
+        ),
+        ("unit =", "large = true\nunique = [\"code\"]\nunit =", "`unique` and `large = true` are declared"),
+        (
+            "unit =",
+            "large = true\nmax_rejected = 1\nunit =",
+            "`max_rejected` and `large = true` are declared",
+        ),
         ("unit =", "timeout = \"0s\"\nunit =", "expected from 1s to 24h"),
         ("unit =", "timeout = \"25h\"\nunit =", "expected from 1s to 24h"),
         ("unit =", "timeout = \"5\"\nunit =", "expected from 1s to 24h"),

@@ -128,7 +128,8 @@ fn a_query_refuses_an_extract_that_is_older_than_it_allows() {
                 max_age = \"36h\" }\n[[measure]]\nname = \"n\"\nrows = true\n";
     let query = Query::from_toml(text, &mut |_| Err(String::new())).unwrap();
     let end_of_day = 1_793_577_600_000;
-    let at = |hours: u64| answer(&query, &frozen, Time(end_of_day + hours * 3_600_000));
+    let home = Home { configs: &folder.configs, base_dir: folder.dir.path(), stop: &Stop::default() };
+    let at = |hours: u64| answer(&query, &frozen, Time(end_of_day + hours * 3_600_000), &home);
     assert_eq!(at(36).unwrap(), [4]);
     let error = at(37).unwrap_err();
     assert_eq!(error.code(), "refused");
