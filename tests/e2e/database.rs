@@ -2,6 +2,7 @@
 //! reading. Where there is no server the tests say so; in CI its absence is a failure.
 
 mod failing;
+mod large;
 mod limits;
 mod rights;
 mod secrets;

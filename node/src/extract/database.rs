@@ -234,8 +234,41 @@ mod tests {
         };
         let refused = told("SELECT c, q FROM v");
         assert!(refused.contains("v.sql: this build has no PostgreSQL; use the program that"), "{refused}");
+        // Of one whose rows stay there no less.
+        let large: ExtractConfig = toml::from_str(&text.replace("unit", "large = true\nunit")).unwrap();
+        let fetched = fetch_all(&[large], folder.path(), folder.path(), &Stop::default());
+        let refused = fetched.unwrap_err().to_string();
+        assert!(refused.contains("v.sql: this build has no PostgreSQL"), "{refused}");
         // The SELECT is looked at in every build.
         let refused = told("DELETE FROM v");
         assert!(refused.contains("v.sql:1:1: `DELETE`"), "{refused}");
+    }
+}
+
+#[cfg(all(test, feature = "mssql"))]
+mod tests_of_sqlserver {
+    use super::*;
+
+    /// Told before anything is dialled.
+    #[test]
+    fn a_large_extract_is_of_postgresql_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write("v.sql", "SELECT c, q FROM v");
+        write("p", "geheim\n");
+        let way = "engine = \"sqlserver\"\nhost = \"127.0.0.1\"\nport = 1\ndbname = \"d\"\nuser = \"u\"\n\
+                   password_file = \"p\"\ntls = \"off\"\n";
+        write("c.toml", way);
+        let text = "dataset = \"stock\"\nselect = \"v.sql\"\ndatabase = \"c.toml\"\nlarge = true\nunit = \"piece\"\n\
+                    columns = { code = \"c\", quantity = \"q\" }\n";
+        let config: ExtractConfig = toml::from_str(text).unwrap();
+        let told =
+            fetch_all(&[config], folder.path(), folder.path(), &Stop::default()).unwrap_err().to_string();
+        assert!(told.contains("v.sql: large = true is for PostgreSQL alone"), "{told}");
     }
 }

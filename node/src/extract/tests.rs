@@ -6,6 +6,7 @@ mod datasets;
 mod derived;
 mod differential;
 mod figures;
+mod large;
 mod malformed;
 mod measures;
 mod omop;

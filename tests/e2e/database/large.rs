@@ -1,0 +1,516 @@
+//! Extracts whose rows stay in the database: taken and refused as their rows would be if they were read, and asked in
+//! the same figures. The random queries over random rows are in `tests/oracle`.
+
+use super::*;
+use samensom_node::extract::{ExtractError, Home, answer, evaluate};
+use samensom_protocol::query::{Date, Query};
+
+/// One SELECT, declared twice: its rows are read, or they stay where they are.
+pub(super) struct Both {
+    pub(super) hospital: Hospital,
+    pub(super) declared: String,
+}
+
+/// Counted before and behind.
+type Counts = (u64, u64, u64);
+
+impl Both {
+    pub(super) fn new(name: &str, declared: &str) -> Option<Both> {
+        let hospital = Hospital::new(
+            name,
+            "CREATE COLLATION same_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+        )?;
+        Some(Both { hospital, declared: declared.to_owned() })
+    }
+
+    fn config(&self, keys: &str) -> ExtractConfig {
+        let head = "select = \"v.sql\"\ndatabase = \"database.toml\"\n";
+        toml(&self.declared.replacen("select\n", &format!("{head}{keys}\n"), 1))
+    }
+
+    pub(super) fn large(&self) -> ExtractConfig {
+        self.config("large = true")
+    }
+
+    fn frozen(&self, config: &ExtractConfig, name: &str) -> Result<Frozen, ExtractError> {
+        let db = self.hospital.path(name);
+        let _ = std::fs::remove_file(&db);
+        freeze(std::slice::from_ref(config), self.hospital.folder.path(), &db, now())
+    }
+
+    /// Of rows that are read: used, rejected, objected.
+    fn read(&self) -> (Frozen, Counts) {
+        let frozen = self.frozen(&self.config("max_rejected = 1000"), "small.db");
+        let frozen = frozen.unwrap_or_else(|why| panic!("{why}"));
+        let accounting = &frozen.accounting[0];
+        let counts = (accounting.used, accounting.rejected, accounting.objected);
+        (frozen, counts)
+    }
+
+    pub(super) fn survey(&self) -> Result<Frozen, ExtractError> {
+        self.frozen(&self.large(), "large.db")
+    }
+
+    pub(super) fn pushed(&self, query: &Query, frozen: &Frozen) -> Result<Vec<i64>, ExtractError> {
+        let configs = [self.large()];
+        let home = Home { configs: &configs, base_dir: self.hospital.folder.path(), stop: &Stop::default() };
+        answer(query, frozen, now(), &home)
+    }
+
+    /// The rows are taken by both, and give the same figures.
+    fn same(&self, sql: &str, query: &Query) -> Vec<i64> {
+        self.hospital.select(sql);
+        let (read, (used, rejected, objected)) = self.read();
+        let large = self.survey().unwrap_or_else(|why| panic!("{sql}\n{why}"));
+        let accounting = &large.accounting[0];
+        assert_eq!((accounting.used, rejected, accounting.objected), (used, 0, objected), "{sql}");
+        assert_eq!(accounting.newest, read.accounting[0].newest, "{sql}");
+        let (stored, pushed) = (evaluate(query, &read).unwrap(), self.pushed(query, &large).unwrap());
+        assert_eq!(pushed, stored, "{sql}");
+        pushed
+    }
+
+    fn refused(&self, sql: &str) -> String {
+        self.hospital.select(sql);
+        self.survey().expect_err(sql).to_string()
+    }
+}
+
+pub(super) fn query(dataset: &str, body: &str) -> Query {
+    let floors = if dataset == "stock" { "" } else { "floors = { hospitals = 1, patients = 10 }\n" };
+    let text = format!(
+        "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"quality\", dataset = \"{dataset}\" }}\n\
+         {floors}{body}"
+    );
+    let query = Query::from_toml(&text, &mut |_| Err(String::new())).unwrap_or_else(|why| panic!("{why}"));
+    query.bound(&[], Date::EARLIEST).unwrap()
+}
+
+const GIVEN: &str = r#"dataset = "administration"
+select
+unit_column = "Een""heid"
+objection = { column = "bezwaar", yes = ["ja", "t"], no = ["nee", "f", ""] }
+values.route = { po = "oral", "?" = "", "it's" = "o'r\\al", "E\\" = "iv" }
+values.ward = { "een heel lange naam van een afdeling die niemand ooit helemaal uitschrijft, echt niet" = "IC" }
+values.unit = { milligram = "mg", "" = "ml" }
+[columns]
+person = "Nummer"
+code = "code"
+at = "dag"
+quantity = "aantal"
+route = "route"
+ward = "afd -- x"
+stay = "opname"
+age = "leeftijd"
+"#;
+
+fn given() -> String {
+    GIVEN.replace("\"Een\"\"heid\"", "'Een\"heid'")
+}
+
+const COUNTED: &str = r#"
+[[dimension]]
+column = "route"
+codes = ["oral", "iv", "o'r\\al"]
+other = true
+missing = true
+[[dimension]]
+column = "ward"
+codes = ["IC"]
+other = true
+missing = true
+[[measure]]
+name = "given"
+sum = "quantity"
+unit = "mg"
+scale = 6
+range = [-9000000, 9000000]
+where = "unit = 'mg'"
+[[measure]]
+name = "persons"
+patients = true
+[[measure]]
+name = "holders"
+hospitals = "count(*) > 0"
+[[measure]]
+name = "ages"
+histogram = "age / 2"
+per = "row"
+bins = [9, 20.25, 65]
+"#;
+
+/// A row that can be used, and one in which a column has this value.
+fn beside(column: &str, value: &str) -> String {
+    let good = [
+        ("Nummer", "'p1'", "text"),
+        ("code", "'a'", "text"),
+        ("dag", "'2026-01-02'", "date"),
+        ("aantal", "1.5", "numeric"),
+        ("Een\"heid", "'mg'", "text"),
+        ("route", "'oral'", "text"),
+        ("afd -- x", "'IC'", "text"),
+        ("opname", "'s1'", "text"),
+        ("leeftijd", "40", "numeric"),
+        ("bezwaar", "'nee'", "text"),
+    ];
+    let row = |replaced: bool| {
+        let cells = good.map(|(name, usual, kind)| {
+            let mut values = column.split(" and ").zip(value.split(" and "));
+            let value =
+                values.find(|(column, _)| replaced && *column == name).map_or(usual, |(_, value)| value);
+            format!("({value})::{kind} AS \"{}\"", name.replace('"', "\"\""))
+        });
+        format!("SELECT {}", cells.join(", "))
+    };
+    format!("{} UNION ALL {}", row(false), row(true))
+}
+
+/// What is in a cell, and of which column; the large extract is refused exactly where a reading rejects the row.
+const CELLS: &[(&str, &[&str])] = &[
+    (
+        "Nummer",
+        &[
+            "NULL",
+            "''",
+            "'   '",
+            "E'geheim\\tx'",
+            "E'geheim\\nx'",
+            "E'\\n\\t p7 \\r\\n'",
+            "E'\\u00a0\\u2003p7\\u3000\\u0085'",
+            "E'\\u200bp7'",
+            "E'\\ufeffp7'",
+            "E'geheim\\u0085x'",
+            "E'geheim\\u007fx'",
+            "E'geheim\\u0001'",
+            "E'geheim\\ufffd'",
+            "repeat('x', 64)",
+            "repeat('x', 65)",
+            "repeat('é', 32)",
+            "repeat('é', 33)",
+            "E'geheim\\\\''\"; DROP TABLE x; --'",
+        ],
+    ),
+    (
+        "code",
+        &[
+            "NULL",
+            "'Totaal'",
+            "'totaal geheim'",
+            "'totaalx'",
+            "'totaalé'",
+            "'TOTAL:'",
+            "' Subtotaal '",
+            "'Eindtotaal'",
+            "'grand total.'",
+            "'grand totals'",
+            "'8.71E+12'",
+            "'8.71E12'",
+            "'12E4'",
+            "'Totale'",
+        ],
+    ),
+    (
+        "dag",
+        &[
+            "NULL",
+            "'infinity'",
+            "'-infinity'",
+            "'1899-12-31'",
+            "'1900-01-01'",
+            "'2199-12-31'",
+            "'2200-01-01'",
+            "'0044-03-15 BC'",
+        ],
+    ),
+    (
+        "aantal",
+        &[
+            "NULL",
+            "'NaN'",
+            "'Infinity'",
+            "'-Infinity'",
+            "1000000000000",
+            "999999.999999",
+            "-999999.999999",
+            "0.1234567",
+            "0.1234560000",
+            "1e-7",
+            "-0.000001",
+            "1e3",
+            "1e30",
+            "0",
+        ],
+    ),
+    ("Een\"heid", &["NULL", "''", "'milligram'", "' mg '", "'MG'", "'kg geheim'", "'ml'"]),
+    ("route", &["NULL", "'po'", "'?'", "''", "'it''s'", "'E\\'", "'Oral'", "repeat('x', 65)", "'nasaal'"]),
+    (
+        "afd -- x",
+        &[
+            "NULL",
+            "'een heel lange naam van een afdeling die niemand ooit helemaal uitschrijft, echt niet'",
+            "'een heel lange naam van een afdeling die niemand ooit helemaal uitschrijft, echt geheim'",
+            "'ic'",
+        ],
+    ),
+    ("opname", &["NULL", "repeat('x', 65)", "E'\\u0002geheim'"]),
+    ("leeftijd", &["NULL", "0", "130", "131", "-1", "40.5", "40.0", "'NaN'", "1e30"]),
+    ("bezwaar", &["NULL", "''", "' ja '", "'JA'", "'misschien geheim'", "'t'", "'f'"]),
+    // Whoever objects is left out, whatever else stands there.
+    ("bezwaar and aantal", &["'ja' and 'NaN'", "'ja' and 1e30"]),
+    ("bezwaar and code", &["'ja' and 'Totaal'", "'ja' and NULL"]),
+    ("bezwaar and Nummer", &["'ja' and NULL"]),
+];
+
+#[test]
+fn a_row_is_refused_where_a_reading_rejects_it_and_counts_the_same_where_not() {
+    let Some(both) = Both::new("a_row_is_refused_where_a_reading", &given()) else { return };
+    let query = query("administration", COUNTED);
+    let (mut refused, mut same) = (0, 0);
+    for (column, cells) in CELLS {
+        for cell in *cells {
+            let sql = beside(column, cell);
+            both.hospital.select(&sql);
+            let (_, (_, rejected, _)) = both.read();
+            if rejected == 0 {
+                both.same(&sql, &query);
+                same += 1;
+                continue;
+            }
+            let told = both.refused(&sql);
+            let named = format!("column `{column}`: ");
+            assert!(
+                told.contains("of a large extract none is left out") && told.contains(&named),
+                "{cell}\n{told}"
+            );
+            assert!(told.contains("(1 row)") && !told.contains("(2 rows)"), "{cell}\n{told}");
+            for value in ["geheim", "xxx", "1234567", "1e30", "1899", "8.71", "é"] {
+                assert!(!told.contains(value), "{told}");
+            }
+            refused += 1;
+        }
+    }
+    assert!(refused > 40 && same > 40, "{refused} refused, {same} the same");
+}
+
+const STOCKED: &str = "dataset = \"stock\"\nselect\nunit = \"piece\"\n[columns]\ncode = \"code\"\nquantity = \"aantal\"\n\
+                       kind = \"soort\"\nas_of = \"dag\"\n";
+
+fn stocked(rows: &str) -> String {
+    format!("SELECT * FROM (VALUES {rows}) AS v (code, aantal, soort, dag)")
+}
+
+#[test]
+fn the_rules_over_the_whole_are_those_of_a_reading() {
+    let Some(mut both) = Both::new("large_rules_over_the_whole", STOCKED) else { return };
+    let day = "DATE '2026-11-21'";
+    let good = stocked(&format!("('a', 1, 'regular', {day})"));
+    let two = both.refused(&stocked(&format!("('a', 1, 'ccv', {day}), ('b', 1, 'ccv', DATE '2026-11-20')")));
+    assert!(
+        two.contains("several reference dates in one stock: 2026-11-20, 2026-11-21, expected one"),
+        "{two}"
+    );
+    let empty = both.refused(&format!("{good} WHERE FALSE"));
+    assert!(empty.contains("a header and no rows"), "{empty}");
+    let kind = both.refused(&stocked(&format!("('a', 1, 'geheim', {day}), ('b', 1, NULL, {day})")));
+    assert!(kind.contains("column `soort`: a word for the kind that is in no list (2 rows)"), "{kind}");
+    // A total may stand in the first column, whether it is read or not.
+    let total = both.refused(&format!("SELECT 'Totaal: geheim' AS plek, v.* FROM ({good}) AS v"));
+    assert!(total.contains("column `plek`: a total row") && !total.contains("geheim"), "{total}");
+    both.declared =
+        STOCKED.replace("unit = \"piece\"", "unit_column = \"soort\"").replace("kind = \"soort\"\n", "");
+    let mixed = both.refused(&stocked(&format!("('a', 1, 'ml', {day}), ('b', 1, 'mg', {day})")));
+    assert!(mixed.contains("several units in one file: `ml`, `mg`, expected one"), "{mixed}");
+    for (keys, sql, wanted) in [
+        (
+            "code_kind = \"zi\"",
+            stocked(&format!("('123', 1, 'ccv', {day}), ('12345', 1, 'ccv', {day})")),
+            "(2 rows)",
+        ),
+        (
+            "max_rows = 1",
+            stocked(&format!("('a', 1, 'ccv', {day}), ('b', 1, 'ccv', {day})")),
+            "more than 1 rows",
+        ),
+        ("max_age = \"36h\"", stocked("('a', 1, 'ccv', DATE '2020-01-01')"), "its newest date is 2020-01-01"),
+        ("timeout = \"1s\"", format!("{good} WHERE pg_sleep(20) IS NOT NULL"), "not done within 1 s"),
+    ] {
+        both.declared = STOCKED.replace("unit =", &format!("{keys}\nunit ="));
+        let told = both.refused(&sql);
+        // The rule of code kinds is told by what is wrong, once for each; both codes have too few digits.
+        let found =
+            told.contains(wanted) || keys.contains("code_kind") && told.matches("(1 row)").count() == 2;
+        assert!(found, "{keys}\n{told}");
+    }
+}
+
+#[test]
+fn types_and_encodings_that_are_not_pushed_down_to_are_named_before_a_row_is_read() {
+    let Some(both) = Both::new("large_types", STOCKED) else { return };
+    let day = "DATE '2026-11-21'";
+    for (code, quantity, kind, of_day, wanted) in [
+        ("'a'", "1.5::float8", "'ccv'", day, "column `aantal` is float8, of which"),
+        ("'a'", "'1'", "'ccv'", day, "column `aantal` is text"),
+        ("'a'", "1::money", "'ccv'", day, "column `aantal` is money, and a price never enters"),
+        ("'a'", "1", "'ccv'", "'2026-11-21'", "column `dag` is text"),
+        ("'a'", "1", "'ccv'", "now()", "column `dag` is timestamptz, where a day is expected"),
+        ("'{\"a\": 1}'::json", "1", "'ccv'", day, "column `code` is json"),
+        ("now()", "1", "'ccv'", day, "column `code` is timestamptz"),
+    ] {
+        let told = both.refused(&stocked(&format!("({code}, {quantity}, {kind}, {of_day})")));
+        assert!(
+            told.contains(wanted) && (told.contains("cast it") || !wanted.contains("of which")),
+            "{wanted}\n{told}"
+        );
+    }
+    let made = "CREATE DATABASE large_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'";
+    both.hospital.server.sql("postgres", made);
+    let way = both.hospital.path("database.toml");
+    let text = std::fs::read_to_string(&way).unwrap().replace(&both.hospital.database, "large_ascii");
+    std::fs::write(&way, text).unwrap();
+    let told = both.refused(&stocked(&format!("('a', 1, 'ccv', {day})")));
+    assert!(told.contains("the database's encoding is not UTF8"), "{told}");
+}
+
+/// Every type that is taken, texts that PostgreSQL would hold to be the same, and a comment at the end.
+#[test]
+fn values_of_every_type_that_is_taken_count_as_they_are_read() {
+    let Some(mut both) = Both::new("large_values", &given()) else { return };
+    let select = |person: &str, quantity: &str, ward: &str, objects: &str| {
+        format!(
+            "SELECT {person} AS \"Nummer\", 'a'::varchar(9) AS code, DATE '2026-01-02' AS dag, {quantity} AS aantal, \
+             'mg'::name AS \"Een\"\"heid\", 'oral' AS route, {ward} AS \"afd -- x\", NULL AS opname, 7::smallint AS leeftijd, \
+             {objects} AS bezwaar"
+        )
+    };
+    let query = query("administration", COUNTED);
+    let persons = |figures: &[i64]| figures.iter().skip(1).step_by(8).sum::<i64>();
+    let all = [
+        select("'p' COLLATE same_case", "7::smallint", "('IC' COLLATE same_case)::char(9)", "false"),
+        select("'P' COLLATE same_case", "8::bigint", "('ic' COLLATE same_case)::char(9)", "NULL::boolean"),
+        select("'P'", "0.5", "'IC'", "false"),
+        select("'q'", "9", "'IC'", "true"),
+    ];
+    let figures = both.same(&format!("{} /* a */ -- the end", all.join(" UNION ALL ")), &query);
+    assert_eq!(persons(&figures), 3, "p and P in one ward, P in another: {figures:?}");
+    let number = select("12", "1", "12.50::numeric(6, 3)", "false");
+    both.same(&format!("{number}\n-- the end"), &query);
+    // A hospital's words may be anything.
+    both.declared =
+        given().replace("po = \"oral\"", "\"\\u0000\" = \"x\", \"'); DROP TABLE x; --\" = \"oral\"");
+    let row = all[0].replace("'oral'", "'''); DROP TABLE x; --'");
+    let figures = both.same(&row, &query);
+    assert_eq!(figures.get(1), Some(&1), "one person, by mouth: {figures:?}");
+}
+
+#[test]
+fn rows_that_changed_since_the_freeze_are_refused_by_name() {
+    let Some(both) = Both::new("large_rows_that_changed", STOCKED) else { return };
+    let server = &both.hospital.server;
+    let sql = |text: &str| server.sql(&both.hospital.database, text);
+    sql("CREATE TABLE v (n int, code text, aantal numeric, soort text, dag date); GRANT SELECT ON v TO samensom;
+         INSERT INTO v SELECT n, 'c' || n % 7, n, 'ccv', '2026-11-21' FROM generate_series(1, 500) AS n");
+    both.hospital.select("SELECT code, aantal, soort, dag FROM v WHERE n < 1000");
+    let frozen = both.survey().unwrap();
+    let lines = query("stock", "[[measure]]\nname = \"lines\"\nrows = true\n");
+    assert_eq!(both.pushed(&lines, &frozen).unwrap(), [500]);
+    // What is not in the extract may change, and how the rows lie.
+    sql(
+        "INSERT INTO v VALUES (2000, 'c', 1, 'ccv', '2026-11-21'); UPDATE v SET aantal = aantal + 0.00 WHERE n < 50",
+    );
+    assert_eq!(both.pushed(&lines, &frozen).unwrap(), [500]);
+    for (change, back) in [
+        ("INSERT INTO v VALUES (999, 'c', 1, 'ccv', '2026-11-21')", "DELETE FROM v WHERE n = 999"),
+        ("UPDATE v SET aantal = aantal + 0.000001 WHERE n = 7", "UPDATE v SET aantal = 7 WHERE n = 7"),
+        // The same values in every column, in other rows.
+        (
+            "UPDATE v SET aantal = CASE n WHEN 1 THEN 2 ELSE 1 END WHERE n IN (1, 2)",
+            "UPDATE v SET aantal = n WHERE n IN (1, 2)",
+        ),
+        // As many as before, and one of them twice.
+        (
+            "UPDATE v SET code = 'c1', aantal = 8 WHERE n = 15",
+            "UPDATE v SET code = 'c1', aantal = 15 WHERE n = 15",
+        ),
+        ("UPDATE v SET aantal = 'NaN' WHERE n = 7", "UPDATE v SET aantal = 7 WHERE n = 7"),
+    ] {
+        sql(change);
+        let told = both.pushed(&lines, &frozen).expect_err(change);
+        assert_eq!(told.code(), "changed", "{told}");
+        let text = told.to_string();
+        assert!(
+            text.contains("v.sql: the rows are no longer those that were frozen for this slot"),
+            "{text}"
+        );
+        sql(back);
+        assert_eq!(both.pushed(&lines, &frozen).unwrap(), [500], "{back}");
+    }
+    // A slot that was frozen as large goes on as large.
+    let configs = [both.config("")];
+    let home = Home { configs: &configs, base_dir: both.hospital.folder.path(), stop: &Stop::default() };
+    let told = answer(&lines, &frozen, now(), &home).unwrap_err().to_string();
+    assert!(told.contains("it was large when it was frozen"), "{told}");
+}
+
+/// The program as it is shipped: `data check`, and `queries preview` with the figures.
+#[test]
+fn the_program_checks_and_previews_a_large_extract() {
+    let Some(mut hospital) = Hospital::new("the_program_and_a_large_extract", STOCK) else { return };
+    hospital.keys = "unit = \"piece\"\nlarge = true\n".into();
+    hospital.server.sql(
+        &hospital.database,
+        "INSERT INTO voorraad SELECT 'geheim' || n % 5, n, NULL, '2026-11-21' FROM generate_series(1, 100) AS n",
+    );
+    hospital.select(SELECT);
+    std::fs::create_dir(hospital.path("state")).unwrap();
+    let said = hospital.said(&["data", "check"]);
+    for part in [
+        "rows: total 100 = used 100 + rejected 0",
+        "unit: piece, 100 rows\n",
+        "reference date: 2026-11-21",
+        "  ok",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert!(!said.contains("geheim"), "{said}");
+    let text = "query = { id = \"q\", version = 1, title = { nl = \"t\", en = \"t\" }, purpose = \"stock\", dataset = \"stock\" }\n\
+                [[measure]]\nname = \"s\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9999]\n";
+    std::fs::write(hospital.path("q.toml"), text).unwrap();
+    let query = hospital.path("q.toml").display().to_string();
+    let said = hospital.said(&["queries", "preview", &query]);
+    assert!(said.contains("- s: 5050 piece"), "{said}");
+    assert_eq!(samensom_tests::harness::files(&hospital.path("state")), Vec::<PathBuf>::new());
+    hospital
+        .server
+        .sql(&hospital.database, "INSERT INTO voorraad VALUES ('geheim', 'NaN', NULL, '2026-11-21')");
+    let said = hospital.said(&["data", "check"]);
+    let wanted = "FAIL: ";
+    assert!(
+        said.contains(wanted)
+            && said.contains("column `aantal`: more than 12 digits, or no finite number (1 row)"),
+        "{said}"
+    );
+    assert!(!said.contains("geheim"), "{said}");
+}
+
+#[test]
+fn a_large_extract_that_is_stopped_is_cancelled_on_the_server() {
+    let Some(mut hospital) = Hospital::new("a_large_extract_that_is_stopped", STOCK) else { return };
+    hospital.keys = "unit = \"piece\"\nlarge = true\n".into();
+    hospital.select(&format!("{SELECT} WHERE pg_sleep(100) IS NOT NULL"));
+    hospital.server.sql(&hospital.database, "INSERT INTO voorraad VALUES ('a', 1, NULL, '2026-11-21')");
+    let runs = || {
+        let asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'",
+            hospital.database
+        );
+        hospital.server.sql("postgres", &asked) != "0"
+    };
+    let stop = Stop::default();
+    let _built = programs();
+    let reading = hospital.reading(1, &stop);
+    until("it runs", || runs().then_some(()));
+    stop.now();
+    assert!(reading.join().unwrap().unwrap_err().contains("v.sql: the SELECT was stopped"));
+    until("the server stops", || (!runs()).then_some(()));
+    assert_eq!(samensom_tests::harness::files(&hospital.path("state")), Vec::<PathBuf>::new());
+}
