@@ -97,6 +97,11 @@ impl Hospital {
 
     fn report(&self, sql: &str) -> CheckReport {
         self.select(sql);
+        self.report_of_file()
+    }
+
+    /// Of the SELECT that stands there.
+    fn report_of_file(&self) -> CheckReport {
         data_check(&self.configs(), self.folder.path(), None, now()).remove(0)
     }
 

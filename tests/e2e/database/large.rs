@@ -344,6 +344,39 @@ fn the_rules_over_the_whole_are_those_of_a_reading() {
 }
 
 #[test]
+fn a_month_of_use_is_told_by_its_first_day() {
+    let declared = "dataset = \"use\"\nselect\nunit = \"ml\"\n[columns]\ncode = \"code\"\nquantity = \"aantal\"\nperiod = \"maand\"\n";
+    let Some(both) = Both::new("large_months", declared) else { return };
+    let of = |day: &str| format!("SELECT 'a' AS code, 2 AS aantal, DATE '{day}' AS maand");
+    both.hospital.select(&of("2026-10-01"));
+    assert_eq!(both.survey().unwrap().accounting[0].newest, Date::parse("2026-10-01"));
+    let told = both.refused(&of("2026-10-02"));
+    assert!(told.contains("column `maand`: not the first day of a month (1 row)"), "{told}");
+}
+
+/// As over a snapshot: what leaves 64 bits is refused, by the measure that it is of.
+#[test]
+fn a_sum_that_is_too_large_is_refused_as_over_a_snapshot() {
+    let Some(both) = Both::new("large_sums", STOCKED) else { return };
+    both.hospital.select(
+        "SELECT 'a' AS code, 999999999999 + n * 0 AS aantal, 'ccv' AS soort, DATE '2026-11-21' AS dag FROM generate_series(1, 10) AS n",
+    );
+    let (read, large) = (both.read().0, both.survey().unwrap());
+    let lines = "[[measure]]\nname = \"lines\"\nrows = true\n";
+    for of in [
+        "sum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9000000000000000000]",
+        "hospitals = \"sum(quantity) > 5\"",
+    ] {
+        let unit = if of.starts_with("sum") { "" } else { "unit = \"piece\"\n" };
+        let query = query("stock", &format!("{lines}[[measure]]\nname = \"much\"\n{of}\n{unit}"));
+        let (stored, pushed) =
+            (evaluate(&query, &read).unwrap_err(), both.pushed(&query, &large).unwrap_err());
+        assert!(pushed.to_string().contains("measure `much`: the sum is too large"), "{pushed}");
+        assert_eq!(pushed.to_string(), stored.to_string());
+    }
+}
+
+#[test]
 fn types_and_encodings_that_are_not_pushed_down_to_are_named_before_a_row_is_read() {
     let Some(both) = Both::new("large_types", STOCKED) else { return };
     let day = "DATE '2026-11-21'";
@@ -513,4 +546,69 @@ fn a_large_extract_that_is_stopped_is_cancelled_on_the_server() {
     assert!(reading.join().unwrap().unwrap_err().contains("v.sql: the SELECT was stopped"));
     until("the server stops", || (!runs()).then_some(()));
     assert_eq!(samensom_tests::harness::files(&hospital.path("state")), Vec::<PathBuf>::new());
+}
+
+/// One that is asked in groups has far fewer of them than rows; where there are as many, they go by one by one.
+/// `SAMENSOM_LARGE_ROWS` of them, 200,000 when it is not set.
+#[test]
+fn many_rows_stay_where_they_are() {
+    let Some(mut hospital) = Hospital::new("many_large_rows", STOCK) else { return };
+    let rows = std::env::var("SAMENSOM_LARGE_ROWS").map_or(200_000, |rows| rows.parse::<u64>().unwrap());
+    hospital.keys = "unit = \"piece\"\nlarge = true\n".into();
+    let sql = |text: &str| hospital.server.sql(&hospital.database, text);
+    sql(&format!(
+        "INSERT INTO voorraad SELECT 'c' || n % 1000, n % 9999 + n % 7 * 0.25, 'p' || n % 20, '2026-11-21' \
+         FROM generate_series(1, {rows}) AS n; ANALYZE voorraad"
+    ));
+    hospital.select(SELECT);
+    std::fs::create_dir(hospital.path("state")).unwrap();
+    let _built = programs();
+    let codes: Vec<String> = (0..200).map(|code| format!("\"c{code}\"")).collect();
+    let text = format!(
+        "query = {{ id = \"q\", version = 1, title = {{ nl = \"t\", en = \"t\" }}, purpose = \"stock\", dataset = \"stock\" }}\n\
+         [[dimension]]\ncolumn = \"code\"\ncodes = [{}]\nother = true\n[[measure]]\nname = \"s\"\nsum = \"quantity\"\n\
+         unit = \"piece\"\nscale = 0\nrange = [0, 99999999999]\n",
+        codes.join(", ")
+    );
+    std::fs::write(hospital.path("sum.toml"), &text).unwrap();
+    let moments = "[[measure]]\nname = \"m\"\nmoments = \"quantity\"\nper = \"row\"\nunit = \"piece\"\nscale = 0\nrange = [0, 20000]\n";
+    std::fs::write(hospital.path("moments.toml"), format!("{text}{moments}")).unwrap();
+    let file = |name: &str| hospital.path(name).display().to_string();
+    for (what, args, wanted) in [
+        ("surveyed", vec!["data", "check"], format!("rows: total {rows} = used {rows}")),
+        (
+            "surveyed twice and summed by code",
+            vec!["queries", "preview", &file("sum.toml")],
+            "- other, s: ".to_owned(),
+        ),
+        (
+            "the same with moments",
+            vec!["queries", "preview", &file("moments.toml")],
+            format!("- other, m, n: {}", rows / 10 * 8),
+        ),
+    ] {
+        let start = Instant::now();
+        let mut agent = hospital.agent(&args);
+        let mut most = 0;
+        while agent.try_wait().unwrap().is_none() {
+            most = super::limits::peak_mb(agent.id()).map_or(most, |mb| most.max(mb));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let ended = agent.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(said.contains(&wanted), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+        use std::io::Write as _;
+        let seconds = start.elapsed().as_secs_f64();
+        let _ = writeln!(
+            std::io::stderr(),
+            "{rows} rows in PostgreSQL {what}: {seconds:.1} s; peak {most} MB agent"
+        );
+        assert!((1..48).contains(&most), "{most} MB");
+    }
+    // More codes than are judged one by one.
+    hospital.select(
+        "SELECT 'c' || n AS code, 1 AS aantal, '' AS plek, DATE '2026-11-21' AS peildatum FROM generate_series(0, 1000000) AS n",
+    );
+    let told = hospital.report_of_file().problem.unwrap();
+    assert!(told.contains("more than 1000000 different codes"), "{told}");
 }

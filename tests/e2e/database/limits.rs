@@ -106,7 +106,7 @@ fn what_a_killed_agent_left_goes_with_the_next_reading() {
 }
 
 /// Most memory that a process had so far, in MB.
-fn peak_mb(process: u32) -> Option<u64> {
+pub(super) fn peak_mb(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     Some(status.split("VmHWM:").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
