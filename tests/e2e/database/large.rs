@@ -376,6 +376,41 @@ fn a_sum_that_is_too_large_is_refused_as_over_a_snapshot() {
     }
 }
 
+/// What a query says is bound, or written out of a closed type; a NUL, which the server takes in no text, is in no row.
+#[test]
+fn texts_of_a_query_are_texts_at_the_server() {
+    let Some(both) = Both::new("large_texts_of_a_query", STOCKED) else { return };
+    let day = "DATE '2026-11-21'";
+    let hostile = ["it's", "a'); DROP TABLE voorraad; --", "$1", "\\", "%", "_", "a%"];
+    let rows: Vec<String> =
+        hostile.iter().map(|code| format!("('{}', 1, 'ccv', {day})", code.replace('\'', "''"))).collect();
+    let sql = stocked(&rows.join(", "));
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('\'', "''");
+    for code in hostile {
+        for (condition, rows) in [
+            ("code = 'X'", 1),
+            ("code <> 'X'", 6),
+            ("code in ('X', 'none')", 1),
+            ("code like 'X%'", 1),
+            ("code = 'X\\u0000'", 0),
+            ("code <> 'X\\u0000'", 7),
+        ] {
+            // A pattern has no wildcard but the last.
+            if condition.contains("like") && code.contains(['%', '_']) {
+                continue;
+            }
+            let condition = condition.replace('X', &quoted(code));
+            let body = format!(
+                "population.where = \"{condition}\"\n[[dimension]]\ncolumn = \"code\"\ncodes = [\"{}\"]\nother = true\n\
+                 [[measure]]\nname = \"lines\"\nrows = true\n",
+                code.replace('\\', "\\\\")
+            );
+            let figures = both.same(&sql, &query("stock", &body));
+            assert_eq!(figures.iter().sum::<i64>(), rows, "{condition}");
+        }
+    }
+}
+
 #[test]
 fn types_and_encodings_that_are_not_pushed_down_to_are_named_before_a_row_is_read() {
     let Some(both) = Both::new("large_types", STOCKED) else { return };

@@ -23,7 +23,7 @@ use crate::extract::source::refuse_nothing;
 use crate::extract::sql::Bound;
 use crate::extract::store::Frozen;
 use futures_util::TryStreamExt;
-use samensom_protocol::query::{Column, ColumnType, Dataset, Date, Measure, Query, Unit};
+use samensom_protocol::query::{Column, ColumnType, Dataset, Date, Query, Unit};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -246,30 +246,11 @@ impl Look<'_> {
             }
         }
         for measures in pushed.over_the_same_rows() {
-            match self.fill(&pushed, &measures, &mut figures).await {
-                // Which of the measures it is shows when each is made alone.
-                Err(ExtractError::Overflow { .. } | ExtractError::ValueOutOfRange { .. })
-                    if measures.len() > 1 =>
-                {
-                    for alone in measures.chunks(1) {
-                        self.fill(&pushed, alone, &mut figures).await?;
-                    }
-                }
-                done => done?,
-            }
+            let (Asked { text, values }, mut groups) = pushed.groups(&measures, &mut figures)?;
+            self.ask(&text, &values, &mut |row| groups.take(row, &mut figures)).await?;
+            groups.end(&mut figures)?;
         }
         Ok(figures)
-    }
-
-    async fn fill(
-        &self,
-        pushed: &Pushed<'_>,
-        measures: &[(usize, &Measure)],
-        figures: &mut [i64],
-    ) -> Result<(), ExtractError> {
-        let (Asked { text, values }, mut groups) = pushed.groups(measures, figures)?;
-        self.ask(&text, &values, &mut |row| groups.take(row, figures)).await?;
-        groups.end(figures)
     }
 
     /// Gives every row of an answer, as texts, as they come.

@@ -167,3 +167,26 @@ fn nothing_is_made_of_rows_that_are_not_here() {
     let told = evaluate(&of_use, &part).unwrap_err().to_string();
     assert!(told.contains("its rows stay in the database"), "{told}");
 }
+
+/// Of administrations alone a course can be made, and another one of them and of what is not here.
+#[test]
+fn no_course_is_made_without_the_admissions_that_are_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns = "[columns]\nperson = \"p\"\ncode = \"c\"\nat = \"d\"\nquantity = \"q\"\n";
+    std::fs::write(folder.path().join("a.csv"), "p;c;d;q\n1;a;2026-01-01;1\n").unwrap();
+    let given = config(&format!(
+        "dataset = \"administration\"\nfile = \"a.csv\"\nencoding = \"utf-8\"\nseparator = \";\"\ndecimal = \",\"\n\
+         unit = \"mg\"\n{columns}"
+    ));
+    let stays = config(
+        "dataset = \"admission\"\nselect = \"v.sql\"\ndatabase = \"d.toml\"\nlarge = true\n[columns]\nperson = \"p\"\n\
+         stay = \"s\"\nfrom = \"f\"\n",
+    );
+    let alone = frozen(folder.path(), std::slice::from_ref(&given), &[]).unwrap();
+    assert!(alone.accounting_of(Dataset::Course).is_some());
+    let mut survey = survey(Dataset::Admission);
+    survey.accounting.units.clear();
+    let part = frozen(folder.path(), &[given, stays], &[survey]).unwrap();
+    assert!(part.accounting_of(Dataset::Course).is_none());
+    assert!(part.accounting_of(Dataset::Administration).is_some());
+}
