@@ -294,6 +294,38 @@ fn a_row_is_refused_where_a_reading_rejects_it_and_counts_the_same_where_not() {
     assert!(refused > 40 && same > 40, "{refused} refused, {same} the same");
 }
 
+/// What is space at the end of a text, and which characters no text may have: one by one, where most of either are.
+#[test]
+fn every_character_is_taken_trimmed_or_refused_as_where_it_is_read() {
+    let Some(both) = Both::new("large_characters", &given()) else { return };
+    let select = |person: &str, ward: &str, filter: &str| {
+        format!(
+            "SELECT {person} AS \"Nummer\", 'a' AS code, DATE '2026-01-02' AS dag, 1 AS aantal, 'mg' AS \"Een\"\"heid\", \
+             'oral' AS route, {ward} AS \"afd -- x\", NULL AS opname, 7 AS leeftijd, 'nee' AS bezwaar \
+             FROM generate_series(1, 12400) AS n WHERE {filter}"
+        )
+    };
+    let ends = select("chr(n) || 'p' || chr(n)", "'IC'", "TRUE");
+    let inside = select("'p'", "'a' || chr(n) || 'b'", "TRUE");
+    for (sql, column, controls) in [(&ends, "Nummer", 64 - 6), (&inside, "afd -- x", 64)] {
+        both.hospital.select(sql);
+        let (_, (_, rejected, _)) = both.read();
+        assert_eq!(rejected, controls, "{column}: what a reading refuses");
+        let told = both.refused(sql);
+        assert!(
+            told.contains(&format!(
+                "column `{column}`: longer than 64 bytes, or with control characters ({controls} rows)"
+            )),
+            "{told}"
+        );
+    }
+    // The others are so many persons; those of space alone are one, p.
+    let good = "NOT (n < 9 OR n BETWEEN 14 AND 31 OR n BETWEEN 127 AND 132 OR n BETWEEN 134 AND 159)";
+    let figures =
+        both.same(&select("chr(n) || 'p' || chr(n)", "'IC'", good), &query("administration", COUNTED));
+    assert_eq!(figures.get(1), Some(&(12_400 - 58 - 25 + 1)), "{:?}", figures.get(1));
+}
+
 const STOCKED: &str = "dataset = \"stock\"\nselect\nunit = \"piece\"\n[columns]\ncode = \"code\"\nquantity = \"aantal\"\n\
                        kind = \"soort\"\nas_of = \"dag\"\n";
 
