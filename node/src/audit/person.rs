@@ -155,7 +155,10 @@ fn again(
         return Ok((None, because.to_owned()));
     };
     let rows = rows_of_person(query, &frozen, person)?;
-    let because = "asked anew of the extract that the log names, by the same query";
+    let because = match rows {
+        Some(_) => "asked anew of the extract that the log names, by the same query",
+        None => "the rows of that extract stay in the hospital's own database, which must be asked itself",
+    };
     Ok((rows.map(|rows| rows > 0), because.to_owned()))
 }
 

@@ -4,16 +4,17 @@
 //! It counts for nobody else, and neither keeps nor logs whom it was asked about.
 
 use super::{Evaluation, ExtractError, Frozen, store_error};
+use crate::extract::sql::Bound;
 use crate::extract::store::count;
-use rusqlite::types::Value;
 use samensom_protocol::query::{Column, Query};
 
-/// How many rows of this person the query counted from; `None` where its data set holds no patients.
+/// How many rows of this person the query counted from; `None` where its data set holds no patients, or its rows
+/// stay in the hospital's own database.
 ///
 /// # Errors
 /// As [`super::evaluate`].
 pub fn rows_of_person(query: &Query, frozen: &Frozen, person: &str) -> Result<Option<u64>, ExtractError> {
-    if !query.dataset().has_patients() {
+    if !query.dataset().has_patients() || frozen.digest_of(query.dataset()).is_some() {
         return Ok(None);
     }
     let query = query.resolved().map_err(|_| ExtractError::Open { query: query.id().to_owned() })?;
@@ -23,7 +24,7 @@ pub fn rows_of_person(query: &Query, frozen: &Frozen, person: &str) -> Result<Op
     let mut sql = evaluation.statement();
     let cells = sql.cells(&evaluation.dimensions).ok_or_else(overflow)?;
     let population = sql.condition(query.population()).ok_or_else(overflow)?;
-    let person = sql.bind(Value::Text(person.to_owned()));
+    let person = sql.bind(Bound::Text(person.to_owned()));
     let column = sql.column(Column::Person);
     let text = format!("SELECT COUNT(*) {cells} AND {population} AND {column} = {person}");
     let mut rows = 0u64;
