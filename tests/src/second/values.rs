@@ -6,7 +6,7 @@ use super::primitives::*;
 use super::{Checked, wire};
 use serde_json::{Value, json};
 
-const LABELS: [&str; 35] = [
+const LABELS: [&str; 36] = [
     "roster",
     "query",
     "warrant",
@@ -42,8 +42,9 @@ const LABELS: [&str; 35] = [
     "token",
     "chain",
     "extract",
+    "log",
 ];
-const TYPES: [&str; 20] = [
+const TYPES: [&str; 22] = [
     "roster",
     "approval",
     "announce",
@@ -64,6 +65,8 @@ const TYPES: [&str; 20] = [
     "void-ask",
     "void",
     "enrolment",
+    "log",
+    "log-head",
 ];
 
 pub fn transcripts(file: &Value) -> Checked<()> {

@@ -435,6 +435,10 @@ pub fn void() -> Shape {
     Struct(vec![("sid", hash()), ("ledger_seq", U(8))])
 }
 
+fn log_head() -> Shape {
+    Struct(vec![("number", U(8)), ("hash", hash())])
+}
+
 /// The body that a signature of this type covers, where it is a struct of its own.
 pub fn signed_body(what: &str) -> Option<Shape> {
     Some(match what {
@@ -451,6 +455,7 @@ pub fn signed_body(what: &str) -> Option<Shape> {
         "end" => end(),
         "void-ask" => void_ask(),
         "void" => void(),
+        "log-head" => log_head(),
         _ => return None,
     })
 }
@@ -503,8 +508,7 @@ pub fn admission() -> Shape {
     let at = Struct(vec![("epoch", U(4)), ("hash", hash())]);
     let welcome =
         Struct(vec![("software", Text(64)), ("node", opt(U(2))), ("head", at.clone()), ("at", U(8))]);
-    let log = Struct(vec![("number", U(8)), ("hash", hash())]);
-    let signed = Struct(vec![("head", log.clone()), ("signature", Fixed(64))]);
+    let signed = Struct(vec![("head", log_head()), ("signature", Fixed(64))]);
     Choice(vec![
         ("Hello", Some(Struct(vec![("software", Text(64)), ("roster", opt(at))]))),
         ("Welcome", Some(welcome)),
@@ -514,6 +518,6 @@ pub fn admission() -> Shape {
         ("RostersAfter", Some(opt(U(4)))),
         ("Rosters", Some(list(signed_roster(), 4))),
         ("Log", Some(signed.clone())),
-        ("LogNoted", Some(Struct(vec![("before", opt(log)), ("own", signed)]))),
+        ("LogNoted", Some(Struct(vec![("before", opt(log_head())), ("own", signed)]))),
     ])
 }
