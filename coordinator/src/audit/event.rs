@@ -321,15 +321,18 @@ impl Event {
         Some(Event::Round { session, attempt, round: format!("{round:?}").to_lowercase(), hospitals })
     }
 
-    /// A hospital's refusal, by its one code.
+    /// A hospital's refusal of the attempt that is open, by its one code. Of others it says nothing: whoever is sent an
+    /// old offer again refuses it again.
     #[must_use]
-    pub fn heard(session: SessionId, input: &Input) -> Option<Event> {
+    pub fn heard((session, open): (SessionId, Option<AttemptId>), input: &Input) -> Option<Event> {
         let Input::Frame { from: Peer::Node(node), bytes, .. } = input else { return None };
         if bytes.len() > REFUSAL {
             return None;
         }
         match Message::from_frame(bytes) {
-            Ok(Message::Refusal(attempt)) => Some(Event::Refused { session, attempt, node: *node }),
+            Ok(Message::Refusal(attempt)) if Some(attempt) == open => {
+                Some(Event::Refused { session, attempt, node: *node })
+            }
             _ => None,
         }
     }

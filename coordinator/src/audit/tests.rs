@@ -98,3 +98,29 @@ fn refusals_are_told_once_a_minute_and_questions_not_at_all() {
     export(&folder, ExportFormat::Cef, (None, None), &mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().lines().all(|line| line.starts_with("CEF:0|Samensom|samensom|")));
 }
+
+/// An agent that was sent old offers again refused each of them, and the server wrote and synced a record for each: 16,725
+/// in one session, which ended for want of time.
+#[test]
+fn repro_a_refusal_is_told_once_and_of_the_open_attempt_alone() {
+    use samensom_protocol::ids::AttemptId;
+    use samensom_protocol::io::{Input, Peer};
+    use samensom_protocol::message::Message;
+    use samensom_protocol::time::Time;
+    let (session, open_attempt) = (SessionId([1; 32]), AttemptId([2; 32]));
+    let refusal = |attempt: AttemptId| {
+        let bytes = Message::Refusal(attempt).to_frame().unwrap();
+        Event::heard(
+            (session, Some(open_attempt)),
+            &Input::Frame { from: Peer::Node(NodeId(3)), bytes, at: Time(1) },
+        )
+    };
+    assert_eq!(refusal(AttemptId([9; 32])), None);
+    let place = TempDir::new().unwrap();
+    let (folder, audit) = open(&place);
+    for _ in 0..100 {
+        audit.tell(refusal(open_attempt).unwrap()).unwrap();
+    }
+    let (facts, _) = show(&folder, None, None).unwrap();
+    assert_eq!(facts.as_array().unwrap().iter().filter(|one| one["event"] == "refused").count(), 1);
+}

@@ -151,7 +151,7 @@ impl Task {
         while let Some(input) = inputs.pop_front() {
             let Some(core) = self.core.take() else { return Ok(()) };
             let sid = core.sid();
-            let heard = audit::Event::heard(self.session, &input);
+            let heard = audit::Event::heard((self.session, sid), &input);
             let (core, outputs) = core.step(input, &mut randomness());
             self.core = Some(core);
             self.log(heard, &outputs).await?;
