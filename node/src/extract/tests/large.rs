@@ -190,3 +190,18 @@ fn no_course_is_made_without_the_admissions_that_are_elsewhere() {
     assert!(part.accounting_of(Dataset::Course).is_none());
     assert!(part.accounting_of(Dataset::Administration).is_some());
 }
+
+/// Asked of the snapshot, which has no such rows, it failed as a defect of the agent in place of saying so.
+#[test]
+fn repro_of_a_person_in_a_large_extract_nothing_can_be_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = config(&format!(
+        "dataset = \"administration\"\n{LARGE}[columns]\nperson = \"p\"\ncode = \"c\"\nat = \"d\"\nquantity = \"q\"\n"
+    ));
+    let frozen = frozen(folder.path(), &[given], &[survey(Dataset::Administration)]).unwrap();
+    let text = "[query]\nid = \"q\"\nversion = 1\ntitle = { nl = \"t\", en = \"t\" }\npurpose = \"quality\"\n\
+                dataset = \"administration\"\n[[measure]]\nname = \"persons\"\npatients = true\n\
+                [[measure]]\nname = \"there\"\nhospitals = \"count(*) > 0\"\n[floors]\nhospitals = 1\npatients = 10\n";
+    let query = samensom_protocol::query::Query::from_toml(text, &mut |_| Err(String::new())).unwrap();
+    assert_eq!(crate::extract::rows_of_person(&query, &frozen, "p1").unwrap(), None);
+}
