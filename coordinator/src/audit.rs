@@ -119,6 +119,7 @@ impl Keeper {
     fn is_news(&mut self, event: &Event) -> bool {
         let what = match event {
             Event::FrameRefused { node, rule, .. } => format!("{node}: {rule}"),
+            Event::Stands { node, attempt, answer, .. } => format!("{node}: {answer:?} {attempt}"),
             Event::Refused { node, attempt, .. } => format!("{node}: refuses {attempt}"),
             Event::TokenRefused { hospital, why } => format!("{hospital}: {why}"),
             _ => return true,

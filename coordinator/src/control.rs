@@ -9,10 +9,9 @@ use crate::ops::{Answer, Ops, Wanted};
 use crate::session::Progress;
 use crate::store::{Hospital, Mark, Signing};
 use samensom_protocol::admission::Token;
-use samensom_protocol::codec::Blob;
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
 use samensom_protocol::roster::RosterSignature;
-use samensom_protocol::warrant::{Approval, MAX_QUERY};
+use samensom_protocol::warrant::{Approval, MAX_BODY, SignedWarrant};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Longest line: a query in hexadecimal text and what is around it.
-const LONGEST: u64 = 2 * (MAX_QUERY as u64) + 4096;
+const LONGEST: u64 = 2 * (MAX_BODY as u64) + 4096;
 /// A command says what it wants within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,7 +37,7 @@ pub enum Request {
     HospitalMark { hospital: String, mark: Mark },
     RosterPropose(Wanted),
     RosterSign { roster: RosterHash, signature: RosterSignature },
-    QuerySubmit { query: Blob<MAX_QUERY>, valid_ms: u64, sessions: u16 },
+    QuerySubmit { warrant: SignedWarrant },
     QueryApprove { warrant: WarrantHash, approval: Approval },
     QueryRun { warrant: String },
 }

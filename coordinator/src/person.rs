@@ -12,6 +12,7 @@ use samensom_protocol::codec::Text;
 use samensom_protocol::crypto::keys::is_usable;
 use samensom_protocol::ids::PublicKey;
 use samensom_protocol::roster::{Approver, Signer};
+use samensom_protocol::warrant::Requester;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -111,6 +112,25 @@ impl Person {
             return Err(Error::asked("`key` is not a usable Ed25519 key").place(file));
         }
         Ok(person)
+    }
+
+    /// Who asks with the key of this `.key` file: the analyst or approver of the `.pub` file beside it.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another key.
+    pub fn asks(secret: &Path, key: &PublicKey) -> Result<Requester, Error> {
+        let path = secret.with_extension("pub");
+        let file = path.display().to_string();
+        let person: Person = toml_file::parse(&file, &toml_file::text(&path)?)?;
+        if person.key != *key {
+            return Err(Error::asked("the two files are of different keys").place(file));
+        }
+        if person.kind == Kind::Signer {
+            return Err(Error::asked("a signer's key asks nothing")
+                .place(file)
+                .expected(Kind::Analyst.expected()));
+        }
+        Ok(Requester { key: person.key, person: person.person, organisation: person.organisation })
     }
 
     /// The approver whose `.pub` file this is.

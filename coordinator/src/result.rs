@@ -17,10 +17,13 @@ use crate::shown;
 use crate::store::Store;
 use figures::Figures;
 use samensom_protocol::admission::words;
-use samensom_protocol::bundle::{Bundle, Verified, assemble};
-use samensom_protocol::ids::{NodeId, SessionId};
-use samensom_protocol::io::{Record, Sum};
-use samensom_protocol::message::{Message, Round};
+use samensom_protocol::bundle::{Bundle, BundledSession, Verified, assemble};
+use samensom_protocol::codec::decode;
+use samensom_protocol::ids::{AttemptId, SessionId};
+use samensom_protocol::io::Record;
+use samensom_protocol::message::{Header, Message, Pass, Round};
+use samensom_protocol::rounds::offer::session_id;
+use samensom_protocol::warrant::SignedWarrant;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,18 +43,53 @@ pub fn cells(summary: &serde_json::Value) -> (u64, u64) {
     (count(totals.len()), count(suppressed.count()))
 }
 
-/// The bundle of a finished session, from the store.
+/// The bundle of a finished session, from the store; with the count pass that it stands on.
 ///
 /// # Errors
 /// When the store lacks a message of it.
-pub fn bundle_text(store: &Store, sum: &Sum) -> Result<String, Error> {
-    let records = store.records(&sum.sid)?;
+pub fn bundle_text(store: &Store, sid: &AttemptId) -> Result<String, Error> {
+    let (warrant, value) = pass(store, sid)?;
+    let header: Header = decode(&value.header.body).map_err(|why| defect(&why))?;
+    let count = match &header.opening {
+        None => None,
+        Some(_) => {
+            let session = session_id(&header.warrant, header.slot, Pass::Count);
+            let sid = store.summed(&session)?.ok_or_else(|| defect(&"the count pass is missing"))?;
+            Some(pass(store, &sid)?.1)
+        }
+    };
+    let bundle = Bundle::new(&store.roster_chain()?, warrant, count, value).map_err(|why| defect(&why))?;
+    serde_json::to_string(&bundle).map_err(|why| defect(&why))
+}
+
+/// A count pass as its records say, verified.
+///
+/// # Errors
+/// When the store lacks a message of it, or it does not verify.
+pub fn verified_pass(store: &Store, sid: &AttemptId) -> Result<Verified, Error> {
+    let (warrant, session) = pass(store, sid)?;
+    let bundle = Bundle::new(&store.roster_chain()?, warrant, None, session).map_err(|why| defect(&why))?;
+    bundle.verify_count(&mut randomness()).map_err(|why| defect(&why))
+}
+
+/// Weights of the blocks that a bundle is checked by are the verifier's own.
+fn randomness() -> rand_core::UnwrapErr<getrandom::SysRng> {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+fn defect(why: &dyn std::fmt::Display) -> Error {
+    Error::machine(format!("the bundle cannot be put together: {why}"))
+}
+
+/// The messages of an attempt that gave a sum.
+fn pass(store: &Store, sid: &AttemptId) -> Result<(SignedWarrant, BundledSession), Error> {
+    let records = store.records(sid)?;
     let sent = |wanted: Round| {
-        let found = records.iter().rev().find_map(|record| match record {
+        let of = |record: &Record| match record {
             Record::Sent { round, bytes, .. } if *round == wanted => Some(bytes.to_vec()),
             _ => None,
-        });
-        found.unwrap_or_default()
+        };
+        records.iter().filter_map(of).collect()
     };
     let mut received = |wanted: Round| {
         let of = |record: &Record| match record {
@@ -62,14 +100,7 @@ pub fn bundle_text(store: &Store, sum: &Sum) -> Result<String, Error> {
         };
         records.iter().filter_map(of).collect()
     };
-    let mut blocks = |node: NodeId| {
-        (0u32..).map_while(|block| store.spooled(&sum.sid, node, block).ok().flatten()).collect()
-    };
-    let chain = store.roster_chain()?;
-    let defect = |why: String| Error::machine(format!("the bundle cannot be put together: {why}"));
-    let bundle =
-        assemble(&chain, &sent, &mut received, &mut blocks, sum).map_err(|why| defect(why.to_string()))?;
-    serde_json::to_string(&bundle).map_err(|why| defect(why.to_string()))
+    assemble(&sent, &mut received).map_err(|why| defect(&why))
 }
 
 /// Writes a bundle: whole and synced, or not at all.
@@ -107,7 +138,7 @@ pub fn read_bundle(bytes: &[u8]) -> Result<Verified, Error> {
     if !canonical {
         return Err(wrong("the bundle is not in its canonical form".to_owned()));
     }
-    bundle.verify().map_err(|fault| wrong(format!("the bundle does not verify: {fault}")))
+    bundle.verify(&mut randomness()).map_err(|fault| wrong(format!("the bundle does not verify: {fault}")))
 }
 
 fn load(path: &Path) -> Result<Verified, Error> {
@@ -197,7 +228,8 @@ pub fn verify(context: &Context, args: &Verify) -> Result<(), Error> {
     });
     context.print(&facts, || {
         let what = format!(
-            "verified: every signature holds, and the total recomputed from {} signed reports is the one given\n\
+            "verified: every signature holds, and the total is the sum of what {} hospitals committed to before \
+             any figure was masked\n\
              session  {}\nresult   {}\nroster   {found}",
             verified.survivors.len(),
             session_of(&verified),

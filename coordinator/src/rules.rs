@@ -37,6 +37,8 @@ struct PurposeKeys {
     roles: Vec<String>,
     #[serde(default)]
     floor_hospitals: u16,
+    #[serde(default)]
+    colluding_holders: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +47,10 @@ struct LockKeys {
     name: String,
     datasets: Vec<String>,
     spacing: String,
+    #[serde(default)]
+    floor_hospitals: u16,
+    #[serde(default)]
+    floor_patients: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,6 +167,7 @@ fn purpose(keys: PurposeKeys) -> Result<PurposeRule, Error> {
         purpose: text("the name", &keys.name)?,
         roles: List::new(roles).map_err(|_| Error::config("too many roles").expected("at most 8"))?,
         floor_hospitals: keys.floor_hospitals,
+        colluding_holders: keys.colluding_holders,
     })
 }
 
@@ -179,6 +186,8 @@ fn lock(keys: LockKeys) -> Result<Lock, Error> {
         datasets: List::new(datasets)
             .map_err(|_| Error::config("too many data sets").expected("at most 16"))?,
         spacing_s,
+        floor_hospitals: keys.floor_hospitals,
+        floor_patients: keys.floor_patients,
     })
 }
 
@@ -241,7 +250,7 @@ mod tests {
             ("deposit = \"10s\"", "deposit = \"10\"", "[limits]"),
             ("deposit = \"10s\"", "deposit = 10", "invalid type"),
             ("roles = [\"duty-pharmacist\", \"pharmacist\"]", "roles = []", "no role has to approve"),
-            ("floor_hospitals = 3", "floor_hospitals = -3", "line 13"),
+            ("floor_hospitals = 3", "floor_hospitals = -3", "line 14"),
         ] {
             let text = DEFAULT.replacen(from, to, 1);
             assert_ne!(text, DEFAULT, "{from}");

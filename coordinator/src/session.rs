@@ -5,7 +5,9 @@
 //! the frame after them leaves. It must not hold SQL or read configuration, and it never sees a figure that
 //! is not an opened sum.
 
+mod beside;
 mod outputs;
+mod passes;
 mod publish;
 mod start;
 
@@ -15,15 +17,19 @@ use crate::links::Links;
 use crate::listener::LinkEvent;
 use crate::store::Store;
 use outputs::Task;
+use passes::Between;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{NodeId, SessionId, WarrantHash};
 use samensom_protocol::io::{Failure, Input, Output, Peer};
-use samensom_protocol::message::{Message, is_channel};
+use samensom_protocol::message::{Answer, Message, Pass, is_channel};
 use samensom_protocol::rounds::channel::Switchboard;
+use samensom_protocol::rounds::offer::session_id;
 use serde::{Deserialize, Serialize};
+use start::Resumed;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -60,6 +66,8 @@ pub enum Progress {
         /// In which attempt, from 0.
         attempt: u16,
     },
+    /// How it stands with hospitals that have not deposited.
+    Consent(Consent),
     /// There is a result.
     Done {
         /// The session.
@@ -74,6 +82,35 @@ pub enum Progress {
         /// Why.
         failure: Failure,
     },
+}
+
+/// Hospitals that were asked, are linked, and have said why they do not deposit, or not yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// They ask their people first.
+    pub waiting: BTreeSet<NodeId>,
+    /// They refuse, or cannot.
+    pub refused: BTreeSet<NodeId>,
+    /// Their people have not decided in time.
+    pub undecided: BTreeSet<NodeId>,
+}
+
+impl Consent {
+    /// Takes what one of them said; a later word of it counts.
+    pub fn hear(&mut self, node: NodeId, answer: Answer) {
+        self.forget(node);
+        match answer {
+            Answer::Waiting => self.waiting.insert(node),
+            Answer::Refused => self.refused.insert(node),
+            Answer::Undecided => self.undecided.insert(node),
+        };
+    }
+
+    /// It deposited after all; false if nothing was known of it. It is in one list at most.
+    pub fn forget(&mut self, node: NodeId) -> bool {
+        let Consent { waiting, refused, undecided } = self;
+        [waiting, refused, undecided].into_iter().any(|set| set.remove(&node))
+    }
 }
 
 type Started = Result<(SessionId, mpsc::Receiver<Progress>), RunError>;
@@ -110,6 +147,7 @@ impl Sessions {
             options,
             switchboard: Switchboard::default(),
             session: None,
+            between: None,
             waiting: None,
             missing: Arc::clone(&missing),
         };
@@ -139,7 +177,16 @@ impl Sessions {
 struct Running {
     session: SessionId,
     inputs: mpsc::Sender<Input>,
-    over: Arc<std::sync::atomic::AtomicBool>,
+    progress: mpsc::Sender<Progress>,
+    over: Arc<AtomicBool>,
+    /// Its figures may be summed now.
+    counted: Arc<Mutex<Option<Between>>>,
+}
+
+impl Running {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
 }
 
 struct Hub {
@@ -149,6 +196,8 @@ struct Hub {
     options: Options,
     switchboard: Switchboard,
     session: Option<Running>,
+    /// What is counted and not yet summed.
+    between: Option<(Between, mpsc::Sender<Progress>)>,
     waiting: Option<Run>,
     missing: Arc<AtomicUsize>,
 }
@@ -213,9 +262,8 @@ impl Hub {
     }
 
     fn asked(&mut self, run: Run) {
-        let busy = self.session.as_ref().filter(|running| !running.over.load(Ordering::Relaxed));
-        let refusal = match (busy, &self.waiting) {
-            (Some(running), _) => Some(format!("session {} is running", running.session)),
+        let refusal = match (self.busy(), &self.waiting) {
+            (Some(session), _) => Some(format!("session {session} is running")),
             (None, Some(_)) => Some("another session is about to begin".to_owned()),
             (None, None) => None,
         };
@@ -229,46 +277,105 @@ impl Hub {
         }
     }
 
+    /// The session that is not over; between its passes it is none the less.
+    fn busy(&self) -> Option<SessionId> {
+        let running = self.session.as_ref().filter(|running| !running.is_over()).map(|one| one.session);
+        running.or_else(|| self.between.as_ref().map(|(between, _)| between.session))
+    }
+
     /// Begins what waits once the channels of all who are there are set up, or after [`CHANNELS`].
     async fn look(&mut self) {
         let there: Vec<NodeId> = self.switchboard.nodes().collect();
         let missing = self.switchboard.missing(&there);
         self.missing.store(missing, Ordering::Relaxed);
+        self.go_on(missing == 0).await;
+        if self.busy().is_some() {
+            return;
+        }
         let ready = |run: &Run| missing == 0 || run.since.elapsed() >= CHANNELS;
         let Some(run) = self.waiting.take_if(|run| ready(run)) else { return };
         let begun = self.begin(&run.warrant).await;
         let _ = run.reply.send(begun);
     }
 
+    /// Begins the value pass of what was counted: at once if all who were counted are there, else when they are
+    /// again, or after [`CHANNELS`] with those who are.
+    async fn go_on(&mut self, channels: bool) {
+        if let Some(running) = self.session.as_ref().filter(|running| running.is_over())
+            && let Some(between) = running.counted.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            self.between = Some((between, running.progress.clone()));
+        }
+        let there = |node: &NodeId| self.switchboard.announced(*node).is_some();
+        let ready = |between: &Between| {
+            let all = channels && between.counted.iter().all(there);
+            all || between.since.elapsed() >= CHANNELS
+        };
+        let Some((between, progress)) = self.between.take_if(|(between, _)| ready(between)) else { return };
+        let present = between.counted.iter().filter(|node| there(node)).count();
+        if let Err(error) = self.start(&between.warrant, Some(between.clone()), progress.clone()).await {
+            let session = between.session;
+            tracing::warn!(%session, %error, "what was counted is not summed");
+            let failure = between.failure(present);
+            let kept = failure.clone();
+            let noted = self.store.run(move |store| store.end_session(&session, Some(&kept))).await;
+            if let Err(error) = noted {
+                tracing::error!(%session, %error, "the store failed");
+            }
+            // The command that asked may be gone.
+            let _ = progress.try_send(Progress::Failed { session, failure });
+        }
+    }
+
     /// Goes on with the session that had not ended when the program did.
     async fn resume(&mut self) -> Result<(), Error> {
         let found = start::interrupted(&self.store, &self.identity).await?;
-        let Some((core, outputs, thresholds)) = found else { return Ok(()) };
+        let (core, outputs, thresholds) = match found {
+            None => return Ok(()),
+            Some(Resumed::Between(between)) => {
+                tracing::info!(session = %between.session, "what is counted is summed once all are there again");
+                self.between = Some((between, mpsc::channel(1).0));
+                return Ok(());
+            }
+            Some(Resumed::Pass(pass)) => *pass,
+        };
         tracing::info!(session = %core.session(), "a session that was interrupted goes on");
         // Nobody is there to hear how it goes; its result is in the store.
         let (progress, _) = mpsc::channel(1);
         let core = (core, Some(outputs), thresholds);
-        let task =
-            Task::of(Arc::clone(&self.store), self.links.clone(), self.options.clone(), core, progress);
-        self.run_task(task);
+        let (store, links, options) = (Arc::clone(&self.store), self.links.clone(), self.options.clone());
+        let task = Task::of(store, links, options, core, progress.clone());
+        self.run_task(task, progress);
         Ok(())
     }
 
-    fn run_task(&mut self, task: Task) -> SessionId {
+    fn run_task(&mut self, task: Task, progress: mpsc::Sender<Progress>) {
         let (inputs, queue) = mpsc::channel(QUEUE);
-        let (session, over) = (task.session(), task.over());
+        let (session, over, counted) = (task.session(), task.over(), task.counted());
         tokio::spawn(task.serve(queue));
-        self.session = Some(Running { session, inputs, over });
-        session
+        self.session = Some(Running { session, inputs, progress, over, counted });
     }
 
     async fn begin(&mut self, warrant: &WarrantHash) -> Started {
-        let setup = start::setup(&self.store, &self.identity, &self.switchboard, warrant).await?;
         let (progress, heard) = mpsc::channel(1024);
-        let task =
-            Task::new(Arc::clone(&self.store), self.links.clone(), self.options.clone(), setup, progress);
+        Ok((self.start(warrant, None, progress).await?, heard))
+    }
+
+    /// Starts the pass of a warrant that is due; the id of the session that sums its figures.
+    async fn start(
+        &mut self,
+        warrant: &WarrantHash,
+        between: Option<Between>,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<SessionId, RunError> {
+        let in_slot = between.as_ref().map(|between| between.slot);
+        let setup = start::setup(&self.store, &self.identity, &self.switchboard, warrant, in_slot).await?;
+        let session = session_id(warrant, setup.slot, Pass::Value);
+        let (store, links, options) = (Arc::clone(&self.store), self.links.clone(), self.options.clone());
+        let task = Task::new(store, links, options, (setup, between), progress.clone());
         // Only one session rehearses drop-outs.
         self.options.hold_go = None;
-        Ok((self.run_task(task), heard))
+        self.run_task(task, progress);
+        Ok(session)
     }
 }

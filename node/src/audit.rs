@@ -17,7 +17,7 @@ pub use show::{ExportFormat, Shown, Since, Verdict, export, show, verify};
 
 use crate::clock::now;
 use crate::config::Config;
-use crate::consent::Consent;
+use crate::consent::QueryRule;
 use crate::error::Error;
 use crate::identity;
 use file::LogFile;
@@ -62,12 +62,13 @@ pub fn config_hash(config: &Config) -> String {
 /// The hospital's own rules in words.
 #[must_use]
 pub fn policy(config: &Config) -> String {
-    let of = |purpose: Purpose| match config.policy.purposes.of(purpose) {
-        Consent::Auto => format!("{} auto", purpose.name()),
-        Consent::Refuse => format!("{} refuse", purpose.name()),
-    };
-    let all: Vec<String> = Purpose::ALL.into_iter().map(of).collect();
-    format!("{}; own floor {} hospitals", all.join(", "), config.policy.floor_hospitals)
+    let policy = &config.policy;
+    let of = |purpose: Purpose| format!("{} {}", purpose.name(), policy.purposes.of(purpose));
+    let one = |rule: &QueryRule| format!("query {} {}", rule.id, rule.rule);
+    let all: Vec<String> = Purpose::ALL.into_iter().map(of).chain(policy.query.iter().map(one)).collect();
+    let persons = u8::from(policy.persons.unwrap_or_default());
+    let floor = policy.floor_hospitals;
+    format!("{}; own floor {floor} hospitals; {persons} to approve what is asked", all.join(", "))
 }
 
 /// The folder of the log in the state folder.

@@ -113,10 +113,29 @@ enum Data {
 
 #[derive(Debug, Subcommand)]
 enum Queries {
-    /// Say in plain words what a query reads, counts and sends
+    /// List what was asked here, and how each stands
+    List,
+    /// Say in plain words what a query reads, counts and sends, who asks it, and which rule decides
     Show(Asked),
     /// The same with this hospital's own figures, which stay here
     Preview(Asked),
+    /// Approve what was asked here, as a named person; binds to exactly this warrant
+    Approve(By),
+    /// Refuse it; from the next session on this hospital takes no part in it
+    Refuse(By),
+}
+
+#[derive(Debug, Args)]
+struct By {
+    /// The warrant, or the beginning of its hash, as `queries list` shows it
+    #[arg(value_name = "ID")]
+    which: String,
+    /// Who decides; the account of this machine is recorded beside it
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Why; stays in the audit log here
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,9 +179,9 @@ struct Which {
 
 #[derive(Debug, Args)]
 struct Asked {
-    /// The query; its code lists stand relative to it
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// A query's file, or the beginning of the hash of one that was asked here
+    #[arg(value_name = "FILE|ID")]
+    which: String,
     /// The value of a parameter, where it is not the usual one; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
@@ -271,18 +290,32 @@ async fn act(cli: &Cli) -> Result<(), Error> {
             }
             if good { Ok(()) } else { Err(Error::Problems) }
         }
-        Verb::Queries(Queries::Show(asked)) => {
-            global.print(&queries::show(&asked.file, &asked.set, asked.lang.into())?)
-        }
-        Verb::Queries(Queries::Preview(asked)) => {
-            global.print(&queries::preview(&global.config()?, &asked.file, &asked.set, asked.lang.into())?)
-        }
+        Verb::Queries(asked) => desk(global, asked),
         Verb::Audit(asked) => log(global, asked),
         Verb::Pause => global.print(&pause::pause(&global.config_or_state()?)?),
         Verb::Resume => global.print(&pause::resume(&global.config_or_state()?)?),
         Verb::Leave => global.print(&pause::leave(&global.config_or_state()?)?),
         // Served before there is a runtime.
         Verb::ReadExtracts => Ok(()),
+    }
+}
+
+/// The consent desk's verbs.
+fn desk(global: &Global, asked: &Queries) -> Result<(), Error> {
+    match asked {
+        Queries::List => global.print(&queries::list(&global.config_or_state()?)?),
+        Queries::Show(Asked { which, set, lang }) => {
+            global.print(&queries::show(&global.config_or_state()?, which, set, (*lang).into())?)
+        }
+        Queries::Preview(Asked { which, set, lang }) => {
+            global.print(&queries::preview(&global.config()?, which, set, (*lang).into())?)
+        }
+        Queries::Approve(By { which, name, reason }) => {
+            global.print(&queries::decide(&global.config()?, which, true, (name, reason))?)
+        }
+        Queries::Refuse(By { which, name, reason }) => {
+            global.print(&queries::decide(&global.config()?, which, false, (name, reason))?)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the keys (explained in `deploy/config/node.toml`) and what is said of a wrong one: file, line, what
 //! is wrong, the nearest known key. Secrets never stand in it. It must not open any other file.
 
-use crate::consent::Consent;
+use crate::consent::{Consent, Persons, QueryRule};
 use crate::extract::{ExtractConfig, Reader};
 use crate::link::Timing;
 use samensom_protocol::query::{Purpose, nearest};
@@ -40,13 +40,17 @@ pub struct Config {
 }
 
 /// The hospital's own rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// For each purpose; refused where nothing is said.
     pub purposes: Purposes,
     /// Fewest hospitals behind a shown figure, or this one does not take part.
     pub floor_hospitals: u16,
+    /// How many people must approve what is asked; one where nothing is said.
+    pub persons: Option<Persons>,
+    /// For single queries; the first that names a query counts.
+    pub query: Vec<QueryRule>,
 }
 
 /// What is done with a query of each purpose.

@@ -177,6 +177,17 @@ pub enum Error {
     /// `check` or `data check` found problems; they were shown.
     #[error("problems were found; each line above says what to do")]
     Problems,
+    /// Something that the consent desk does not do, and why.
+    #[error("{0}\n  do: see `samensom-node queries list`")]
+    Desk(String),
+    /// A rule of this hospital decides, not a person.
+    #[error(
+        "{by}: no person's approval changes that\n  do: change it in node.toml first, then restart the agent"
+    )]
+    Ruled {
+        /// The rule.
+        by: String,
+    },
     /// The program's own input and output.
     #[error("{doing}: {source}")]
     Io {
@@ -209,8 +220,8 @@ impl Error {
             | Error::Held { .. }
             | Error::OtherNumber { .. } => 4,
             Error::Audit(LogError::Broken { .. }) => 8,
-            Error::Audit(_) | Error::Asked(_) => 1,
-            Error::Left { .. } => 6,
+            Error::Audit(_) | Error::Asked(_) | Error::Desk(_) => 1,
+            Error::Left { .. } | Error::Ruled { .. } => 6,
             Error::Link(_) => 5,
             Error::Problems => 7,
         }

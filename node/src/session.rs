@@ -2,27 +2,32 @@
 //!
 //! Owns the incarnation and the open session across links, the timers, and the order in which a record is
 //! durable before the frame after it leaves. It must not hold SQL or parse configuration, and it must not
-//! log a figure: of an extract that cannot be used only that it cannot.
+//! log a figure: of an extract that cannot be used only that it cannot. Whether the hospital consents stands in
+//! `session/asking.rs`.
 
-use crate::audit::{self, Asked, Audit};
+mod asking;
+
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
+use crate::commit;
 use crate::config::Config;
-use crate::consent;
+use crate::desk::Desk;
 use crate::error::Error;
 use crate::extract::{self, ExtractError, Frozen, Home, Snapshots, Stop};
 use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
 use crate::pause;
+use asking::{Job, Pending};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, SessionId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Round, is_channel};
+use samensom_protocol::message::{Pass, Round, is_channel};
 use samensom_protocol::node::Node;
-use samensom_protocol::query::Query;
+use samensom_protocol::query::Open;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::least_ms;
@@ -36,6 +41,8 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether the incarnation must be renewed.
 const RENEWAL: Duration = Duration::from_secs(3600);
+/// How often it is looked what the hospital's people have decided.
+const LOOK: Duration = Duration::from_millis(500);
 /// Bytes that the link adds to a frame: its length.
 const FRAME_HEAD: u64 = 4;
 
@@ -44,7 +51,7 @@ const FRAME_HEAD: u64 = 4;
 pub struct LastSession {
     /// The last attempt.
     pub attempt: String,
-    /// `open`, `verified`, `ended`, `given up`.
+    /// `open`, `waiting for the hospital's consent`, `verified`, `ended`, `given up`.
     pub state: String,
     /// The check that ended it, and what it found.
     pub reason: Option<String>,
@@ -84,6 +91,9 @@ pub struct Driver {
     audit: Audit,
     /// A session ended in this step.
     over: bool,
+    desk: Desk,
+    /// What the hospital's people are asked now.
+    pending: Option<Pending>,
 }
 
 impl Driver {
@@ -100,6 +110,7 @@ impl Driver {
         ledger: Ledger,
     ) -> Driver {
         let snapshots = Arc::new(Snapshots::of_state(&config.state));
+        let config_state = config.state.clone();
         let last = LastSession { attempt: String::new(), state: "none".into(), reason: None, up_bytes: 0 };
         Driver {
             me,
@@ -120,6 +131,8 @@ impl Driver {
             refused: None,
             audit: Audit::default(),
             over: false,
+            desk: Desk::of_state(&config_state),
+            pending: None,
         }
     }
 
@@ -164,6 +177,7 @@ impl Driver {
             let at = self.now();
             let timer = self.timers.iter().min_by_key(|(_, _, at)| *at).copied();
             let wait = timer.map_or(RENEWAL, |(_, _, due)| Duration::from_millis(due.since_ms(at)));
+            let wait = if self.pending.is_some() { wait.min(LOOK) } else { wait };
             tokio::select! {
                 frame = link.recv() => {
                     let bytes = frame?;
@@ -182,6 +196,11 @@ impl Driver {
                         Some((sid, round, due)) if at >= due => {
                             self.timers.retain(|timer| *timer != (sid, round, due));
                             self.step(Input::Deadline { sid, round, at }, &sender).await?;
+                        }
+                        _ if self.pending.is_some() => {
+                            if let Some(input) = self.look(at).await? {
+                                self.step(input, &sender).await?;
+                            }
                         }
                         Some(_) => {}
                         // Between sessions an old incarnation is renewed.
@@ -266,15 +285,10 @@ impl Driver {
                 }
                 sender.send(bytes).await?;
             }
-            Output::Measure { sid, warrant, lock, slot } => {
-                let measured = self.measure(*warrant, &lock, slot).await;
-                // A refusal or an answer that is not in the log is not given.
-                self.audit.whole()?;
-                let at = self.now();
-                return Ok(Some(match measured {
-                    Ok(contribution) => Input::Measured { sid, contribution, at },
-                    Err(why) => Input::Refused { sid, why },
-                }));
+            Output::Measure { sid, warrant, lock, slot, pass, open, patients_each } => {
+                let what = What { pass, open, patients_each };
+                let lock = lock.to_string();
+                return self.asked(Job { sid, warrant: *warrant, lock, slot, what }).await.map(Some);
             }
             Output::Arm { sid, round, at } => {
                 self.timers.retain(|(other, _, _)| *other == sid);
@@ -291,24 +305,6 @@ impl Driver {
             Output::Spool { .. } | Output::Recall { .. } | Output::Publish { .. } => {}
         }
         Ok(None)
-    }
-
-    /// The offer's query is kept and its record written, before anything is read for it.
-    fn tell_offer(
-        &self,
-        session: SessionId,
-        warrant: &Warrant,
-        (lock, slot): (&str, u64),
-    ) -> Result<(), audit::LogError> {
-        self.audit.keep_query(&warrant.query_hash(), warrant.query())?;
-        self.audit.tell(audit::Event::Offered {
-            attempt: self.last.attempt.clone(),
-            session,
-            warrant: warrant.hash(),
-            lock: lock.to_owned(),
-            slot,
-            query: Asked::of(warrant),
-        })
     }
 
     fn note(&mut self, event: Event) {
@@ -330,6 +326,7 @@ impl Driver {
         };
         self.over = true;
         self.timers.clear();
+        self.pending = None;
         (self.last.state, self.last.reason) = (state.to_owned(), reason);
         self.write_last();
     }
@@ -347,54 +344,40 @@ impl Driver {
         }
     }
 
-    /// The hospital's own rules first, then its figures from the slot's frozen extract.
-    async fn measure(&mut self, warrant: Warrant, lock: &str, slot: u64) -> Result<Contribution, Refusal> {
-        let session = samensom_protocol::rounds::offer::session_id(
-            &warrant.hash(),
-            slot,
-            samensom_protocol::message::Pass::Value,
-        );
-        if self.session.replace(session) != Some(session) {
-            self.last.up_bytes = 0;
-        }
-        (self.last.state, self.last.reason) = ("open".to_owned(), None);
-        self.tell_offer(session, &warrant, (lock, slot)).map_err(|_| Refusal::Policy)?;
+    /// The figures from the slot's frozen extract, unless the hospital has paused or it is too early.
+    async fn measure(&mut self, job: Job) -> Result<Contribution, Refusal> {
+        let (session, Job { warrant, lock, slot, what, .. }) = (job.session(), job);
         let refused = |rule: String| audit::Event::Refused {
             attempt: self.last.attempt.clone(),
             session: Some(session),
             rule,
         };
         if pause::read(&self.config.state).is_some() {
-            let _ = self.audit.tell(refused("this hospital has paused".to_owned()));
-            return Err(Refusal::Policy);
-        }
-        if let Err(why) = consent::decide(&self.config.policy, &warrant, warrant.body().floor_hospitals) {
-            tracing::warn!(query = warrant.query().id(), %why, "refused by this hospital's rules");
             // `whole` ends the process when this was not written.
-            let _ = self.audit.tell(refused(why.to_string()));
+            let _ = self.audit.tell(refused("this hospital has paused".to_owned()));
             return Err(Refusal::Policy);
         }
         let lock_rule = self
             .roster
             .as_ref()
-            .and_then(|roster| roster.body().locks.iter().find(|rule| &*rule.name == lock).map(least_ms));
-        if !self.slots.allows(lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
+            .and_then(|roster| roster.body().locks.iter().find(|rule| *rule.name == *lock).map(least_ms));
+        if !self.slots.allows(&lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
             tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
             let _ = self.audit.tell(refused("A03: too soon after the last freeze".to_owned()));
             return Err(Refusal::Policy);
         }
         let (config, snapshots, stop) =
             (Arc::clone(&self.config), Arc::clone(&self.snapshots), self.stop.clone());
-        let place = lock.to_owned();
+        let place = lock.clone();
         let computed = tokio::task::spawn_blocking(move || {
-            figures(&config, &snapshots, (&place, slot), warrant.query(), &stop)
+            figures(&config, &snapshots, (&place, slot), (&warrant, &what), &stop)
         })
         .await;
         match computed {
             Ok(Ok((contribution, frozen))) => {
                 let answered = audit::Event::Answered {
                     session,
-                    lock: lock.to_owned(),
+                    lock,
                     slot,
                     extract: frozen.content,
                     declared: frozen.hash,
@@ -406,7 +389,7 @@ impl Driver {
             Ok(Err(error)) => {
                 let code = error.code();
                 let _ = self.audit.tell(refused(format!("the extract does not give the figures ({code})")));
-                self.warn_of(&error, lock, slot);
+                self.warn_of(&error, &lock, slot);
                 Err(Refusal::Extract)
             }
             Err(_) => {
@@ -451,25 +434,40 @@ impl Slots {
     }
 }
 
+/// What is to be computed of a warrant's query.
+struct What {
+    pass: Pass,
+    /// The figures that open; the others stay here.
+    open: Option<Arc<Open>>,
+    /// In a count pass: patients that are enough for one hospital.
+    patients_each: u32,
+}
+
 /// Freezes the extracts for the slot, or opens what is frozen, and evaluates the query.
 fn figures(
     config: &Config,
     snapshots: &Snapshots,
     place: (&str, u64),
-    query: &Query,
+    (warrant, what): (&Warrant, &What),
     stop: &Stop,
 ) -> Result<(Contribution, Frozen), ExtractError> {
     let now = crate::clock::now();
     let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
+    let (query, content) = (warrant.query(), frozen.content);
+    let outside =
+        |_| ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" };
+    // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
     let home = Home { configs: &config.extracts, base_dir: &config.base_dir, stop };
+    if let (Pass::Count, Some(count)) = (what.pass, warrant.count()) {
+        let said = extract::count(query, &frozen, now, (&count.counting, what.patients_each), &home)?;
+        let said = Contribution::new(count.params.cells, |_| (0, 1), &said, content).map_err(outside)?;
+        return Ok((commit::spread(said), frozen));
+    }
     let values = extract::answer(query, &frozen, now, &home)?;
     let layout = query.layout();
-    // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
-    let contribution =
-        Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, frozen.content).map_err(
-            |_| ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" },
-        )?;
-    Ok((contribution, frozen))
+    let all = Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, content);
+    let opens = |cell| what.open.as_ref().is_none_or(|open| open.opens(&layout, cell));
+    Ok((commit::spread(all.map_err(outside)?.only(opens)), frozen))
 }
 
 impl core::fmt::Debug for Driver {
@@ -481,6 +479,7 @@ impl core::fmt::Debug for Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use samensom_protocol::query::Query;
 
     #[test]
     fn a_clock_that_was_set_forward_opens_no_slot_early() {
@@ -500,6 +499,8 @@ mod tests {
         let query = "[query]\nid = \"q\"\nversion = 1\ntitle = { nl = \"q\", en = \"q\" }\npurpose = \"stock\"\n\
                      dataset = \"stock\"\n[[measure]]\nname = \"lines\"\nrows = true\n";
         let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
+        let warrant = crate::testing::warrant(&query);
+        let what = What { pass: Pass::Value, open: None, patients_each: 0 };
         let contributed = |decimal: &str, rows: &str| {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("s.csv"), format!("c;q\n{rows}\n")).unwrap();
@@ -509,7 +510,10 @@ mod tests {
             );
             let config = Config::parse(&text, &folder.path().join("node.toml")).unwrap();
             let snapshots = Snapshots::of_state(&folder.path().join("state"));
-            figures(&config, &snapshots, ("goods", 1), &query, &Stop::default()).unwrap().0.extract()
+            figures(&config, &snapshots, ("goods", 1), (&warrant, &what), &Stop::default())
+                .unwrap()
+                .0
+                .extract()
         };
         let first = contributed(",", "a;1,5");
         assert_eq!(contributed(".", "a;1.5"), first);

@@ -242,6 +242,7 @@ mod tests {
             session: SessionId([2; 32]),
             warrant: WarrantHash([3; 32]),
             roster: RosterHash([4; 32]),
+            shape: None,
         }
     }
 

@@ -57,13 +57,16 @@ pub(crate) fn founding() -> RosterBody {
         rules: List::new(vec![PurposeRule {
             purpose: text("stock"),
             roles: List::new(vec![text("pharmacist"), text("duty")]).unwrap(),
-            floor_hospitals: 3,
+            floor_hospitals: 0,
+            colluding_holders: false,
         }])
         .unwrap(),
         locks: List::new(vec![Lock {
             name: text("goods"),
             datasets: List::new(vec![text("stock"), text("use")]).unwrap(),
             spacing_s: 60,
+            floor_hospitals: 0,
+            floor_patients: 0,
         }])
         .unwrap(),
         limits: Limits::default(),
@@ -98,4 +101,33 @@ pub(crate) fn sign(body: &RosterBody) -> SignedRoster {
 pub(crate) fn sign_by(body: &RosterBody, signers: std::ops::Range<u8>) -> SignedRoster {
     let raw = encode(body).unwrap();
     body.to_signed(signers.map(|number| RosterSignature::new(&identity(number), &raw)).collect()).unwrap()
+}
+
+/// A warrant of a query under a roster of five hospitals; nobody approved it.
+pub(crate) fn warrant(query: &samensom_protocol::query::Query) -> samensom_protocol::warrant::Warrant {
+    use samensom_protocol::codec::{Blob, Text};
+    use samensom_protocol::time::Time;
+    use samensom_protocol::warrant::{PROFILE_V1, Requester, SignedWarrant, WarrantBody};
+    let (first, _) = first();
+    let second = sign(&after(&first, members(5)));
+    let roster = Roster::founding(&first).unwrap().next(&second).unwrap();
+    let body = WarrantBody {
+        query: Blob::new(query.canonical().unwrap()).unwrap(),
+        roster: roster.hash(),
+        profile: PROFILE_V1,
+        floor_hospitals: 0,
+        floor_patients: 0,
+        may_miss: 0,
+        valid_from: Time(0),
+        valid_until: Time(u64::MAX),
+        sessions: 9,
+        every_s: 0,
+        wait_s: 0,
+        requester: Requester {
+            key: identity(150).public(),
+            person: Text::new("B. Smit").unwrap(),
+            organisation: Text::new("lcg").unwrap(),
+        },
+    };
+    SignedWarrant::asked(&body, &identity(150)).unwrap().read(&roster).unwrap()
 }

@@ -15,8 +15,9 @@ use crate::crypto::keys::{Identity, Signed};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, NodeId, SessionId};
 use crate::io::{Event, Failure, FailureCode, Input, Output, Peer};
-use crate::message::{Bound, EndBody, EndReason, Invited, Message, Round, Sealed, Voids};
+use crate::message::{Bound, EndBody, EndReason, Invited, Message, Opening, Pass, Round, Sealed, Voids};
 use crate::roster::Roster;
+use crate::rounds::offer::Facts;
 use crate::rounds::pairs::History;
 use crate::rounds::void::Unsettled;
 use crate::time::Time;
@@ -42,6 +43,10 @@ pub struct Setup {
     pub slot: u64,
     /// Who is there, with the announced incarnation, ascending.
     pub invited: Vec<Invited>,
+    /// Which sum.
+    pub pass: Pass,
+    /// What a value pass stands on, and who was counted.
+    pub opening: Option<(Opening, Vec<NodeId>)>,
     /// Survivors that bind this slot already.
     pub bound: Option<Bound>,
     /// Survivors of the newest earlier slot: taken up when an unchanged extract makes nodes refuse.
@@ -52,6 +57,17 @@ pub struct Setup {
     pub unsettled: Vec<Unsettled>,
     /// VOIDs of earlier attempts, for nodes that were not there when they were collected.
     pub voided: Vec<Voids>,
+}
+
+impl Setup {
+    /// What a header of this session says.
+    pub(crate) fn facts(&self, header: &[u8]) -> Result<Facts, Fault> {
+        let facts = Facts::new(header, Arc::clone(&self.roster), Arc::clone(&self.warrant))?;
+        match &self.opening {
+            Some((_, counted)) => facts.after(counted),
+            None => Ok(facts),
+        }
+    }
 }
 
 /// LCG's side of one session.
@@ -84,11 +100,13 @@ impl Coordinator {
     /// The session's id.
     #[must_use]
     pub fn session(&self) -> SessionId {
-        crate::rounds::offer::session_id(
-            &self.setup.warrant.hash(),
-            self.setup.slot,
-            crate::message::Pass::Value,
-        )
+        crate::rounds::offer::session_id(&self.setup.warrant.hash(), self.setup.slot, self.setup.pass)
+    }
+
+    /// Which sum it is.
+    #[must_use]
+    pub fn pass(&self) -> Pass {
+        self.setup.pass
     }
 
     /// True when it is done or failed.
@@ -136,9 +154,11 @@ impl Coordinator {
                 (self, outputs)
             }
             // A node's inputs; the coordinator has no use for them.
-            Input::Start(_) | Input::Frame { .. } | Input::Measured { .. } | Input::Refused { .. } => {
-                (self, Vec::new())
-            }
+            Input::Start(_)
+            | Input::Frame { .. }
+            | Input::Waiting { .. }
+            | Input::Measured { .. }
+            | Input::Refused { .. } => (self, Vec::new()),
         }
     }
 
@@ -190,8 +210,7 @@ impl Coordinator {
         if let Stage::Done(done) = &self.stage
             && done.survivors.contains(&node)
         {
-            let (sid, survivors) = (done.sid, done.survivors.clone());
-            outputs.push(Output::Publish { sid, survivors, to: vec![node] });
+            outputs.push(Output::Publish { frames: Arc::clone(&done.published), to: vec![node] });
         }
         outputs
     }
@@ -204,7 +223,7 @@ impl Coordinator {
             let stage = std::mem::replace(&mut self.stage, Stage::Created);
             let closed = match stage {
                 Stage::Voiding(voiding) => voiding::close(*voiding, at),
-                stage => closing::close(stage, &self.setup, at),
+                stage => closing::close(stage, &self.setup, at, rng),
             };
             match closed {
                 Close::Void(voids, opening) => {
@@ -260,6 +279,7 @@ impl Coordinator {
     fn fail(&mut self, failure: Failure, sid: Option<AttemptId>, outputs: &mut Vec<Output>) {
         let reason = match failure.code {
             FailureCode::TooFew | FailureCode::Interrupted => EndReason::TooFew,
+            FailureCode::Uncommitted => EndReason::Uncommitted(failure.block.unwrap_or(u32::MAX)),
             FailureCode::Fault | FailureCode::Unverified => EndReason::Fault,
         };
         let everyone: Vec<NodeId> = self.setup.invited.iter().map(|invited| invited.node).collect();
@@ -280,7 +300,7 @@ fn end(setup: &Setup, sid: AttemptId, nodes: &[NodeId], reason: EndReason) -> Ve
 
 pub(crate) fn too_few(round: Round, needed: u16, present: usize) -> Failure {
     let present = u16::try_from(present).unwrap_or(u16::MAX);
-    Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new() }
+    Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new(), block: None }
 }
 
 fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec<Output>) {
@@ -294,6 +314,7 @@ fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec
             stage.refused(from, sid);
             (stage, Vec::new())
         }
+        (Message::Answer(sealed), stage) => stages::on_answer(stage, from, &sealed),
         (Message::Void(void), Stage::Voiding(mut voiding)) => {
             let taken = voiding.take(&void, from);
             let rejected = taken.err().map(|fault| Output::Reject { from: Peer::Node(from), fault });

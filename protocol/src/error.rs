@@ -8,7 +8,7 @@ pub use crate::codec::Malformed;
 use crate::ids::NodeId;
 use core::fmt;
 
-/// Checks A01 to A20 and A24 of the specification, section 1.6 (A04 is not used).
+/// Checks A01 to A26 of the specification, section 1.6 (A04 is not used).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Signature, roster chain, suite, form of a message.
@@ -49,8 +49,16 @@ pub enum Check {
     A19,
     /// Signatures on every report.
     A20,
+    /// The value pass misses at most D of those counted.
+    A22,
+    /// Only figures open behind which enough were counted.
+    A23,
     /// VOIDs: no certificate exists, or can.
     A24,
+    /// A report's commitments and blindings.
+    A25,
+    /// The total opens the commitments.
+    A26,
 }
 
 impl Check {
@@ -77,7 +85,11 @@ impl Check {
             Check::A18 => "ASK-B after the certificate and after R; what a result opens and stands on",
             Check::A19 => "READY of the whole cohort",
             Check::A20 => "signatures on every report",
+            Check::A22 => "the value pass misses at most D of those counted",
+            Check::A23 => "only figures open behind which enough were counted",
             Check::A24 => "VOIDs: no certificate exists, or can",
+            Check::A25 => "a report's commitments are those of its deposit",
+            Check::A26 => "the total is what was committed to",
         }
     }
 }
@@ -120,6 +132,13 @@ impl Fault {
     /// When `held` is false.
     pub fn unless(held: bool, check: Check, what: &'static str) -> Result<(), Fault> {
         if held || unchecked!(check) { Ok(()) } else { Err(Fault::new(check, what)) }
+    }
+    /// `Ok` if the check holds, else the fault of this node.
+    ///
+    /// # Errors
+    /// When `held` is false.
+    pub fn unless_of(held: bool, check: Check, what: &'static str, node: NodeId) -> Result<(), Fault> {
+        Fault::unless(held, check, what).map_err(|fault| Fault { culprits: vec![node], ..fault })
     }
 }
 

@@ -8,12 +8,14 @@ use crate::error::Fault;
 use crate::ids::{
     AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
 };
-use crate::message::{Bound, EndReason, Pass, Round};
+use crate::message::{Answer, Bound, EndReason, Pass, Round};
+use crate::query::{Open, Shape};
 use crate::ring::Contribution;
 use crate::time::Time;
 use crate::warrant::Warrant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Whose verified channel a frame came from or goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub enum Refusal {
     Policy,
     /// The extract cannot give the figures: missing, incomplete, other units, out of range.
     Extract,
+    /// Its people were asked and have not decided.
+    Undecided,
 }
 
 /// What a driver tells the core.
@@ -61,6 +65,11 @@ pub enum Input {
         sid: AttemptId,
         /// Why; stays at the hospital.
         why: Refusal,
+    },
+    /// Before the answer to `Measure`: the hospital's people are asked first.
+    Waiting {
+        /// For which attempt.
+        sid: AttemptId,
     },
     /// The answer to `Recall`: the next block of a spooled report.
     Recalled {
@@ -111,6 +120,12 @@ pub enum Output {
         lock: Text<32>,
         /// The slot.
         slot: u64,
+        /// Whether holders are counted or figures summed.
+        pass: Pass,
+        /// The figures that open, where not all do; the others are to be 0 on the wire.
+        open: Option<Arc<Open>>,
+        /// In a count pass: how many patients are enough for one hospital.
+        patients_each: u32,
     },
     /// Make this durable before anything after it leaves.
     Persist(Record),
@@ -135,12 +150,10 @@ pub enum Output {
         /// Whose report.
         node: NodeId,
     },
-    /// Send every survivor's spooled report to these nodes, as `OutcomeBlock` frames.
+    /// Send these frames, in order, to each of these nodes, as fast as each takes them.
     Publish {
-        /// The attempt.
-        sid: AttemptId,
-        /// Whose reports.
-        survivors: Vec<NodeId>,
+        /// The survivors' commitments, then the total.
+        frames: Arc<Vec<Vec<u8>>>,
         /// To whom.
         to: Vec<NodeId>,
     },
@@ -183,6 +196,8 @@ pub enum Record {
         session: SessionId,
         warrant: WarrantHash,
         roster: RosterHash,
+        /// Of a count pass, unless it is as in the last one of this warrant.
+        shape: Option<Box<Shape>>,
     },
     /// A confirmation is about to leave; with the peers' ledgers as verified in this attempt.
     Confirmed {
@@ -206,6 +221,15 @@ pub enum Record {
     Returned { lock: Text<32>, extract: ExtractHash, pass: Pass, sid: AttemptId },
     /// The result was verified here.
     Filed { sid: AttemptId, result: ResultHash },
+    /// It was that of a count pass: who was counted, and the figures that may open because of it.
+    Counted {
+        warrant: WarrantHash,
+        slot: u64,
+        freeze: FreezeHash,
+        result: ResultHash,
+        survivors: Vec<NodeId>,
+        open: Vec<u8>,
+    },
 
     /// The coordinator's own message of a round, before its first copy leaves.
     Sent { sid: AttemptId, round: Round, at: Time, bytes: Kept },
@@ -248,6 +272,15 @@ pub enum Event {
         present: u16,
         /// Of how many.
         expected: u16,
+    },
+    /// A hospital said how it stands with its part, before it deposits.
+    Stands {
+        /// Who.
+        node: NodeId,
+        /// The attempt.
+        sid: AttemptId,
+        /// How.
+        answer: Answer,
     },
     /// A node ended its part of an attempt, and why (stays at the hospital).
     Ended {
@@ -293,7 +326,7 @@ pub enum Event {
 /// Why a session ended without a sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Stable code: `too-few`, `fault`.
+    /// Stable code: `too-few`, `fault`, `uncommitted`.
     pub code: FailureCode,
     /// In which round.
     pub round: Round,
@@ -303,6 +336,9 @@ pub struct Failure {
     pub present: u16,
     /// Nodes proven to be at fault.
     pub culprits: Vec<NodeId>,
+    /// The first block of the total that is not what was committed to.
+    #[serde(default)]
+    pub block: Option<u32>,
 }
 
 /// Stable codes of failure.
@@ -313,6 +349,9 @@ pub enum FailureCode {
     TooFew,
     /// A deviation was proven.
     Fault,
+    /// The total is not what was committed to: somebody reported other figures than it deposited, and who is
+    /// not known.
+    Uncommitted,
     /// The coordinator was away for too long.
     Interrupted,
     /// The opened total does not verify; a defect of this program.

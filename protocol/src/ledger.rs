@@ -6,11 +6,15 @@
 
 use crate::ablation::ablated;
 use crate::codec::Text;
-use crate::ids::{AttemptId, ExtractHash, FreezeHash, NodeId, RosterHash, SessionId, WarrantHash};
+use crate::ids::{
+    AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
+};
 use crate::io::Record;
 use crate::message::{Bound, Pass};
+use crate::query::Shape;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The last freeze of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,18 @@ pub struct LedgerView {
     voids: usize,
     rolled_back: bool,
     spent: BTreeSet<u64>,
+    counted: BTreeMap<(WarrantHash, u64), Counted>,
+    shapes: BTreeMap<WarrantHash, Arc<Shape>>,
+}
+
+/// A count pass whose result was verified here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields of Record::Counted")]
+pub struct Counted {
+    pub freeze: FreezeHash,
+    pub result: ResultHash,
+    pub survivors: Vec<NodeId>,
+    pub open: Vec<u8>,
 }
 
 /// An attempt that was contributed to.
@@ -56,11 +72,16 @@ pub struct LedgerView {
 #[expect(missing_docs, reason = "fields of Record::Spent")]
 pub struct Attempt {
     pub lock: Text<32>,
+    pub slot: u64,
+    /// When the slot's extract was frozen, by this node's clock.
+    pub at: Time,
     pub extract: ExtractHash,
     pub pass: Pass,
     pub session: SessionId,
     pub warrant: WarrantHash,
     pub roster: RosterHash,
+    /// What was counted; none in a value pass.
+    pub shape: Option<Arc<Shape>>,
     /// The peers' ledgers as known then, until the attempt is settled: a VOID must not be behind them.
     pub seen: BTreeMap<NodeId, u64>,
     /// True once a quorum's VOIDs undid it.
@@ -86,14 +107,20 @@ impl LedgerView {
                 }
                 self.voids = 0;
             }
-            Record::Spent { lock, extract, pass, sid, session, warrant, roster, .. } => {
+            Record::Spent { lock, slot, extract, pass, sid, session, warrant, roster, shape } => {
+                if let Some(shape) = shape {
+                    self.shapes.insert(*warrant, Arc::new(Shape::clone(shape)));
+                }
                 let attempt = Attempt {
                     lock: lock.clone(),
+                    slot: *slot,
+                    at: self.frozen.get(lock).map_or(Time(0), |frozen| frozen.at),
                     extract: *extract,
                     pass: *pass,
                     session: *session,
                     warrant: *warrant,
                     roster: *roster,
+                    shape: self.shapes.get(warrant).filter(|_| *pass == Pass::Count).cloned(),
                     seen: self.seen.clone(),
                     returned: false,
                 };
@@ -128,6 +155,11 @@ impl LedgerView {
             }
             Record::RolledBack { .. } => self.rolled_back = true,
             Record::Returned { lock, extract, pass, sid } => self.undo(lock, extract, *pass, sid),
+            Record::Counted { warrant, slot, freeze, result, survivors, open } => {
+                let (survivors, open) = (survivors.clone(), open.clone());
+                let counted = Counted { freeze: *freeze, result: *result, survivors, open };
+                self.counted.insert((*warrant, *slot), counted);
+            }
             Record::Released { .. }
             | Record::Filed { .. }
             | Record::Sent { .. }
@@ -182,16 +214,37 @@ impl LedgerView {
     pub fn pass(&self, lock: &Text<32>, extract: &ExtractHash, pass: Pass) -> Option<&PassState> {
         self.passes.get(&(lock.clone(), *extract, pass))
     }
+    /// The count pass of a warrant in a slot that was verified here.
+    #[must_use]
+    pub fn counted(&self, warrant: &WarrantHash, slot: u64) -> Option<&Counted> {
+        self.counted.get(&(*warrant, slot))
+    }
     /// Highest verified sequence number of a peer's ledger.
     #[must_use]
     pub fn seen(&self, node: NodeId) -> u64 {
         self.seen.get(&node).copied().unwrap_or(0)
     }
-    /// Sessions of a warrant that were contributed to, without those undone.
+    /// The slots in which a warrant was contributed to, and when each one's extract was frozen; without what was
+    /// undone. Both passes of a slot are one session.
     #[must_use]
-    pub fn sessions(&self, warrant: &WarrantHash) -> BTreeSet<SessionId> {
+    pub fn slots(&self, warrant: &WarrantHash) -> BTreeMap<u64, Time> {
         let of = self.attempts.values().filter(|attempt| attempt.warrant == *warrant && !attempt.returned);
-        of.map(|attempt| attempt.session).collect()
+        of.map(|attempt| (attempt.slot, attempt.at)).collect()
+    }
+    /// What the last count pass of a warrant counted.
+    #[must_use]
+    pub fn shape(&self, warrant: &WarrantHash) -> Option<&Shape> {
+        self.shapes.get(warrant).map(Arc::as_ref)
+    }
+    /// What was counted over an extract; none in place of what cannot be told.
+    pub fn counts<'a>(
+        &'a self,
+        lock: &'a Text<32>,
+        extract: &'a ExtractHash,
+    ) -> impl Iterator<Item = Option<&'a Shape>> {
+        let over = move |one: &&Attempt| one.lock == *lock && one.extract == *extract && !one.returned;
+        let counts = self.attempts.values().filter(over).filter(|one| one.pass == Pass::Count);
+        counts.map(|one| one.shape.as_deref())
     }
     /// An attempt that was contributed to.
     #[must_use]
@@ -235,6 +288,7 @@ mod tests {
             session: SessionId([sid; 32]),
             warrant: WarrantHash([1; 32]),
             roster: RosterHash([1; 32]),
+            shape: None,
         }
     }
 
@@ -257,7 +311,7 @@ mod tests {
         let state = view.pass(&Text::new("goods").unwrap(), &ExtractHash([1; 32]), Pass::Value);
         assert_eq!(state, Some(&PassState::Known(Box::new(bound))));
         assert_eq!(view.seq(), 3);
-        assert_eq!(view.sessions(&WarrantHash([1; 32])).len(), 2);
+        assert_eq!(view.slots(&WarrantHash([1; 32])).len(), 1, "one slot, whatever ran in it");
         assert_eq!(view.pass(&Text::new("goods").unwrap(), &ExtractHash([2; 32]), Pass::Value), None);
     }
 }

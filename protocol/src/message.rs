@@ -4,8 +4,12 @@
 //! sent it is the key of the verified channel. Signed parts travel as the bytes that were signed. Sizes
 //! are capped in the types. It must not know what a round does with a message.
 
+mod answer;
+mod result;
 mod void;
 
+pub use answer::Answer;
+pub use result::{Committed, Opened, Outcome, OutcomeBlock, OutcomeReport, ResultBody};
 pub use void::{VoidAsk, VoidBody, VoidOf, Voids};
 
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
@@ -65,12 +69,15 @@ impl<const MAX: usize> Sealed<MAX> {
 /// Which sum of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Pass {
-    /// The figures themselves. The count pass, opened before it where a lock has floors, comes later.
+    /// The figures themselves.
     Value,
+    /// How many hospitals stand behind each of them; opened before them where there is a floor.
+    Count,
 }
 
 /// The rounds, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is the round of that name")]
 pub enum Round {
     Channel,
@@ -141,6 +148,20 @@ pub struct Bound {
     pub certificate: List<Confirmation, MAX_NODES>,
 }
 
+/// Longest set of figures that open: a bit for each.
+pub const MAX_OPEN: usize = 1 << 18;
+
+/// What a value pass stands on: the count pass that was opened, and the figures that open because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The count pass's survivors.
+    pub freeze: FreezeHash,
+    /// Its result.
+    pub result: ResultHash,
+    /// O: [`crate::query::Open`] as bytes.
+    pub open: Blob<MAX_OPEN>,
+}
+
 /// The session header (HEADER); its hash is the AttemptId.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named in the specification, 1.5")]
@@ -158,10 +179,11 @@ pub struct Header {
     pub deadlines: Deadlines,
     pub invited: List<Invited, MAX_NODES>,
     pub bound: Option<Bound>,
+    pub opening: Option<Opening>,
 }
 
 /// Longest encoded header.
-pub const MAX_HEADER: usize = 1 << 18;
+pub const MAX_HEADER: usize = 1 << 19;
 
 /// Row 0; rosters that a node lacks it asks for itself (`admission.rs`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -340,11 +362,23 @@ pub struct ReportBody {
     pub ledger_seq: u64,
 }
 
-/// Row 5, before the blocks: the report's hash, signed.
+/// Most blocks of 1,024 cells that are committed to: those of the longest vector.
+pub const MAX_COMMITTED: usize = 1_954;
+
+/// One value for each block of 1,024 cells.
+pub type PerBlock = List<Bytes<32>, MAX_COMMITTED>;
+
+/// Row 5, before the blocks: the report's hash, signed, and what it is over besides the blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// [`ReportBody`].
     pub body: Sealed<128>,
+    /// Root of the blocks.
+    pub root: Bytes<32>,
+    /// Masked blindings.
+    pub blindings: PerBlock,
+    /// Commitments to the contribution; their root was deposited.
+    pub commitments: PerBlock,
 }
 
 /// Row 5: one 64 KiB block of a masked report, in order.
@@ -424,62 +458,6 @@ pub struct Reveal {
     pub shares: List<ShareOf, MAX_NODES>,
 }
 
-/// A secret that was opened: r of a dropout, b of a survivor; prints without it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
-    /// Whose.
-    pub dealer: NodeId,
-    /// Coefficients, so that every holder can compare its own leaf.
-    pub polynomial: List<ScalarBytes, MAX_NODES>,
-    /// A dropout's recovery list.
-    pub recovery: Blob<MAX_RECOVERY>,
-    /// Its path in the dropout's deposit.
-    pub recovery_path: Path,
-}
-
-impl core::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Opened({})", self.dealer)
-    }
-}
-
-/// Signed part of RESULT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResultBody {
-    /// The attempt.
-    pub sid: AttemptId,
-    /// The certified survivors.
-    pub freeze: FreezeHash,
-    /// Merkle root of T.
-    pub total: Bytes<32>,
-    /// Hash of all that was opened.
-    pub result: ResultHash,
-    /// When, by the coordinator's clock.
-    pub at: Time,
-}
-
-/// Row 12, before the survivors' reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// [`ResultBody`].
-    pub body: Sealed<256>,
-    /// By ascending dealer, the whole cohort.
-    pub opened: List<Opened, MAX_NODES>,
-}
-
-/// Row 12: a block of a survivor's report, so that every node recomputes the total.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutcomeBlock {
-    /// The attempt.
-    pub sid: AttemptId,
-    /// Whose report.
-    pub of: NodeId,
-    /// From 0.
-    pub index: u32,
-    /// 64 KiB, the last one less.
-    pub bytes: Blob<BLOCK>,
-}
-
 /// Why an attempt ended without a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndReason {
@@ -489,6 +467,8 @@ pub enum EndReason {
     Fault,
     /// The next attempt goes on without this node.
     LeftOut,
+    /// The total of this block is not what was committed to; by whose fault is not known.
+    Uncommitted(u32),
 }
 
 /// The coordinator gives an attempt up.
@@ -532,12 +512,14 @@ pub enum Message {
     AskB(Sealed<128>),
     RevealB(Reveal),
     Outcome(Outcome),
+    OutcomeReport(OutcomeReport),
     OutcomeBlock(OutcomeBlock),
     Alarm(Sealed<128>),
     End(Sealed<128>),
     VoidAsk(Sealed<128>),
     Void(Sealed<128>),
     Voids(Voids),
+    Answer(Sealed<128>),
 }
 
 impl Message {

@@ -4,6 +4,7 @@
 //! malformed or of another attempt is rejected and the stage unchanged; a check that a signed message of
 //! the coordinator fails ends the attempt, and its secrets are wiped.
 
+mod ending;
 #[cfg(test)]
 mod secrets_test;
 mod stages;
@@ -15,9 +16,9 @@ use crate::crypto::keys::Identity;
 use crate::crypto::transcript::sha256;
 use crate::error::{Check, Fault};
 use crate::ids::{AnnounceHash, AttemptId, NodeId, PublicKey};
-use crate::io::{Event, Input, Output, Peer, Record};
+use crate::io::{Event, Input, Output, Peer, Record, Refusal};
 use crate::ledger::LedgerView;
-use crate::message::{FreezeBody, GoBody, Message, Round, StartBody};
+use crate::message::{Answer, FreezeBody, GoBody, Message, Round, StartBody};
 use crate::roster::Roster;
 use crate::rounds::channel::Channels;
 use crate::secret::Key;
@@ -69,6 +70,8 @@ pub(crate) enum Step {
     Reject(Stage, Fault),
     /// The attempt is over.
     Abort(AttemptId, Option<Fault>),
+    /// The hospital takes no part in it.
+    Decline(AttemptId, Refusal),
 }
 
 /// A frame that asks for an answer, by which an equal repeat of it is known.
@@ -155,9 +158,15 @@ impl Node {
                 };
                 settle(context, step)
             }
-            Input::Refused { sid, .. } => {
+            Input::Waiting { sid } => {
+                let asked = matches!(&stage, Stage::Measuring(measuring) if measuring.sid() == sid);
+                let said = answered(&context, sid, Answer::Waiting);
+                let outputs = if asked { said } else { Vec::new() };
+                (Node { context, stage }, outputs)
+            }
+            Input::Refused { sid, why } => {
                 let step = match stage {
-                    Stage::Measuring(measuring) if measuring.sid() == sid => Step::Abort(sid, None),
+                    Stage::Measuring(measuring) if measuring.sid() == sid => Step::Decline(sid, why),
                     other => Step::Next(other, Vec::new()),
                 };
                 settle(context, step)
@@ -194,12 +203,25 @@ fn send(messages: &[Message]) -> Vec<Output> {
     messages.iter().filter_map(frame).map(output).collect()
 }
 
+/// How it stands with this hospital's part in an attempt, signed.
+fn answered(context: &Context, sid: AttemptId, answer: Answer) -> Vec<Output> {
+    let sealed = answer.seal(&context.identity, sid).ok();
+    sealed.map(|sealed| send(&[Message::Answer(sealed)])).unwrap_or_default()
+}
+
 /// Carries a step out; an attempt that ends wipes its stage.
 fn settle(mut context: Context, step: Step) -> (Node, Vec<Output>) {
     match step {
         Step::Next(stage, outputs) => (Node { context, stage }, outputs),
         Step::Reject(stage, fault) => {
             (Node { context, stage }, vec![Output::Reject { from: Peer::Coordinator, fault }])
+        }
+        Step::Decline(sid, why) => {
+            context.used.insert(sid);
+            let answer = if why == Refusal::Undecided { Answer::Undecided } else { Answer::Refused };
+            let mut outputs = answered(&context, sid, answer);
+            outputs.push(Output::Notify(Event::Ended { sid, fault: None }));
+            (Node { context, stage: Stage::Idle }, outputs)
         }
         Step::Abort(sid, fault) => {
             context.used.insert(sid);
@@ -241,7 +263,7 @@ fn frame(
         (Message::Offer(offer), stage) => {
             stages::on_offer(&mut context, stage, &offer, Request::of(bytes), at)
         }
-        (Message::End(end), stage) => stages::on_end(&context, stage, &end),
+        (Message::End(end), stage) => ending::on_end(&context, stage, &end),
         (Message::VoidAsk(ask), stage) => voiding::on_void_ask(&mut context, stage, &ask),
         (Message::Voids(voids), stage) => voiding::on_voids(&mut context, stage, &voids),
         (message, stage) if stage.is_late(at) => match stage.waits_for() {
@@ -263,9 +285,12 @@ fn frame(
         (Message::AskB(ask), Stage::Revealing(stage)) => {
             stages::on_ask_b(&mut context, stage, &ask, Request::of(bytes), at)
         }
-        (Message::Outcome(outcome), Stage::Released(stage)) => stages::on_outcome(&context, stage, outcome),
+        (Message::Outcome(outcome), Stage::Released(stage)) => ending::on_outcome(&context, stage, &outcome),
+        (Message::OutcomeReport(report), Stage::Released(stage)) => {
+            ending::on_outcome_report(&context, stage, &report)
+        }
         (Message::OutcomeBlock(block), Stage::Released(stage)) => {
-            stages::on_outcome_block(&mut context, stage, &block)
+            ending::on_outcome_block(&mut context, stage, &block, rng)
         }
         (message, stage) => refused(stage, &message),
     };
@@ -312,7 +337,9 @@ fn unexpected(message: &Message) -> Fault {
         Message::Freeze(_) => "FREEZE, but this node has no report out, or confirmed already",
         Message::Certificate(_) => "CERT, but this node has confirmed nothing, or holds a certificate",
         Message::AskB(_) => "ASK-B, but this node holds no certificate, or gave its shares",
-        Message::Outcome(_) | Message::OutcomeBlock(_) => "RESULT, but this node has given no shares",
+        Message::Outcome(_) | Message::OutcomeReport(_) | Message::OutcomeBlock(_) => {
+            "RESULT, but this node has given no shares"
+        }
         _ => "a message that only a node sends",
     };
     let check = match message {

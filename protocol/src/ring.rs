@@ -5,9 +5,11 @@
 //! encoding of a contribution and the packing to w bits.
 
 use crate::ablation::ablated;
-use crate::crypto::transcript::{Label, Transcript};
+use crate::crypto::pedersen;
 use crate::ids::ExtractHash;
 use crate::secret::Secret;
+use curve25519_dalek::Scalar;
+use rand_core::CryptoRng;
 
 /// w = bitlen(N (hi - lo)), at least 1; `None` when it exceeds 64.
 #[must_use]
@@ -160,6 +162,14 @@ pub enum Unfit {
 pub struct Contribution {
     lanes: Secret<Vec<u64>>,
     extract: ExtractHash,
+    committed: Option<Committed>,
+}
+
+/// Commitments to a contribution, with what blinds them.
+#[derive(Debug)]
+struct Committed {
+    blindings: Secret<Vec<Scalar>>,
+    points: Vec<[u8; 32]>,
 }
 
 impl Contribution {
@@ -188,7 +198,19 @@ impl Contribution {
             Ok(value.abs_diff(lo))
         };
         let lanes: Result<Vec<u64>, Unfit> = (0..cells).zip(values).map(encode).collect();
-        Ok(Contribution { lanes: Secret::new(lanes?), extract })
+        Ok(Contribution { lanes: Secret::new(lanes?), extract, committed: None })
+    }
+    /// Of lanes that no range was asked for.
+    #[cfg(test)]
+    pub(crate) fn of_lanes(lanes: Vec<u64>, extract: ExtractHash) -> Self {
+        Contribution { lanes: Secret::new(lanes), extract, committed: None }
+    }
+    /// With nothing in the cells that stay closed.
+    #[must_use]
+    pub fn only(self, opens: impl Fn(u32) -> bool) -> Self {
+        let kept = |(cell, lane): (u32, &u64)| if opens(cell) { *lane } else { 0 };
+        let lanes = (0u32..).zip(self.lanes.expose()).map(kept).collect();
+        Contribution { lanes: Secret::new(lanes), extract: self.extract, committed: None }
     }
     /// Its lanes.
     pub(crate) fn lanes(&self) -> &Secret<Vec<u64>> {
@@ -199,10 +221,38 @@ impl Contribution {
     pub fn extract(&self) -> ExtractHash {
         self.extract
     }
-    /// Salted commitment (profile V0); the salt is thrown away with the attempt.
-    pub(crate) fn commitment(&self, salt: &[u8; 32]) -> [u8; 32] {
-        let lanes = self.lanes.expose();
-        Transcript::new(Label::Contribution).fixed(salt).count(lanes.len()).u64s(lanes).finish()
+    /// Blocks that are committed to.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.lanes.expose().len().div_ceil(pedersen::CELLS)
+    }
+    /// With its commitments, made before it is deposited: `spread` computes those of all blocks, in any order and
+    /// on as many threads as it likes. Blindings are drawn anew, so that no two deposits share any.
+    #[must_use]
+    pub fn committed(
+        self,
+        rng: &mut impl CryptoRng,
+        spread: impl FnOnce(usize, &(dyn Fn(usize) -> [u8; 32] + Sync)) -> Vec<[u8; 32]>,
+    ) -> Self {
+        let blindings = pedersen::blindings(self.blocks(), rng);
+        let (lanes, blindings_of) = (self.lanes.expose(), blindings.expose());
+        let commit = |block: usize| {
+            let values = lanes.chunks(pedersen::CELLS).nth(block).unwrap_or_default();
+            blindings_of.get(block).map_or([0; 32], |blinding| pedersen::commit(values, blinding))
+        };
+        let points = spread(self.blocks(), &commit);
+        Contribution { committed: Some(Committed { blindings, points }), ..self }
+    }
+    /// What was committed to before, with its blindings.
+    #[must_use]
+    pub fn opening(&self) -> Option<(&[Scalar], &[[u8; 32]])> {
+        self.committed.as_ref().map(|one| (one.blindings.expose().as_slice(), one.points.as_slice()))
+    }
+    /// The commitments to its blocks, one under each blinding.
+    #[must_use]
+    pub fn commitments(&self, blindings: &[Scalar]) -> Vec<[u8; 32]> {
+        let blocks = self.lanes.expose().chunks(pedersen::CELLS).zip(blindings);
+        blocks.map(|(values, blinding)| pedersen::commit(values, blinding)).collect()
     }
 }
 

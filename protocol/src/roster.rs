@@ -87,6 +87,8 @@ pub struct PurposeRule {
     pub roles: List<Text<64>, 8>,
     /// Fewest hospitals behind a released figure; a warrant may only raise it.
     pub floor_hospitals: u16,
+    /// Whether X of the hospitals behind a figure are thought to collude, so that X more must stand behind it.
+    pub colluding_holders: bool,
 }
 
 /// Data sets that share rows, and how long a slot of theirs is.
@@ -98,6 +100,10 @@ pub struct Lock {
     pub datasets: List<Text<32>, 16>,
     /// Length of a slot in seconds.
     pub spacing_s: u32,
+    /// Fewest hospitals behind any figure of its rows; warrants may only raise it.
+    pub floor_hospitals: u16,
+    /// Fewest patients behind any figure of its rows; warrants may only raise it.
+    pub floor_patients: u32,
 }
 
 /// Longest time each round may take, in milliseconds.

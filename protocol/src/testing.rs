@@ -11,7 +11,7 @@ use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use crate::ledger::LedgerView;
-use crate::message::{Bound, Invited, Message, Round, Voids};
+use crate::message::{Bound, Invited, Message, Opening, Pass, Round, Voids};
 use crate::node::Node;
 use crate::ring::Contribution;
 use crate::roster::tests::{chain, identity};
@@ -52,6 +52,13 @@ pub(crate) struct World {
     pub records: BTreeMap<NodeId, Vec<Record>>,
     pub written: Vec<Record>,
     pub bound: Option<(u64, Bound)>,
+    /// The same of count passes.
+    pub count_bound: Option<(u64, Bound)>,
+    /// Which sum is run next, and what it stands on.
+    pub pass: Pass,
+    pub opening: Option<(Opening, Vec<NodeId>)>,
+    /// What each node says in a count pass.
+    pub counts: BTreeMap<NodeId, Vec<i64>>,
     /// VOIDs that were collected.
     pub voided: Vec<Voids>,
     pub spool: BTreeMap<(NodeId, u32), Vec<u8>>,
@@ -77,6 +84,8 @@ pub(crate) struct World {
     pub told: Vec<(NodeId, Vec<u8>)>,
     /// Every frame that was sent, channels included: by whom, to whom.
     pub wire: Vec<(Peer, Peer, Vec<u8>)>,
+    /// A node that commits to its first figure plus 2^w.
+    pub wraps: Option<NodeId>,
     /// Pairs whose channel confirmations the coordinator withholds.
     parted: Vec<(u16, u16)>,
 }
@@ -107,6 +116,10 @@ impl World {
             records: BTreeMap::new(),
             written: Vec::new(),
             bound: None,
+            count_bound: None,
+            pass: Pass::Value,
+            opening: None,
+            counts: BTreeMap::new(),
             voided: Vec::new(),
             spool: BTreeMap::new(),
             frames: Vec::new(),
@@ -122,6 +135,7 @@ impl World {
             crash_after: None,
             told: Vec::new(),
             wire: Vec::new(),
+            wraps: None,
             parted: pairs.to_vec(),
         };
         for i in 1..=n {
@@ -205,8 +219,9 @@ impl World {
         let slot = crate::rounds::offer::slot_at(lock, self.now);
         let announced =
             |node: NodeId| self.switchboard.announced(node).map(|announce| Invited { node, announce });
-        let in_slot = self.bound.clone().filter(|(at, _)| *at == slot).map(|(_, bound)| bound);
-        let earlier = self.bound.clone().filter(|(at, _)| *at < slot).map(|(_, bound)| bound);
+        let known = if self.pass == Pass::Count { &self.count_bound } else { &self.bound };
+        let in_slot = known.clone().filter(|(at, _)| *at == slot).map(|(_, bound)| bound);
+        let earlier = known.clone().filter(|(at, _)| *at < slot).map(|(_, bound)| bound);
         let mut invited: Vec<Invited> = self.nodes.keys().filter_map(|node| announced(*node)).collect();
         if let Some(bound) = &in_slot {
             invited.retain(|invited| bound.survivors.contains(&invited.node));
@@ -219,6 +234,8 @@ impl World {
             lock: Text::new("goods").unwrap(),
             slot,
             invited,
+            pass: self.pass,
+            opening: self.opening.clone(),
             bound: in_slot,
             earlier,
             history: History::default(),
@@ -262,7 +279,16 @@ impl World {
     pub(crate) fn measured(&self, id: NodeId, warrant: &Warrant) -> Contribution {
         let layout = warrant.query().layout();
         let extract = ExtractHash([self.extract[&id]; 32]);
-        Contribution::new(layout.cells(), |c| layout.bounds(c), &self.values[&id], extract).unwrap()
+        if let (Pass::Count, Some(count)) = (self.pass, warrant.count()) {
+            return Contribution::new(count.params.cells, |_| (0, 1), &self.counts[&id], extract).unwrap();
+        }
+        let honest =
+            Contribution::new(layout.cells(), |c| layout.bounds(c), &self.values[&id], extract).unwrap();
+        let mut lanes = honest.lanes().expose().clone();
+        if self.wraps == Some(id) {
+            lanes[0] += 1 << warrant.params().width;
+        }
+        Contribution::of_lanes(lanes, extract)
     }
 
     /// A frame to a node after the coordinator is done.

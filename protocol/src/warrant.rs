@@ -1,23 +1,36 @@
-//! A query made runnable: canonical query, roster, floor, validity, and the approvals over all of it.
+//! A query made runnable: canonical query, roster, floor, validity, rhythm, who asks, and the approvals over all of it.
 //!
 //! A [`Warrant`] exists only when every check of A02 held; each hospital's agent makes its own. It must
-//! not know sessions.
+//! not know sessions. Who asks and how that is signed stands in `warrant/request.rs`.
+
+mod request;
+
+pub use request::{Requester, Word, same_person};
 
 use crate::codec::{Blob, List, decode, encode};
 use crate::crypto::keys::{Identity, SignatureBytes, Signed, verify};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::error::{Check, Fault};
 use crate::ids::{NodeId, PublicKey, QueryHash, RosterHash, WarrantHash};
-use crate::params::Params;
-use crate::query::Query;
-use crate::roster::{Approver, Roster};
+use crate::params::{Params, Thresholds};
+use crate::query::{Counting, Measure, Query};
+use crate::roster::{Approver, PurposeRule, Roster};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// Longest canonical query.
 pub const MAX_QUERY: usize = 1 << 18;
-/// The only profile built: anyone with the bundle recomputes the total from signed reports.
-pub const PROFILE_V0: u8 = 0;
+/// The only profile built: every node commits to its contribution before it is masked, and anyone with the bundle
+/// checks the total against the commitments.
+pub const PROFILE_V1: u8 = 1;
+/// Under any floor no figure of fewer hospitals opens: one of two knows the other's.
+const FEWEST: u16 = 3;
+/// D is at most this, and less than k.
+const MOST_MISSING: u16 = 5;
+/// No session waits longer than this for a hospital's consent, in seconds.
+const LONGEST_WAIT: u32 = 86_400;
+/// Longest encoding of a body: its query, the numbers, and who asks.
+pub const MAX_BODY: usize = MAX_QUERY + 512;
 
 /// What approvers sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,16 +39,26 @@ pub struct WarrantBody {
     pub query: Blob<MAX_QUERY>,
     /// The roster it runs under.
     pub roster: RosterHash,
-    /// Profile; [`PROFILE_V0`].
+    /// Profile; [`PROFILE_V1`].
     pub profile: u8,
     /// Fewest hospitals behind a released figure, before the members' own floors.
     pub floor_hospitals: u16,
+    /// Fewest patients behind a released figure.
+    pub floor_patients: u32,
+    /// D: most survivors of the count pass that the value pass may miss.
+    pub may_miss: u8,
     /// Runs from this time.
     pub valid_from: Time,
     /// Does not run from this time on.
     pub valid_until: Time,
     /// Most sessions a hospital takes part in.
     pub sessions: u16,
+    /// Least time between two of them, in seconds; 0 for none but that of the slots.
+    pub every_s: u32,
+    /// How long a session waits for the consent of a hospital's people, in seconds; 0: not at all.
+    pub wait_s: u32,
+    /// Who asks; approves nothing of it.
+    pub requester: Requester,
 }
 
 impl WarrantBody {
@@ -67,9 +90,11 @@ impl Approval {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedWarrant {
     /// Encoded [`WarrantBody`].
-    pub body: Blob<{ MAX_QUERY + 128 }>,
+    pub body: Blob<MAX_BODY>,
     /// Approvals.
     pub approvals: List<Approval, 16>,
+    /// The requester's, over [`Word::Asked`].
+    pub request: SignatureBytes,
 }
 
 /// A warrant whose form, approvals and numbers were verified under one roster.
@@ -79,16 +104,38 @@ pub struct Warrant {
     body: WarrantBody,
     query: Query,
     params: Params,
+    count: Option<CountPass>,
     approvers: Vec<Approver>,
 }
 
+/// What is counted before figures are opened, where there is a floor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountPass {
+    /// The lanes of its cells.
+    pub counting: Counting,
+    /// The numbers of its sessions.
+    pub params: Params,
+    /// Added to the floor: hospitals behind a figure that may collude (x_cell), and D.
+    pub beyond: u16,
+}
+
 impl SignedWarrant {
-    /// Signs nothing yet: the body alone, for approvers to read.
+    /// The body, asked for by its requester, for approvers to read.
     ///
     /// # Errors
     /// When the body does not fit.
-    pub fn unsigned(body: &WarrantBody) -> Result<Self, Fault> {
-        Ok(SignedWarrant { body: Blob::new(encode(body)?)?, approvals: List::default() })
+    pub fn asked(body: &WarrantBody, requester: &Identity) -> Result<Self, Fault> {
+        let body = encode(body)?;
+        let request = Word::Asked(WarrantBody::hash_of(&body)).sign(requester)?;
+        Ok(SignedWarrant { body: Blob::new(body)?, approvals: List::default(), request })
+    }
+
+    /// The same with these approvals.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn approved(self, approvals: Vec<Approval>) -> Result<Self, Fault> {
+        Ok(SignedWarrant { approvals: List::new(approvals)?, ..self })
     }
 
     /// Its identity.
@@ -105,36 +152,45 @@ impl SignedWarrant {
     pub fn read(&self, roster: &Roster) -> Result<Warrant, Fault> {
         let body: WarrantBody = decode(&self.body)?;
         Fault::unless(body.roster == roster.hash(), Check::A03, "the warrant was made for another roster")?;
-        Fault::unless(body.profile == PROFILE_V0, Check::A03, "the warrant asks for an unknown profile")?;
+        Fault::unless(body.profile == PROFILE_V1, Check::A03, "the warrant asks for an unknown profile")?;
         Fault::unless(body.sessions > 0, Check::A02, "the warrant allows no session")?;
+        Fault::unless(
+            body.wait_s <= LONGEST_WAIT,
+            Check::A03,
+            "the warrant waits longer than a day for consent",
+        )?;
+        body.requester.check(roster)?;
+        let asked = Word::Asked(self.hash());
+        Fault::unless(
+            asked.is_by(&body.requester.key, &self.request),
+            Check::A02,
+            "the request is not signed by who asks",
+        )?;
         let query = Query::from_canonical(&body.query)
             .map_err(|_| Fault::new(Check::A03, "the warrant's query is not a valid query"))?;
         let rule = roster
             .rule(query.purpose().name())
             .ok_or(Fault::new(Check::A02, "the roster has no rule for the query's purpose"))?;
-        let floor = query.floor_hospitals().max(rule.floor_hospitals);
+        let lock = roster
+            .lock_of(query.dataset().name())
+            .ok_or(Fault::new(Check::A03, "the roster has no lock for the query's data set"))?;
+        let floor = query.floor_hospitals().max(rule.floor_hospitals).max(lock.floor_hospitals);
+        let patients = query.floor_patients().max(lock.floor_patients);
         Fault::unless(
-            body.floor_hospitals >= floor,
+            body.floor_hospitals >= floor && body.floor_patients >= patients,
             Check::A03,
             "the warrant's floor is below query or rules",
-        )?;
-        let counts = |measure: &crate::query::Measure| {
-            matches!(measure.kind(), crate::query::MeasureKind::Hospitals { .. })
-        };
-        Fault::unless(
-            body.floor_hospitals == 0 || query.measures().iter().any(counts),
-            Check::A03,
-            "a floor needs a `hospitals` measure to be held against",
-        )?;
-        Fault::unless(
-            roster.lock_of(query.dataset().name()).is_some(),
-            Check::A03,
-            "the roster has no lock for the query's data set",
         )?;
         let layout = query.layout();
         let params = Params::new(roster, layout.cells(), layout.widest())
             .map_err(|_| Fault::new(Check::A03, "no sum of this query fits the ring under this roster"))?;
-        Ok(Warrant { hash: self.hash(), body, query, params, approvers: Vec::new() })
+        let mut count = CountPass::of(&body, &query, (roster, rule), &params.thresholds)?;
+        // Consent is waited for in the first pass; in the second it was given.
+        let mut params = params;
+        let first = count.as_mut().map_or(&mut params, |count| &mut count.params);
+        let wait_ms = body.wait_s.saturating_mul(1000);
+        first.deadlines.deposit_ms = first.deadlines.deposit_ms.saturating_add(wait_ms);
+        Ok(Warrant { hash: self.hash(), body, query, params, count, approvers: Vec::new() })
     }
 
     /// The warrant, if it may run now under this roster.
@@ -152,26 +208,51 @@ impl SignedWarrant {
         )?;
         let mut approvers: Vec<&Approver> = Vec::new();
         for approval in self.approvals.iter() {
-            let approver = roster.body().approvers.iter().find(|approver| approver.key == approval.key);
-            let Some(approver) = approver else {
-                Fault::unless(false, Check::A02, "an approval is by nobody the roster names")?;
-                continue;
-            };
+            let Some(approver) = self.approver(&warrant.body.requester, roster, approval)? else { continue };
             Fault::unless(
                 approvers.iter().all(|other| other.key != approver.key),
                 Check::A02,
                 "one approver approved twice",
             )?;
             Fault::unless(
-                verify(&approval.key, Signed::Approval, &self.body, &approval.signature),
+                approvers.iter().all(|other| !same_person(&other.person, &approver.person)),
                 Check::A02,
-                "an approval's signature is not valid",
+                "one person approved with two keys",
             )?;
             approvers.push(approver);
         }
         Self::roles(roster, &warrant.query, &approvers)?;
         warrant.approvers = approvers.into_iter().cloned().collect();
         Ok(warrant)
+    }
+
+    /// Whose approval it is, if it counts: of a person whom the roster names, signed, and not of who asks. None
+    /// only where the check is switched off.
+    ///
+    /// # Errors
+    /// A02, saying why it is none.
+    pub fn approver<'r>(
+        &self,
+        requester: &Requester,
+        roster: &'r Roster,
+        approval: &Approval,
+    ) -> Result<Option<&'r Approver>, Fault> {
+        let approver = roster.body().approvers.iter().find(|approver| approver.key == approval.key);
+        let Some(approver) = approver else {
+            Fault::unless(false, Check::A02, "an approval is by nobody the roster names")?;
+            return Ok(None);
+        };
+        Fault::unless(
+            approver.key != requester.key && !same_person(&approver.person, &requester.person),
+            Check::A02,
+            "an approval is by the person who asks",
+        )?;
+        Fault::unless(
+            verify(&approval.key, Signed::Approval, &self.body, &approval.signature),
+            Check::A02,
+            "an approval's signature is not valid",
+        )?;
+        Ok(Some(approver))
     }
 
     /// Each role the rule names is filled by an approver of its own; one belongs to a hospital.
@@ -192,6 +273,39 @@ impl SignedWarrant {
         let of_hospital =
             |approver: &&Approver| roster.active().any(|member| member.institution == approver.organisation);
         Fault::unless(approvers.iter().any(of_hospital), Check::A02, "no approver belongs to a hospital")
+    }
+}
+
+impl CountPass {
+    /// The count pass of a warrant over which some floor is held.
+    fn of(
+        body: &WarrantBody,
+        query: &Query,
+        (roster, rule): (&Roster, &PurposeRule),
+        thresholds: &Thresholds,
+    ) -> Result<Option<CountPass>, Fault> {
+        let a03 = |held: bool, what: &'static str| Fault::unless(held, Check::A03, what);
+        let patients = body.floor_patients > 0;
+        let own = roster.active().any(|member| member.floor_hospitals > 0);
+        if body.floor_hospitals == 0 && !patients && !own {
+            a03(body.may_miss == 0, "without a floor nothing is counted before")?;
+            return Ok(None);
+        }
+        let most = MOST_MISSING.min(thresholds.k.saturating_sub(1));
+        a03(u16::from(body.may_miss) <= most, "more may be missing than the rules allow")?;
+        // Opened over the survivors of both passes, such a figure would be that of those between.
+        let twice = patients || query.measures().iter().any(Measure::counts_hospitals);
+        a03(body.may_miss == 0 || !twice, "none may be missing where hospitals or patients are counted")?;
+        let resolved = query.resolved().map_err(|_| Fault::new(Check::A03, "a parameter has no value"))?;
+        let counting = Counting::of(&resolved, patients).ok_or(Fault::new(
+            Check::A03,
+            "too much is to be counted before: at most 6 different filters, and 2,000,000 lanes",
+        ))?;
+        let params = Params::new(roster, counting.cells(), 1)
+            .map_err(|_| Fault::new(Check::A03, "no count of this query fits the ring under this roster"))?;
+        let colluding = if rule.colluding_holders { thresholds.x } else { 0 };
+        let beyond = colluding.saturating_add(u16::from(body.may_miss));
+        Ok(Some(CountPass { counting, params, beyond }))
     }
 }
 
@@ -216,10 +330,28 @@ impl Warrant {
     pub fn query_hash(&self) -> QueryHash {
         QueryHash(Transcript::new(Label::Query).bytes(&self.body.query).finish())
     }
-    /// The numbers of its sessions.
+    /// The numbers of the sessions that sum its figures.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
+    }
+    /// What is counted before that; none where no floor is held.
+    #[must_use]
+    pub fn count(&self) -> Option<&CountPass> {
+        self.count.as_ref()
+    }
+    /// How many hospitals must stand behind a figure that opens, of a count pass over these members.
+    #[must_use]
+    pub fn least(&self, roster: &Roster, members: &[NodeId]) -> u64 {
+        let beyond = self.count.as_ref().map_or(0, |count| count.beyond);
+        u64::from(self.floor(roster, members).max(FEWEST).saturating_add(beyond))
+    }
+    /// How many patients make a hospital one of those that have enough: so many of them at `least` hospitals
+    /// reach the floor of patients.
+    #[must_use]
+    pub fn patients_each(&self, roster: &Roster, members: &[NodeId]) -> u32 {
+        let hospitals = u32::from(self.floor(roster, members).max(FEWEST));
+        self.body.floor_patients.div_ceil(hospitals)
     }
     /// Who approved it; empty while it was only read.
     #[must_use]

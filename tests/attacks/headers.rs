@@ -1,15 +1,15 @@
 //! Attacks by what is asked: headers, warrants and sizes that a node must refuse before it deals anything.
 
 use crate::*;
-use samensom_protocol::codec::{Bytes, List, Text, decode};
+use samensom_protocol::codec::{Bytes, List, Text, decode, encode};
 use samensom_protocol::ids::{AnnounceHash, PublicKey, RosterHash, WarrantHash};
 use samensom_protocol::message::{Header, Invited, Offer};
 use samensom_protocol::query::Query;
-use samensom_protocol::warrant::Approval;
+use samensom_protocol::warrant::{Approval, SignedWarrant, WarrantBody};
 use samensom_tests::adversary::drops::{Stops, world};
 use samensom_tests::adversary::office::{Liars, Office};
 use samensom_tests::adversary::schemes::plain_ask;
-use samensom_tests::adversary::town::{APPROVER, NOTHING, approved, identity};
+use samensom_tests::adversary::town::{ANALYST, APPROVER, NOTHING, approved, identity};
 use samensom_tests::forge::message::{edit, offer};
 
 /// Hospital 1 gets an offer changed like this; true if it deposits.
@@ -93,8 +93,25 @@ fn with_approvals(lie: &mut Offer, approvals: Vec<Approval>) {
     lie.warrant.approvals = List::new(approvals).unwrap();
 }
 
+/// The same question, asked by this key under this name, and approved by the approver.
+fn asked_by(scene: &Scene, lie: &mut Offer, key: u16, person: &str) {
+    let mut body: WarrantBody = decode(&lie.warrant.body).unwrap();
+    body.requester.key = identity(key).public();
+    body.requester.person = Text::new(person).unwrap();
+    let approval = Approval::new(&identity(APPROVER), &encode(&body).unwrap());
+    let signed = SignedWarrant::asked(&body, &identity(key)).unwrap().approved(vec![approval]).unwrap();
+    let hash = signed.hash();
+    lie.warrant = signed;
+    offer(lie, &scene.world.town.coordinator, |header| header.warrant = hash);
+}
+
 /// Ways round the approvers.
-const UNAPPROVED: [Approve; 6] = [
+const UNAPPROVED: [Approve; 9] = [
+    // Who asks approves: with the same key, or as the same person with another.
+    |scene, lie| asked_by(scene, lie, APPROVER, "a"),
+    |scene, lie| asked_by(scene, lie, ANALYST, " A."),
+    // Nobody asked.
+    |_, lie| lie.warrant.request = Bytes([1; 64]),
     |_, lie| with_approvals(lie, vec![]),
     // The coordinator approves its own.
     |scene, lie| {

@@ -30,20 +30,27 @@ fn false_total(world: &mut World, _: NodeId, message: Message) -> Vec<Message> {
     vec![Message::Outcome(result)]
 }
 
-/// Hospital 3's report is not the one in the total.
+/// Hospital 3's commitments are not those of its report.
 fn altered_report(_: &mut World, _: NodeId, message: Message) -> Vec<Message> {
-    let Message::OutcomeBlock(mut block) = message else { return vec![message] };
-    if block.of == NodeId(3) {
-        let mut bytes = block.bytes.to_vec();
-        bytes[0] ^= 1;
-        block.bytes = Blob::new(bytes).unwrap();
+    let Message::OutcomeReport(mut report) = message else { return vec![message] };
+    if report.of == NodeId(3) {
+        edit(&mut report.committed.commitments, |all| all[0].0[0] ^= 1);
     }
+    vec![Message::OutcomeReport(report)]
+}
+
+/// A figure of the total is another one than was signed.
+fn altered_total(_: &mut World, _: NodeId, message: Message) -> Vec<Message> {
+    let Message::OutcomeBlock(mut block) = message else { return vec![message] };
+    let mut bytes = block.bytes.to_vec();
+    bytes[0] ^= 1;
+    block.bytes = Blob::new(bytes).unwrap();
     vec![Message::OutcomeBlock(block)]
 }
 
-/// Hospital 3's report is left out, under the certificate that names it.
+/// Hospital 3's commitments are left out, under the certificate that names it.
 fn omitted_report(_: &mut World, _: NodeId, message: Message) -> Vec<Message> {
-    let omitted = matches!(&message, Message::OutcomeBlock(block) if block.of == NodeId(3));
+    let omitted = matches!(&message, Message::OutcomeReport(report) if report.of == NodeId(3));
     if omitted { Vec::new() } else { vec![message] }
 }
 
@@ -57,7 +64,7 @@ fn omitted_secret(world: &mut World, _: NodeId, message: Message) -> Vec<Message
 
 #[test]
 fn attack_22_a_false_total_or_a_contributor_left_out_a18() {
-    for lie in [false_total, altered_report, omitted_secret] as [fn(&mut _, _, _) -> _; 3] {
+    for lie in [false_total, altered_report, altered_total, omitted_secret] as [fn(&mut _, _, _) -> _; 4] {
         let (world, office) = told(&mut { lie });
         assert_eq!(office.alarmed, set(&[1, 2, 3, 4, 5]), "everybody says so, signed");
         assert!(world.verified.is_empty());

@@ -16,6 +16,7 @@ use samensom_protocol::codec::{Blob, List, encode};
 use samensom_protocol::crypto::commit;
 use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::crypto::mask::{Mask, Sign, apply};
+use samensom_protocol::crypto::pedersen::{self, Sums};
 use samensom_protocol::crypto::sharing::{Inverses, Polynomial, interpolate};
 use samensom_protocol::crypto::transcript::sha256;
 use samensom_protocol::ids::NodeId;
@@ -215,12 +216,48 @@ fn signatures(stage: &Stage, limit: &Limit) {
     line("a signature verified", 1, sample(99, || (), checking), limit.verified(1), Goal::None);
 }
 
+/// Committing to a contribution, and checking a total against what 69 hospitals committed to.
+fn commitments() {
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let all: &[u32] = if quick() { &[14, 1_000] } else { &[14, 1_000, 1_000_000] };
+    for cells in all {
+        let count = usize::try_from(*cells).expect("few cells");
+        let values: Vec<u64> = (0..u64::from(*cells)).map(|i| (i * 2_654_435_761) & 0x7ff_ffff).collect();
+        let blindings = pedersen::blindings(pedersen::blocks(*cells), &mut rng);
+        let commit = |()| -> Vec<[u8; 32]> {
+            let blocks = values.chunks(pedersen::CELLS).zip(blindings.expose());
+            blocks.map(|(values, blinding)| pedersen::commit(values, blinding)).collect()
+        };
+        let runs = if count > 100_000 { 1 } else { 15 };
+        let goal = Duration::from_micros(12) * *cells;
+        let median = sample(runs, || (), |()| drop(black_box(commit(()))));
+        line("committing to a contribution (limit: 12 us a cell)", *cells, median, goal, Goal::None);
+
+        // The others contribute nothing, under blindings of their own.
+        let (mut sums, mut lists) = (blindings.expose().clone(), vec![commit(())]);
+        for _ in 1..N {
+            let own = pedersen::blindings(pedersen::blocks(*cells), &mut rng);
+            lists.push(own.expose().iter().map(|blinding| pedersen::commit(&[], blinding)).collect());
+            pedersen::add_blindings(&mut sums, own.expose());
+        }
+        let verify = |()| {
+            let mut contributed = Sums::new(sums.len());
+            assert!(lists.iter().all(|list| contributed.add(list.iter())));
+            assert!(contributed.first_false(&values, &sums, &mut ChaCha20Rng::seed_from_u64(6)).is_none());
+        };
+        let goal = if *cells > 1_000 { Duration::from_millis(2_500) } else { Duration::from_millis(30) };
+        let median = sample(runs.max(3), || (), verify);
+        line("checking a total of 69 (limit: 30 ms, 2.5 s)", *cells, median, goal, Goal::None);
+    }
+}
+
 fn main() {
     heading("core");
     let limit = Limit::measure();
     limit.print();
     let all: &[u32] = if quick() { &[14, 1_000] } else { &[14, 1_000, 100_000, 1_000_000] };
     all.iter().for_each(|cells| vectors(*cells, &limit));
+    commitments();
     let stage = Stage::new(N, 1_000);
     let facts = stage.facts();
     signatures(&stage, &limit);

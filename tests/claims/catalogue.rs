@@ -4,7 +4,7 @@
 //! hospitals could not meet.
 
 use samensom_node::extract::{ExtractConfig, evaluate, freeze};
-use samensom_protocol::query::{Date, Query, own_table};
+use samensom_protocol::query::{Date, Query, Shown, table};
 use samensom_protocol::time::Time;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ fn national(query: &Query, hospitals: &[&[Extract<'_>]]) -> Vec<(String, String)
         let figures = evaluate(query, &frozen).unwrap_or_else(|why| panic!("{why}"));
         sum.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += i128::from(figure));
     }
-    let named = own_table(query, &sum).into_iter().map(|row| {
+    let named = table(query, &sum, &Shown::All).into_iter().map(|row| {
         let mut name: Vec<String> = row.labels.into_iter().map(|(_, value)| value).collect();
         name.extend([row.measure, row.part].into_iter().filter(|text| !text.is_empty()));
         (name.join(" "), row.value.to_string())

@@ -34,7 +34,8 @@ fn sum_over(seed: u64, stopping: &[(Stop, u16)], survivors: usize) {
 fn too_few(seed: u64, stopping: &[(Stop, u16)], round: Round, needed: u16, present: u16) {
     let (_, ended) = session(seed, stopping);
     let failure = ended.err().unwrap_or_else(|| panic!("{stopping:?}: a sum"));
-    let expected = Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new() };
+    let expected =
+        Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new(), block: None };
     assert_eq!(failure, expected, "{stopping:?}");
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Every failure prints a seed and the one command that replays it.
 
+mod analyst;
 mod blame;
 #[cfg(feature = "programs")]
 mod catalogue;

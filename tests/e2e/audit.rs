@@ -193,7 +193,8 @@ fn a_paused_hospital_refuses_until_it_resumes() {
     assert_eq!(deployment.run(0).sum().survivors, [1, 2, 3], "{}", deployment.tails());
     let log = text(&agent(&deployment, 0, &["audit", "show"]));
     assert!(log.contains("this hospital has paused"), "{log}");
-    assert!(of_server(&deployment).contains(&"refused".to_owned()), "refused, and not away");
+    let told = text(&server(&deployment, &["audit", "show"]));
+    assert!(told.contains("node 1 refuses, signed"), "refused, and not away: {told}");
     assert!(deployment.status(0)["paused"]["since"].is_string());
     assert!(agent(&deployment, 0, &["resume"]).status.success());
     deployment.next_slot();

@@ -70,7 +70,7 @@ fn agent(deployment: &Deployment, hospital: usize, args: &[&str]) -> Vec<Value> 
 
 /// All that can be asked of three hospitals, one of them with a faulty extract.
 fn asked() -> Vec<(String, Value)> {
-    let template = Template::make(3, 2, Pace::quick());
+    let template = Template::make(3, 2, Pace::of_two_passes());
     let mut facts: Vec<(String, Value)> = Vec::new();
     let mut tell = |name: &str, values: Vec<Value>| {
         assert!(!values.is_empty(), "{name} printed nothing");
@@ -112,6 +112,16 @@ fn asked() -> Vec<(String, Value)> {
         let words: Vec<&str> = verb.split(' ').chain(query.to_str()).collect();
         tell(&format!("samensom-node {verb}"), agent(&deployment, 0, &words));
     }
+    tell("samensom-node queries list", agent(&deployment, 0, &["queries", "list"]));
+    for verb in ["refuse", "approve"] {
+        let words = ["queries", verb, &deployment.warrants[1], "--name", "A. Bos"];
+        tell(&format!("samensom-node queries {verb}"), agent(&deployment, 0, &words));
+    }
+    let asked = agent(&deployment, 0, &["queries", "show", &deployment.warrants[1]]);
+    assert!(
+        asked.iter().all(|shown| shown["asked"]["decisions"].as_array().is_some_and(|all| all.len() == 2))
+    );
+    tell("samensom-node queries show", asked);
     let patient = format!("audit patient --person x --session {}", &session[..16]);
     for verb in ["audit show", "audit verify", &patient, "pause", "resume", "leave"] {
         let words: Vec<&str> = verb.split(' ').collect();
@@ -126,18 +136,26 @@ fn asked() -> Vec<(String, Value)> {
     }
     std::fs::write(deployment.home(1).join("stock.csv"), "code;quantity\nc0;twaalf\n").unwrap();
     tell("samensom-node data check", agent(&deployment, 1, &["data", "check"]));
-    let ended = demo(&["--hospitals", "5"]);
-    let bundle = ended.facts["bundle"].as_str().unwrap();
+    for (name, value) in of_a_demo(&deployment) {
+        tell(&name, vec![value]);
+    }
+    facts
+}
+
+/// A demo that gives its sum, what is made of its bundle, and one that gives none.
+fn of_a_demo(deployment: &Deployment) -> Vec<(String, Value)> {
+    let summed = demo(&["--hospitals", "5"]);
+    let bundle = summed.facts["bundle"].as_str().unwrap();
+    let verified = deployment.asked(&["result", "verify", bundle]).unwrap();
     let file = deployment.folder.path().join("exported.json");
-    tell("samensom result verify", vec![deployment.asked(&["result", "verify", bundle]).unwrap()]);
     let mut export = Command::new(programs().join("samensom"));
     let export = export.args(["result", "export", bundle, "--out"]).arg(&file).output().unwrap();
     assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
-    tell("samensom result export", vec![serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap()]);
-    tell("samensom demo", vec![ended.facts]);
-    let ended = demo(&["--hospitals", "5", "--absent", "4"]);
-    tell("samensom demo", vec![ended.facts]);
-    facts
+    let exported = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let failed = demo(&["--hospitals", "5", "--absent", "4"]);
+    let facts = [("result verify", verified), ("result export", exported), ("demo", summed.facts)];
+    let facts = facts.into_iter().chain([("demo", failed.facts)]);
+    facts.map(|(verb, value)| (format!("samensom {verb}"), value)).collect()
 }
 
 /// A proposal that waits, read and signed elsewhere; marks that are taken back.

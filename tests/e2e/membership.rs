@@ -229,7 +229,18 @@ fn the_new_signer_counts(deployment: &Deployment, elsewhere: &Elsewhere) {
 /// A warrant under the newest roster, approved, in the place of the old one.
 fn warrant(deployment: &mut Deployment) {
     let query = path(deployment, "query-0.toml");
-    let facts = lcg(deployment, &["query", "submit", &query, "--sessions", "60000"]);
+    let facts = lcg(
+        deployment,
+        &[
+            "query",
+            "submit",
+            &query,
+            "--key",
+            &path(deployment, "persons/analyst.key"),
+            "--sessions",
+            "60000",
+        ],
+    );
     let warrant = facts["warrant"].as_str().unwrap().to_owned();
     for approver in 0..2 {
         let key = path(deployment, &format!("persons/approver-{approver}.key"));

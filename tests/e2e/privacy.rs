@@ -1,7 +1,8 @@
 //! No hospital's figures outside that hospital: memory and disk of the coordinator, and the network.
 //!
-//! Each hospital's extract holds three adjacent figures of its own. After a session they are looked for in
-//! every form they have on the way to the sum. The same look finds them where they belong.
+//! Each hospital's extract holds three adjacent figures of its own, and two hold a fourth of which the floor keeps
+//! the total back. After a session they and that total are looked for in every form they have on the way to the
+//! sum. The same look finds them where they belong.
 
 use samensom_protocol::ring;
 use samensom_tests::harness::{Running, files};
@@ -48,27 +49,39 @@ purpose = "stock"
 dataset = "stock"
 "#;
 
+/// Hospitals that hold the fourth code: fewer than the floor, so that its total is withheld.
+const FEW: u64 = 2;
+
 /// The three figures of a hospital, in millionths: nine digits before the comma, six after, never again.
 fn planted(hospital: u64) -> [i64; 3] {
-    [0, 1, 2].map(|place| {
-        let mut state = hospital * 3 + place + 1;
-        for _ in 0..20 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        }
-        200_000_000 * MICRO + i64::try_from(state >> 15).unwrap() % (700_000_000 * MICRO)
-    })
+    [0, 1, 2].map(|place| drawn(hospital * 3 + place + 1))
+}
+
+/// The fourth figure of one of the few.
+fn withheld(hospital: u64) -> i64 {
+    drawn(1000 + hospital)
+}
+
+fn drawn(mut state: u64) -> i64 {
+    for _ in 0..20 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    }
+    200_000_000 * MICRO + i64::try_from(state >> 15).unwrap() % (700_000_000 * MICRO)
 }
 
 fn needles() -> Needles {
     let mut needles = Needles::default();
     for hospital in 0..HOSPITALS {
         for (place, figure) in planted(hospital).into_iter().enumerate() {
-            let name = format!("figure {place} of hospital {hospital}");
-            needles.text(&format!("{name}, whole part"), &(figure / MICRO).to_string());
-            needles.text(&format!("{name}, all digits"), &figure.to_string());
-            needles.word(&format!("{name}, scaled"), u64::try_from(figure).unwrap());
-            let contributed = u64::try_from(figure - LOW * MICRO).unwrap();
-            needles.word(&format!("{name}, as contributed"), contributed);
+            forms(&mut needles, &format!("figure {place} of hospital {hospital}"), figure, 1);
+        }
+        if hospital < FEW {
+            forms(
+                &mut needles,
+                &format!("the withheld figure of hospital {hospital}"),
+                withheld(hospital),
+                1,
+            );
         }
         // A report without its masks: the three figures packed, and whatever follows in their last byte.
         let lanes = planted(hospital).map(|figure| u64::try_from(figure - LOW * MICRO).unwrap());
@@ -77,7 +90,17 @@ fn needles() -> Needles {
         needles
             .bytes(&format!("figures of hospital {hospital}, packed"), &ring::pack(&lanes, width)[..whole]);
     }
+    forms(&mut needles, "the withheld total", (0..FEW).map(withheld).sum(), HOSPITALS);
     needles
+}
+
+/// The forms of a figure to which so many hospitals contributed.
+fn forms(needles: &mut Needles, name: &str, figure: i64, hospitals: u64) {
+    needles.text(&format!("{name}, whole part"), &(figure / MICRO).to_string());
+    needles.text(&format!("{name}, all digits"), &figure.to_string());
+    needles.word(&format!("{name}, scaled"), u64::try_from(figure).unwrap());
+    let offset = LOW * MICRO * i64::try_from(hospitals).unwrap();
+    needles.word(&format!("{name}, as contributed"), u64::try_from(figure - offset).unwrap());
 }
 
 /// The files of a demo over planted extracts.
@@ -88,9 +111,13 @@ fn plant(folder: &Path) {
         for (place, figure) in planted(hospital).into_iter().enumerate() {
             let _ = writeln!(stock, "H{hospital};c{place};{},{:06}", figure / MICRO, figure % MICRO);
         }
+        if hospital < FEW {
+            let figure = withheld(hospital);
+            let _ = writeln!(stock, "H{hospital};c3;{},{:06}", figure / MICRO, figure % MICRO);
+        }
     }
     let mut query = QUERY.to_owned();
-    for place in 0..3 {
+    for place in 0..4 {
         let _ = write!(
             query,
             "[[measure]]\nname = \"m{place}\"\nsum = \"quantity\"\nwhere = \"code = 'c{place}'\"\n\
@@ -165,7 +192,13 @@ fn no_figure_of_one_hospital_outside_it() {
             assert!(found.contains(&&*texts) && found.contains(&&*words), "{hospital}: {found:?}");
         }
         assert!(found.iter().all(|name| name.contains(&own)), "{hospital}: {found:?}");
+        let few = format!("the withheld figure {own} whole part as text");
+        assert_eq!(found.contains(&&*few), hospital < FEW, "{hospital}: {found:?}");
     }
+    let (ended, printed, _) = running.interrupt();
+    assert!(ended.success());
+    let facts: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    println!("{facts}");
     println!("{read} bytes of memory, {disk} files, {} bytes of traffic: nothing", carried.len());
 }
 

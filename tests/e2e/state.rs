@@ -141,12 +141,24 @@ fn a_full_disk_ends_an_agent_in_words_and_it_comes_back() {
 #[test]
 fn a_failed_sync_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // Two are of the audit log before the session: the start and the coordinator's head. Then the query and
-    // its folder, the offer, the frozen extract and its folder, the answer, and the ledger.
-    for (number, file) in [(3, "audit"), (9, "node.db")] {
+    // Of the log its start and the coordinator's head come before a session; of the ledger its opening.
+    for (file, before, told) in [("log.jsonl", 2, "audit"), ("node.db-wal", 1, "node.db")] {
+        let number = *syncs(&template, file).get(before).expect("a session syncs it");
         let failing = |deployment: &Deployment| shim::failing_sync(&deployment.state(0), number);
-        ends_and_comes_back(started(&template, failing), file);
+        ends_and_comes_back(started(&template, failing), told);
     }
+}
+
+/// The numbers of an agent's syncs of a file, from its start to the end of a session.
+fn syncs(template: &Template, file: &str) -> Vec<usize> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let deployment = started(template, |deployment| shim::counting(&deployment.state(0), log.path()));
+    deployment.linked(HOSPITALS, Duration::from_secs(20));
+    deployment.next_slot();
+    assert_eq!(deployment.run(0).sum().survivors.len(), HOSPITALS);
+    let steps = shim::steps(log.path());
+    let syncs = steps.iter().filter(|step| step.kind == "sync").enumerate();
+    syncs.filter(|(_, step)| step.file == file).map(|(place, _)| place + 1).collect()
 }
 
 /// Without room for the record that it started an agent does not even dial; with room it takes part.

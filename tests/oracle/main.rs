@@ -46,6 +46,8 @@ fn random_queries_over_random_extracts_are_answered_as_the_oracle_answers() {
             "measure Moments",
             "measure Regression",
             "measure Survival",
+            "all figures open",
+            "figures stay closed",
             "refused: ForeignUnit",
             "refused: FigureOutOfRange",
             "refused: ValueOutOfRange",

@@ -48,6 +48,7 @@ fn a_query_that_is_pushed_down_gives_the_figures_of_the_snapshot_and_of_the_orac
             "measure Moments",
             "measure Regression",
             "measure Survival",
+            "counted before it is summed",
             "a condition that computes",
             "a condition that the server judges",
             "a dimension of codes",

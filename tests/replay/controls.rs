@@ -4,8 +4,11 @@ use samensom_protocol::ablation::only;
 use samensom_tests::fuzzed::acts::session;
 
 /// A planted bug or leak, and what happens to the frames.
-const PLANTED: &[(&str, &[u8])] =
-    &[("leak-r-of-survivors", &[0, 16, 4, 0]), ("leak-b-of-dropouts", &[0, 16, 4, 0]), ("added-twice", &[])];
+const PLANTED: &[(&str, &[u8])] = &[
+    ("leak-r-of-survivors", &[0, 16, 4, 0]),
+    ("leak-b-of-dropouts", &[0, 16, 4, 0]),
+    ("spent-not-kept", &[]),
+];
 
 #[test]
 fn a_planted_bug_breaks_a_promise() {

@@ -43,13 +43,22 @@ pub struct Pace {
     pub idle_ms: u32,
     /// A sign of life is sent after so many milliseconds.
     pub keep_alive_ms: u32,
+    /// The shipped floors hold, so that a session has two passes; else none does, and it has one.
+    pub floors: bool,
 }
 
 impl Pace {
-    /// Slots of a quarter of a minute, for a quiet loopback.
+    /// Slots of a quarter of a minute, for a quiet loopback; one pass.
     #[must_use]
     pub fn quick() -> Pace {
-        Pace { spacing_s: 15, rounds_ms: [2000, 1500, 1500, 1000, 1000], idle_ms: 1500, keep_alive_ms: 400 }
+        let rounds_ms = [2000, 1500, 1500, 1000, 1000];
+        Pace { spacing_s: 15, rounds_ms, idle_ms: 1500, keep_alive_ms: 400, floors: false }
+    }
+
+    /// The same with the shipped floors: both passes fit into a slot.
+    #[must_use]
+    pub fn of_two_passes() -> Pace {
+        Pace { spacing_s: 25, floors: true, ..Pace::quick() }
     }
 
     fn rules(&self, shipped: &str) -> String {
@@ -61,14 +70,19 @@ impl Pace {
             assert!(text.contains(&from), "the shipped rules say `{from}`");
             text = text.replace(&from, &to);
         }
+        if !self.floors {
+            let kept = text.lines().filter(|line| !line.starts_with("floor_"));
+            text = kept.collect::<Vec<_>>().join("\n");
+        }
         text.replace("contribute_per_mb = \"1s\"", "contribute_per_mb = \"1ms\"")
     }
 
-    /// A session ends within this time, however many rounds pass their deadlines; one attempt.
+    /// A session ends within this time, however many rounds pass their deadlines; one attempt of each pass.
     #[must_use]
     pub fn session(&self) -> Duration {
         let [rounds @ .., reveal] = self.rounds_ms;
-        Duration::from_millis(u64::from(rounds.iter().sum::<u32>() + 2 * reveal))
+        let pass = rounds.iter().sum::<u32>() + 2 * reveal;
+        Duration::from_millis(u64::from(pass) * if self.floors { 2 } else { 1 })
     }
 }
 
@@ -301,6 +315,37 @@ impl Deployment {
         command.arg("--data").arg(self.lcg()).args(["--no-input", "--format", "json"]).args(args);
         let ended = command.output().expect("the program starts");
         ended.status.success().then(|| serde_json::from_slice(&ended.stdout).expect("JSON"))
+    }
+
+    /// What a command of `samensom` says when it fails.
+    ///
+    /// # Panics
+    /// When it does not start, or succeeds.
+    #[must_use]
+    pub fn refused(&self, args: &[&str]) -> String {
+        let mut command = command(&samensom());
+        command.arg("--data").arg(self.lcg()).args(["--no-input", "--format", "json"]).args(args);
+        let ended = command.output().expect("the program starts");
+        assert!(!ended.status.success(), "{args:?} succeeds");
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    }
+
+    /// Submits a query and has it approved; its warrant.
+    ///
+    /// # Panics
+    /// When a command fails.
+    #[must_use]
+    pub fn approved(&self, query: &str) -> String {
+        let path = |name: &str| self.folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+        std::fs::write(path("query-more.toml"), query).expect("the query is written");
+        let (file, key) = (path("query-more.toml"), path("persons/analyst.key"));
+        let facts = self.asked(&["query", "submit", &file, "--key", &key, "--sessions", "60000"]);
+        let warrant = facts.expect("it is taken")["warrant"].as_str().expect("a hash").to_owned();
+        for person in 0..2 {
+            let key = path(&format!("persons/approver-{person}.key"));
+            self.asked(&["query", "approve", &warrant, "--key", &key]).expect("it is approved");
+        }
+        warrant
     }
 
     /// How many agents are linked with all channel keys between them; none while they are set up.

@@ -3,6 +3,7 @@
 //! and what the fuzzer runs.
 
 pub mod adversary;
+pub mod analyst;
 pub mod bad_network;
 #[cfg(feature = "programs")]
 pub mod deployment;

@@ -15,10 +15,13 @@ pub use pushed::run_pushed;
 pub use queries::Spec;
 pub use rows::World;
 
-use samensom_coordinator::demo::oracle::{self, Refusal, Shown};
-use samensom_node::extract::{ExtractError, evaluate};
-use samensom_protocol::query::{Date, Query, Value, table_with_floor};
+use samensom_coordinator::demo::oracle::{self, Floors, Refusal, Row, Shown};
+use samensom_node::extract::{ExtractError, Home, Stop, count, evaluate};
+use samensom_protocol::query::{Counting, Date, Query, Shown as Opened, Value, table};
+use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::OnceLock;
 
 /// Queries that are asked of one world.
 pub const PER_WORLD: usize = 60;
@@ -68,7 +71,10 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
     meet(QUERIES);
     meet(&format!("data set {}", world.dataset.name()));
     let mut sum: Vec<i128> = vec![0; usize::try_from(clear.layout().cells()).ok()?];
-    let mut answered = 0;
+    let mut answered: Vec<Vec<Row>> = Vec::new();
+    let floors = spec.floors();
+    let counting = Counting::of(&clear, floors.patients);
+    let mut counted: Vec<u64> = vec![0; counting.as_ref().map_or(0, |one| one.cells() as usize)];
     for (place, (frozen, rows)) in world.hospitals().enumerate() {
         let real = evaluate(&bound, frozen);
         // The real path's fractions have 128 bits; it refuses sums of quotients that do not fit, never rounds.
@@ -83,7 +89,13 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
                 if real != plain {
                     return Some(format!("hospital {place}\n  real   {real:?}\n  oracle {plain:?}"));
                 }
-                answered += 1;
+                answered.push(rows.to_vec());
+                if let Some(counting) = &counting {
+                    let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
+                    let said = count(&bound, frozen, Time(0), (counting, enough), &nowhere())
+                        .expect("figures that are fit");
+                    counted.iter_mut().zip(said).for_each(|(sum, one)| *sum += one.unsigned_abs());
+                }
                 sum.iter_mut().zip(&plain).for_each(|(sum, figure)| *sum += figure);
                 met_figures(&clear, &plain, &mut meet);
             }
@@ -95,11 +107,27 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
             }
         }
     }
-    if answered == 0 {
+    if answered.is_empty() {
         return None;
     }
     meet("tables");
-    tables_differ(&clear, spec.floor(), &sum, &mut meet)
+    if let Some(why) = tables_differ(&clear, (&Opened::All, None), (&sum, &answered), &mut meet) {
+        return Some(why);
+    }
+    let Some(counting) = counting else {
+        meet("too much to count");
+        return None;
+    };
+    let open = counting.open(&counted, floors.hospitals as u64);
+    meet(if open.closed() == 0 { "all figures open" } else { "figures stay closed" });
+    let shown = Opened::Counted { counting: &counting, open: &open, totals: &counted };
+    tables_differ(&clear, (&shown, Some(&floors)), (&sum, &answered), &mut meet)
+}
+
+/// Of extracts that are in the snapshot nothing is asked elsewhere.
+fn nowhere() -> Home<'static> {
+    static STOP: OnceLock<Stop> = OnceLock::new();
+    Home { configs: &[], base_dir: Path::new("."), stop: STOP.get_or_init(Stop::default) }
 }
 
 fn refusal(error: &ExtractError) -> Option<Refusal> {
@@ -125,9 +153,14 @@ fn met_figures(query: &Query, figures: &[i128], meet: &mut impl FnMut(&str)) {
 }
 
 /// The national table of these sums, made by both.
-fn tables_differ(query: &Query, floor: u16, sum: &[i128], meet: &mut impl FnMut(&str)) -> Option<String> {
-    let real = table_with_floor(query, sum, floor);
-    let plain = oracle::table(query, floor, sum);
+fn tables_differ(
+    query: &Query,
+    (shown, floors): (&Opened, Option<&Floors>),
+    (sum, rows): (&[i128], &[Vec<Row>]),
+    meet: &mut impl FnMut(&str),
+) -> Option<String> {
+    let real = table(query, sum, shown);
+    let plain = oracle::table(query, &oracle::closed(query, rows, floors), sum);
     if real.len() != plain.len() {
         return Some(format!("the table has {} lines, of the oracle {}", real.len(), plain.len()));
     }

@@ -4,6 +4,7 @@
 //! crate (`tidy.rs`). Where it and the core differ, the manual decides.
 
 mod codec;
+mod commitments;
 mod fields;
 mod messages;
 mod primitives;
@@ -17,8 +18,16 @@ use serde_json::Value;
 pub type Checked<T> = Result<T, String>;
 
 /// The files of wire version 1.
-pub const FILES: [&str; 7] =
-    ["transcripts", "keys", "masks", "sharing", "messages", "session-dropout", "session-restart"];
+pub const FILES: [&str; 8] = [
+    "transcripts",
+    "keys",
+    "masks",
+    "commitments",
+    "sharing",
+    "messages",
+    "session-dropout",
+    "session-restart",
+];
 
 /// Recomputes every field of the file of this name.
 ///
@@ -29,6 +38,7 @@ pub fn check(name: &str, file: &Value) -> Checked<()> {
         "transcripts" => values::transcripts(file),
         "keys" => values::keys(file),
         "masks" => values::masks(file),
+        "commitments" => commitments::check(file),
         "sharing" => values::sharing(file),
         "messages" => messages::check(file),
         "session-dropout" | "session-restart" => session::check(file),

@@ -9,7 +9,7 @@ use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::codec::decode;
 use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
 use samensom_protocol::io::{Event as Seen, Input, Output, Peer, Record};
-use samensom_protocol::message::{Header, Message, Round};
+use samensom_protocol::message::{Answer, Header, Message, Round};
 use samensom_protocol::warrant::WarrantBody;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,6 +72,12 @@ pub enum Event {
         session: SessionId,
         attempt: AttemptId,
         node: NodeId,
+    },
+    Stands {
+        session: SessionId,
+        attempt: AttemptId,
+        node: NodeId,
+        answer: Answer,
     },
     FrameRefused {
         session: SessionId,
@@ -179,6 +185,7 @@ impl Event {
             Event::NotDone { .. }
                 | Event::TokenRefused { .. }
                 | Event::Refused { .. }
+                | Event::Stands { answer: Answer::Refused | Answer::Undecided, .. }
                 | Event::FrameRefused { .. }
                 | Event::AtFault { .. }
                 | Event::Alarmed { .. }
@@ -194,6 +201,7 @@ impl Event {
             Event::Offered { session, .. }
             | Event::Round { session, .. }
             | Event::Refused { session, .. }
+            | Event::Stands { session, .. }
             | Event::FrameRefused { session, .. }
             | Event::LeftOut { session, .. }
             | Event::AtFault { session, .. }
@@ -234,18 +242,13 @@ impl Event {
             Request::RosterSign { roster, signature } => {
                 ("roster sign", vec![("roster", roster.to_hex()), ("signer", signature.key.to_hex())])
             }
-            Request::QuerySubmit { query, valid_ms, sessions } => {
-                use samensom_protocol::crypto::transcript::{Label, Transcript};
-                let hash = Transcript::new(Label::Query).bytes(query).finish();
-                let hash = samensom_protocol::codec::to_hex(&hash);
-                (
-                    "query submit",
-                    vec![
-                        ("query", hash),
-                        ("valid_ms", valid_ms.to_string()),
-                        ("sessions", sessions.to_string()),
-                    ],
-                )
+            Request::QuerySubmit { warrant } => {
+                let requester = decode::<WarrantBody>(&warrant.body).map(|body| body.requester);
+                let by = requester.map_or_else(
+                    |_| "cannot be read".to_owned(),
+                    |one| format!("{} ({}), key {}", &*one.person, &*one.organisation, one.key.to_hex()),
+                );
+                ("query submit", vec![("warrant", warrant.hash().to_hex()), ("by", by)])
             }
             Request::QueryApprove { warrant, approval } => {
                 ("query approve", vec![("warrant", warrant.to_hex()), ("approver", approval.key.to_hex())])
@@ -263,6 +266,9 @@ impl Event {
             Output::Persist(record) => return Event::kept(session, record),
             Output::Reject { from: Peer::Node(node), fault } => {
                 Event::FrameRefused { session, node: *node, rule: fault.to_string() }
+            }
+            Output::Notify(Seen::Stands { node, sid, answer }) => {
+                Event::Stands { session, attempt: *sid, node: *node, answer: *answer }
             }
             Output::Notify(Seen::Alarmed { node, sid }) => {
                 Event::Alarmed { session, attempt: *sid, node: *node }
@@ -384,6 +390,13 @@ impl fmt::Display for Event {
             Event::Round { round, hospitals, .. } if hospitals.is_empty() => write!(f, "round {round}"),
             Event::Round { round, hospitals, .. } => write!(f, "round {round} over {}", list(hospitals)),
             Event::Refused { node, .. } => write!(f, "{node} refuses"),
+            Event::Stands { node, answer: Answer::Waiting, .. } => {
+                write!(f, "{node} asks its people for consent")
+            }
+            Event::Stands { node, answer: Answer::Undecided, .. } => {
+                write!(f, "{node} takes no part: its people have not decided")
+            }
+            Event::Stands { node, answer: Answer::Refused, .. } => write!(f, "{node} refuses, signed"),
             Event::FrameRefused { node, rule, .. } => write!(f, "a message of {node} is refused: {rule}"),
             Event::LeftOut { hospitals, .. } => {
                 write!(f, "left out, which proves nothing: {}", list(hospitals))

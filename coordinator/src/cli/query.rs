@@ -4,16 +4,19 @@ use super::{Context, Format, hint, print_text, unexpected};
 use crate::clock::{span_ms, text, today};
 use crate::control::{Answers, Request, Response, ask};
 use crate::error::Error;
+use crate::ops::{Terms, asked};
 use crate::passphrase::Phrases;
+use crate::person::Person;
 use crate::sealed::read_person_key;
-use crate::session::Progress;
+use crate::session::{Consent, Progress};
 use crate::toml_file;
-use samensom_protocol::codec::Blob;
 use samensom_protocol::crypto::transcript::{Label, Transcript};
-use samensom_protocol::ids::QueryHash;
+use samensom_protocol::ids::{NodeId, QueryHash, SessionId};
+use samensom_protocol::io::Failure;
 use samensom_protocol::query::{Language, Query, QueryError};
-use samensom_protocol::warrant::{Approval, SignedWarrant};
+use samensom_protocol::warrant::{Approval, SignedWarrant, WarrantBody};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A language of people.
@@ -62,16 +65,29 @@ pub enum Args {
         lang: Lang,
     },
     /// Make a query a warrant, for the approvers to sign.
-    #[command(after_help = "Example:\n  samensom query submit stock.query.toml --valid 30d --sessions 20")]
+    #[command(after_help = "Examples:\n  samensom query submit stock.query.toml --key smit.key\n  \
+samensom query submit stock.query.toml --key smit.key --valid 365d --sessions 52 --every 7d --wait 10m")]
     Submit {
         /// The query.
         file: PathBuf,
+        /// The key of who asks, an analyst or an approver; beside it lies its .pub file.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// File with the pass phrase of the key; without it, it is asked for.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
         /// How long it may run.
         #[arg(long, default_value = "30d")]
         valid: String,
         /// Most sessions a hospital takes part in, one in each slot.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         sessions: u16,
+        /// Least time between two sessions; without it, that of the slots.
+        #[arg(long, value_name = "SPAN")]
+        every: Option<String>,
+        /// How long a session waits for hospitals that ask their people first; without it, not at all.
+        #[arg(long, value_name = "SPAN")]
+        wait: Option<String>,
         /// The value of a parameter, where it is not the usual one; may be given several times.
         #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
         set: Vec<(String, String)>,
@@ -107,8 +123,15 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
     match args {
         Args::Check { file, lang } => check(context, file, *lang),
         Args::Show { warrant, lang } => show(context, warrant, *lang),
-        Args::Submit { file, valid, sessions, set } => {
-            submit(context, file, (span_ms(valid)?, *sessions), set)
+        Args::Submit { file, key, passphrase_file, valid, sessions, every, wait, set } => {
+            let terms = Terms {
+                valid_ms: span_ms(valid)?,
+                sessions: *sessions,
+                every_s: seconds(every.as_deref())?,
+                wait_s: seconds(wait.as_deref())?,
+            };
+            let phrases = Phrases { file: passphrase_file.clone(), may_ask: context.may_ask };
+            submit(context, file, (terms, key, &phrases), set)
         }
         Args::Approve { warrant, key, passphrase_file } => {
             let phrases = Phrases { file: passphrase_file.clone(), may_ask: context.may_ask };
@@ -127,7 +150,10 @@ fn read(file: &Path) -> Result<Query, Error> {
 }
 
 fn refused(file: &Path, why: QueryError) -> Error {
-    let line = why.line.map_or_else(String::new, |line| format!(", line {line}"));
+    let mut line = why.line.map_or_else(String::new, |line| format!(", line {line}"));
+    if let Some(column) = why.column {
+        line.push_str(&format!(", column {column}"));
+    }
     let place = if why.place.is_empty() { String::new() } else { format!(", {}", why.place) };
     Error::config(why.problem)
         .place(format!("{}{line}{place}", file.display()))
@@ -168,24 +194,33 @@ fn show(context: &Context, typed: &str, lang: Lang) -> Result<(), Error> {
     let query = warrant.query();
     let facts = json!({
         "warrant": warrant.hash(), "query_hash": warrant.query_hash(), "id": query.id(), "version": query.version(),
+        "asked_by": { "person": warrant.body().requester.person, "organisation": warrant.body().requester.organisation },
+        "sessions": warrant.body().sessions, "every_s": warrant.body().every_s, "wait_s": warrant.body().wait_s,
         "description_nl": query.describe(Language::Dutch), "description_en": query.describe(Language::English),
     });
     context.print(&facts, || format!("{}\n\nwarrant  {}", query.describe(lang.into()), warrant.hash()))
 }
 
+/// Whole seconds of a span; 0 where none is given.
+fn seconds(span: Option<&str>) -> Result<u32, Error> {
+    let ms = span.map_or(Ok(0), span_ms)?;
+    u32::try_from(ms.div_ceil(1000)).map_err(|_| Error::asked("too long a time").expected("at most 49 days"))
+}
+
 fn submit(
     context: &Context,
     file: &Path,
-    (valid_ms, sessions): (u64, u16),
+    (terms, key, phrases): (Terms, &Path, &Phrases),
     set: &[(String, String)],
 ) -> Result<(), Error> {
     let query = read(file)?.bound(set, today()).map_err(|why| refused(file, why))?;
-    let canonical = canonical(&query)?;
-    let query_hash = hash(&canonical);
-    let canonical = Blob::new(canonical).map_err(|why| {
-        Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
-    })?;
-    let request = Request::QuerySubmit { query: canonical, valid_ms, sessions };
+    let query_hash = hash(&canonical(&query)?);
+    let asks = read_person_key(key, || phrases.tell(key))?;
+    let requester = Person::asks(key, &asks.public())?;
+    let body = asked(&context.folder.read_store()?.head_roster(), &query, terms, requester)?;
+    let warrant =
+        SignedWarrant::asked(&body, &asks).map_err(|why| Error::asked(format!("too large: {why}")))?;
+    let request = Request::QuerySubmit { warrant };
     let Response::Submitted(warrant) = ask(&context.folder, &request)? else { return Err(unexpected()) };
     let facts = json!({ "warrant": warrant, "query_id": query.id(), "query_hash": query_hash });
     context.print(&facts, || warrant.to_string())?;
@@ -194,6 +229,28 @@ fn submit(
         short(&warrant.to_hex())
     ));
     Ok(())
+}
+
+/// What a standing warrant says of its rhythm and patience; nothing where it says nothing.
+fn rhythm(body: &WarrantBody) -> String {
+    let every = match body.every_s {
+        0 => String::new(),
+        every_s => format!(", {} apart at least", span(every_s)),
+    };
+    match body.wait_s {
+        0 => every,
+        wait_s => format!("{every}\nconsent   waited for {}", span(wait_s)),
+    }
+}
+
+/// Seconds in the largest unit that holds them exactly.
+fn span(seconds: u32) -> String {
+    for (unit, of) in [("d", 86_400), ("h", 3600), ("m", 60)] {
+        if seconds.is_multiple_of(of) {
+            return format!("{}{unit}", seconds / of);
+        }
+    }
+    format!("{seconds}s")
 }
 
 fn approve(context: &Context, typed: &str, key: &Path, phrases: &Phrases) -> Result<(), Error> {
@@ -206,13 +263,16 @@ fn approve(context: &Context, typed: &str, key: &Path, phrases: &Phrases) -> Res
     })?;
     let body = warrant.body();
     hint(&format!(
-        "{}\n\nwarrant   {}\nfloor     {} hospitals\nvalid     {} to {}\nsessions  {} at most",
+        "{}\n\nwarrant   {}\nasked by  {} ({})\nfloor     {} hospitals\nvalid     {} to {}\nsessions  {} at most{}",
         warrant.query().describe(Language::Dutch),
         warrant.hash(),
+        &*body.requester.person,
+        &*body.requester.organisation,
         body.floor_hospitals,
         text(body.valid_from),
         text(body.valid_until),
-        body.sessions
+        body.sessions,
+        rhythm(body)
     ));
     context.agree("Approve this warrant?")?;
     let approver = read_person_key(key, || phrases.tell(key))?;
@@ -248,29 +308,36 @@ fn run_session(context: &Context, warrant: &str, wait: bool) -> Result<(), Error
         return Ok(());
     }
     hint(&format!("session {session}; Ctrl-C leaves it running"));
+    let mut consent = Consent::default();
     while let Some(answer) = answers.next_answer()? {
         match answer {
+            Response::Progress(Progress::Consent(told)) => {
+                consent = told;
+                let words = in_words(&consent);
+                hint(if words.is_empty() {
+                    "every hospital that was asked first has decided"
+                } else {
+                    &words
+                });
+            }
             Response::Progress(Progress::Line { round, present, expected, attempt }) => {
                 let attempt =
                     if attempt == 0 { String::new() } else { format!("  (attempt {})", attempt + 1) };
                 hint(&format!("{round:<11} {present}/{expected}{attempt}"));
             }
             Response::Progress(Progress::Done { session, summary }) => {
-                let facts = json!({ "session": session, "summary": summary });
-                return context.print(&facts, || format!("session {session}\nresult  {show}"));
+                let facts = json!({ "session": session, "summary": summary, "consent": consent });
+                return context.print(&facts, || {
+                    format!("session {session}\nresult  {show}\n{}", in_words(&consent)).trim_end().to_owned()
+                });
             }
             Response::Progress(Progress::Failed { session, failure }) => {
                 if context.format == Format::Json {
-                    print_text(&json!({ "session": session, "failure": failure }).to_string())?;
+                    print_text(
+                        &json!({ "session": session, "failure": failure, "consent": consent }).to_string(),
+                    )?;
                 }
-                let code = serde_json::to_value(failure.code).unwrap_or_default();
-                let error = Error::session(format!("no sum: {}", code.as_str().unwrap_or("failed")))
-                    .place(format!("session {session}, round {:?}", failure.round).to_lowercase())
-                    .expected(format!("{} hospitals; {} were there", failure.needed, failure.present));
-                return Err(match failure.culprits.as_slice() {
-                    [] => error.remedy("see `samensom status` for who is linked, and run it again"),
-                    culprits => error.remedy(format!("at fault: {culprits:?}")),
-                });
+                return Err(no_sum(&session, &failure, &consent));
             }
             _ => return Err(unexpected()),
         }
@@ -278,6 +345,39 @@ fn run_session(context: &Context, warrant: &str, wait: bool) -> Result<(), Error
     Err(Error::session("the server stopped before the session ended")
         .place(format!("session {session}"))
         .remedy(format!("start it again; then: {show}")))
+}
+
+/// Why a session gave none, and what to do.
+fn no_sum(session: &SessionId, failure: &Failure, consent: &Consent) -> Error {
+    let code = serde_json::to_value(failure.code).unwrap_or_default();
+    let asked = in_words(consent);
+    let error = Error::session(format!("no sum: {}", code.as_str().unwrap_or("failed")))
+        .place(format!("session {session}, round {:?}", failure.round).to_lowercase())
+        .expected(format!(
+            "{} hospitals; {} were there{}{asked}",
+            failure.needed,
+            failure.present,
+            if asked.is_empty() { "" } else { "; " }
+        ));
+    match (failure.culprits.as_slice(), failure.block) {
+        (_, Some(block)) => error.remedy(format!(
+            "a hospital reported other figures than it committed to, in block {block} of 1,024; who did is not known. Ask \
+             the hospitals to check their agents, and run it again in the next slot"
+        )),
+        ([], None) => error.remedy("see `samensom status` for who is linked, and run it again"),
+        (culprits, None) => error.remedy(format!("at fault: {culprits:?}")),
+    }
+}
+
+/// How it stands with hospitals that are linked and take no part, or not yet; empty where there are none.
+fn in_words(consent: &Consent) -> String {
+    let named = |what: &str, nodes: &BTreeSet<NodeId>| {
+        let list: Vec<String> = nodes.iter().map(|node| node.0.to_string()).collect();
+        (!nodes.is_empty()).then(|| format!("{what}: {} ({})", nodes.len(), list.join(", ")))
+    };
+    let waiting = named("waiting for the hospital's consent", &consent.waiting);
+    let all = [waiting, named("refused", &consent.refused), named("undecided", &consent.undecided)];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Enough of an id to type.

@@ -14,7 +14,7 @@ pub enum Args {
     #[command(after_help = "Examples:\n  samensom result export 8c1d --out stock.csv\n  \
 samensom result export 8c1d --out stock.svg")]
     Export(Export),
-    /// Verify a bundle: every signature, and the total recomputed. Needs nothing but the bundle.
+    /// Verify a bundle: every signature, and the total against what was committed to. Needs nothing but the bundle.
     #[command(after_help = "Example:\n  samensom result verify stock.bundle --roster-fingerprint \
 \"bihun dafok lusab tivon gohar pizut\"")]
     Verify(Verify),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::ops::tests::ops;
 use crate::store::State;
+use samensom_protocol::codec::{Blob, Bytes, List};
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -91,7 +92,13 @@ fn requests_and_responses_survive_the_line() {
     let requests = [
         Request::Status,
         add("A \"b\"\n c"),
-        Request::QuerySubmit { query: Blob::new(vec![1, 2, 255]).unwrap(), valid_ms: u64::MAX, sessions: 3 },
+        Request::QuerySubmit {
+            warrant: SignedWarrant {
+                body: Blob::new(vec![1, 2, 255]).unwrap(),
+                approvals: List::default(),
+                request: Bytes([7; 64]),
+            },
+        },
     ];
     for request in requests {
         let line = serde_json::to_string(&request).unwrap();

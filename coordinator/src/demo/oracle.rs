@@ -6,6 +6,7 @@
 mod derive;
 mod derived;
 mod measure;
+mod opened;
 mod rows;
 mod value;
 
@@ -25,14 +26,45 @@ pub use value::Number;
 /// One figure per cell, in the order of the query's layout, at the scale of each.
 pub type Figures = Vec<i128>;
 
-/// The figures of one hospital.
+/// What must stand behind a figure that opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floors {
+    /// Hospitals.
+    pub hospitals: usize,
+    /// Whether patients are counted too.
+    pub patients: bool,
+    /// So many of them make a hospital one that has enough.
+    pub patients_each: usize,
+}
+
+/// Whether each measure of each cell stays closed over the rows of these hospitals; nothing does without floors.
+/// The query's parameters have been replaced by their values.
+#[must_use]
+pub fn closed(query: &Query, hospitals: &[Vec<Row>], floors: Option<&Floors>) -> Vec<Vec<bool>> {
+    match floors {
+        Some(floors) => opened::closed(query, hospitals, floors),
+        None => {
+            let cells = query.dimensions().iter().map(Dimension::size).product::<usize>();
+            vec![vec![false; query.measures().len()]; cells]
+        }
+    }
+}
+
+/// The rows of one hospital for a query.
 ///
 /// # Errors
-/// When a row of its extracts cannot be read, or it must refuse.
-pub fn figures(query: &Query, tables: &[toml::Table], home: &Path) -> Result<Figures, Error> {
-    let rows = derived::rows(query.dataset(), tables, home)?;
+/// When a row of its extracts cannot be read.
+pub fn rows(query: &Query, tables: &[toml::Table], home: &Path) -> Result<Vec<Row>, Error> {
+    derived::rows(query.dataset(), tables, home)
+}
+
+/// The figures of one hospital with these rows.
+///
+/// # Errors
+/// When it must refuse.
+pub fn figures(query: &Query, rows: &[Row]) -> Result<Figures, Error> {
     let query = query.resolved().map_err(|why| Error::asked(why.to_string()))?;
-    of_rows(&query, &rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))
+    of_rows(&query, rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))
 }
 
 /// The rows of a data set that is made of others, given in the order in which it names them.
@@ -56,13 +88,7 @@ fn text<'a>(table: &'a toml::Table, key: &str) -> &'a str {
 /// # Errors
 /// Every reason for which it must not answer.
 pub fn of_rows(query: &Query, rows: &[Row]) -> Result<Figures, BTreeSet<Refusal>> {
-    let cells = query.dimensions().iter().map(Dimension::size).product::<usize>();
-    let mut cells: Vec<Vec<&Row>> = vec![Vec::new(); cells];
-    for row in rows.iter().filter(|row| holds(query.population(), &[row]) == Some(true)) {
-        if let Some(cell) = place(query, row).and_then(|place| cells.get_mut(place)) {
-            cell.push(row);
-        }
-    }
+    let cells = cells(query, rows);
     let (mut figures, mut refused) = (Vec::new(), BTreeSet::new());
     for cell in &cells {
         for measure in query.measures() {
@@ -70,6 +96,18 @@ pub fn of_rows(query: &Query, rows: &[Row]) -> Result<Figures, BTreeSet<Refusal>
         }
     }
     if refused.is_empty() { Ok(figures) } else { Err(refused) }
+}
+
+/// The rows that count, by cell.
+fn cells<'a>(query: &Query, rows: &'a [Row]) -> Vec<Vec<&'a Row>> {
+    let count = query.dimensions().iter().map(Dimension::size).product::<usize>();
+    let mut cells: Vec<Vec<&Row>> = vec![Vec::new(); count];
+    for row in rows.iter().filter(|row| holds(query.population(), &[row]) == Some(true)) {
+        if let Some(cell) = place(query, row).and_then(|place| cells.get_mut(place)) {
+            cell.push(row);
+        }
+    }
+    cells
 }
 
 /// Whether a number of a query is this fraction.
@@ -135,14 +173,14 @@ pub fn add(sum: &mut Figures, figures: &[i128]) {
 }
 
 /// Compares what was opened with the clear sum, line by line: every figure shown as it is in the clear, and
-/// suppressed exactly where too few stand behind it.
+/// suppressed exactly where it stays closed.
 ///
 /// # Errors
 /// The first line that differs, in words.
-pub fn compare(query: &Query, floor: u16, clear: &[i128], totals: &Json) -> Result<(), String> {
+pub fn compare(query: &Query, closed: &[Vec<bool>], clear: &[i128], totals: &Json) -> Result<(), String> {
     let query = &query.resolved().map_err(|why| why.to_string())?;
     let found = index(totals)?;
-    let lines = table(query, floor, clear);
+    let lines = table(query, closed, clear);
     if found.len() != lines.len() {
         return Err(format!("{} lines are shown, {} expected", found.len(), lines.len()));
     }

@@ -3,7 +3,7 @@
 //! Owns the commands of a session and who is killed in its middle. The figures of the survivors are read
 //! again, by the oracle, once the session is over.
 
-use super::oracle::{self, Figures};
+use super::oracle::{self, Figures, Floors};
 use super::plan::Plan;
 use super::report::{Costs, Failed, Glimpse, Outcome, Summed};
 use super::setup::Lcg;
@@ -12,9 +12,10 @@ use crate::cli::hint;
 use crate::error::Error;
 use crate::result::read_bundle;
 use crate::store::Store;
+use samensom_protocol::bundle::Verified;
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::params::Thresholds;
-use samensom_protocol::query::Measure;
+use samensom_protocol::query::{Measure, Query};
 use serde_json::Value as Json;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -128,6 +129,8 @@ async fn approved(plan: &Plan, stage: &Stage, lcg: &Lcg) -> Result<String, Error
         "query".as_ref(),
         "submit".as_ref(),
         query.as_os_str(),
+        "--key".as_ref(),
+        lcg.analyst.as_os_str(),
         "--sessions".as_ref(),
         SESSIONS.as_ref(),
     ];
@@ -274,22 +277,53 @@ fn compare(
     shown: &Json,
 ) -> Result<(bool, Figures), Error> {
     let tables = plan.extract_tables();
-    let (mut clear, mut own) = (Figures::new(), None);
+    let (mut clear, mut own, mut hospitals) = (Figures::new(), None, Vec::new());
     for hospital in survivors {
-        let figures = oracle::figures(&plan.query, &tables, &plan.home(&stage.tools.folder, *hospital))?;
+        let rows = oracle::rows(&plan.query, &tables, &plan.home(&stage.tools.folder, *hospital))?;
+        let figures = oracle::figures(&plan.query, &rows)?;
         oracle::add(&mut clear, &figures);
         own.get_or_insert(figures);
+        hospitals.push(rows);
     }
     let bytes = std::fs::read(bundle).map_err(|why| Error::file(bundle, "read the bundle", &why))?;
-    let opened = read_bundle(&bytes)?.totals();
-    let floor = shown.get("floor").and_then(Json::as_u64).and_then(|floor| u16::try_from(floor).ok());
-    let floor = floor.ok_or_else(|| Error::machine("`result show` named no floor"))?;
+    let verified = read_bundle(&bytes)?;
+    let query = plan.query.resolved().map_err(|why| Error::asked(why.to_string()))?;
+    let closed = oracle::closed(&query, &hospitals, floors(&verified).as_ref());
     let totals = shown.get("totals").cloned().unwrap_or_default();
-    let told = oracle::compare(&plan.query, floor, &clear, &totals);
+    let told = oracle::compare(&plan.query, &closed, &clear, &totals);
+    let opened = is_opened(&query, &verified.totals(), &clear, &closed, survivors.len());
     if let Err(why) = &told {
         hint(&format!("the oracle differs: {why}"));
     }
-    Ok((opened == clear && told.is_ok(), own.unwrap_or_default()))
+    Ok((opened && told.is_ok(), own.unwrap_or_default()))
+}
+
+/// What must stand behind a figure, by roster and warrant.
+fn floors(verified: &Verified) -> Option<Floors> {
+    let count = verified.count.as_ref()?;
+    let (warrant, roster) = (&verified.facts.warrant, &verified.facts.roster);
+    let counted: Vec<NodeId> = count.facts.header.invited.iter().map(|one| one.node).collect();
+    Some(Floors {
+        hospitals: usize::try_from(warrant.least(roster, &counted)).unwrap_or(usize::MAX),
+        patients: warrant.body().floor_patients > 0,
+        patients_each: usize::try_from(warrant.patients_each(roster, &counted)).unwrap_or(usize::MAX),
+    })
+}
+
+/// Whether every opened cell is the clear sum, and every other one holds nothing of anybody.
+fn is_opened(query: &Query, opened: &[i128], clear: &[i128], closed: &[Vec<bool>], hospitals: usize) -> bool {
+    let layout = query.layout();
+    let width = layout.figures().max(1);
+    let nothing = |cell: usize| {
+        let low = u32::try_from(cell).map_or(0, |cell| layout.bounds(cell).0);
+        i128::from(low) * i128::try_from(hospitals).unwrap_or(0)
+    };
+    let is_right = |(cell, (opened, clear)): (usize, (&i128, &i128))| {
+        let measure = layout.measure_of(cell % width).unwrap_or(usize::MAX);
+        let stays = closed.get(cell / width).and_then(|cell| cell.get(measure)) != Some(&false);
+        *opened == if stays { nothing(cell) } else { *clear }
+    };
+    opened.len() == clear.len() && opened.iter().zip(clear).enumerate().all(is_right)
 }
 
 /// What the coordinator holds of one hospital, beside that hospital's own figures.

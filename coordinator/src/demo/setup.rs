@@ -29,6 +29,8 @@ pub struct Lcg {
     pub founding: String,
     /// Numbers of the hospitals in the roster.
     pub nodes: Vec<u64>,
+    /// Key file of who asks.
+    pub analyst: PathBuf,
     /// Key files of the approvers.
     pub approvers: Vec<PathBuf>,
     /// With this file the server's GO goes on; only where hospitals drop out.
@@ -58,7 +60,8 @@ pub async fn all(plan: &Plan, stage: &mut Stage) -> Result<Lcg, Error> {
         stage.start_agent(hospital, &plan.home(&tools.folder, hospital))?;
     }
     wait_until_linked(plan, stage, plan.present().count()).await?;
-    Ok(Lcg { founding, nodes, approvers: approvers.into_iter().map(key).collect(), hold_go })
+    let analyst = key(tools.folder.join("persons").join("analyst"));
+    Ok(Lcg { founding, nodes, analyst, approvers: approvers.into_iter().map(key).collect(), hold_go })
 }
 
 fn key(mut base: PathBuf) -> PathBuf {
@@ -84,7 +87,7 @@ fn roles(plan: &Plan) -> Result<Vec<String>, Error> {
     Ok(roles.filter_map(toml::Value::as_str).map(str::to_owned).collect())
 }
 
-/// Keys of five signers, and of one approver for each role; the first of these belongs to a hospital.
+/// Keys of five signers, of one approver for each role, and of who asks; the first approver belongs to a hospital.
 async fn persons(plan: &Plan, tools: &Tools) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     let folder = tools.folder.join("persons");
     std::fs::create_dir(&folder).map_err(|why| Error::file(&folder, "make the folder", &why))?;
@@ -105,6 +108,8 @@ async fn persons(plan: &Plan, tools: &Tools) -> Result<(Vec<PathBuf>, Vec<PathBu
         tools.lcg(&with(&[&["keygen", "approver", "--unsealed"], &who[..]].concat(), &base)).await?;
         approvers.push(base);
     }
+    let who = ["keygen", "analyst", "--unsealed", "--name", "Analyst", "--organisation", "lcg", "--out"];
+    tools.lcg(&with(&who, &folder.join("analyst"))).await?;
     Ok((signers, approvers))
 }
 

@@ -8,6 +8,7 @@ mod query;
 mod roster;
 
 pub use hospital::slug;
+pub use query::{Terms, asked};
 pub use roster::{Wanted, changes};
 
 use crate::audit::Event;
@@ -110,9 +111,7 @@ impl Ops {
             Request::HospitalMark { hospital, mark } => self.hospital_mark(&hospital, mark),
             Request::RosterPropose(wanted) => self.roster_propose(wanted),
             Request::RosterSign { roster, signature } => self.roster_sign(roster, &signature),
-            Request::QuerySubmit { query, valid_ms, sessions } => {
-                self.query_submit(query, valid_ms, sessions)
-            }
+            Request::QuerySubmit { warrant } => self.query_submit(&warrant),
             Request::QueryApprove { warrant, approval } => self.query_approve(&warrant, &approval),
             Request::QueryRun { .. } => Err(Error::machine("a run is answered elsewhere")),
         }

@@ -1,65 +1,97 @@
-//! Queries: submit as a warrant, approve.
+//! Queries: what a warrant is made of, submitting one, approving it.
 
 use super::Ops;
-use crate::clock::now;
+use crate::clock::{now, text};
 use crate::control::{Approved, Response};
 use crate::error::Error;
 use samensom_protocol::codec::Blob;
-use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::ids::WarrantHash;
 use samensom_protocol::params::Thresholds;
 use samensom_protocol::query::Query;
+use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, MAX_QUERY, PROFILE_V0, SignedWarrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody};
 
 /// A warrant runs from a little before it was made, for the hospitals' clocks differ.
 const CLOCKS_MS: u64 = 5 * 60_000;
 
+/// For how long, how often and how patiently a warrant runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long it may run, in milliseconds.
+    pub valid_ms: u64,
+    /// Most sessions a hospital takes part in.
+    pub sessions: u16,
+    /// Least time between two of them, in seconds.
+    pub every_s: u32,
+    /// How long a session waits for a hospital's consent, in seconds.
+    pub wait_s: u32,
+}
+
+/// What is asked for: the query as a warrant under this roster, for its requester to sign.
+///
+/// # Errors
+/// When the roster allows no such query.
+pub fn asked(head: &Roster, query: &Query, terms: Terms, requester: Requester) -> Result<WarrantBody, Error> {
+    let purpose = query.purpose().name();
+    let rule = head.rule(purpose).ok_or_else(|| {
+        Error::refused(format!("the roster has no rule for the purpose `{purpose}`"))
+            .remedy("the roster's signers must agree on one first")
+    })?;
+    Thresholds::of(head).map_err(|why| {
+        Error::refused(why.to_string())
+            .place(format!("roster {}", head.body().epoch))
+            .remedy("confirm hospitals and let a roster that lists them be signed first")
+    })?;
+    let dataset = query.dataset().name();
+    let lock = head
+        .lock_of(dataset)
+        .ok_or_else(|| Error::refused(format!("the roster has no lock for the data set `{dataset}`")))?;
+    let canonical = query.canonical().and_then(Blob::new).map_err(|why| {
+        Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
+    })?;
+    let at = now();
+    Ok(WarrantBody {
+        floor_hospitals: query.floor_hospitals().max(rule.floor_hospitals).max(lock.floor_hospitals),
+        floor_patients: query.floor_patients().max(lock.floor_patients),
+        may_miss: 0,
+        query: canonical,
+        roster: head.hash(),
+        profile: PROFILE_V1,
+        valid_from: Time(at.0.saturating_sub(CLOCKS_MS)),
+        valid_until: at.plus_ms(terms.valid_ms),
+        sessions: terms.sessions,
+        every_s: terms.every_s,
+        wait_s: terms.wait_s,
+        requester,
+    })
+}
+
 impl Ops {
-    pub(super) fn query_submit(
-        &self,
-        canonical: Blob<MAX_QUERY>,
-        valid_ms: u64,
-        sessions: u16,
-    ) -> Result<Response, Error> {
+    /// Keeps what a requester signed. Approvals are given one by one, so that each is judged.
+    pub(super) fn query_submit(&self, signed: &SignedWarrant) -> Result<Response, Error> {
         let head = self.store.head_roster();
-        let query = Query::from_canonical(&canonical).map_err(|why| Error::asked(why.to_string()))?;
-        let purpose = query.purpose().name();
-        let rule = head.rule(purpose).ok_or_else(|| {
-            Error::refused(format!("the roster has no rule for the purpose `{purpose}`"))
-                .remedy("the roster's signers must agree on one first")
-        })?;
-        Thresholds::of(&head).map_err(|why| {
+        let warrant = signed.read(&head).map_err(|why| {
             Error::refused(why.to_string())
                 .place(format!("roster {}", head.body().epoch))
-                .remedy("confirm hospitals and let a roster that lists them be signed first")
-        })?;
-        let at = now();
-        let body = WarrantBody {
-            floor_hospitals: query.floor_hospitals().max(rule.floor_hospitals),
-            query: canonical,
-            roster: head.hash(),
-            profile: PROFILE_V0,
-            valid_from: Time(at.0.saturating_sub(CLOCKS_MS)),
-            valid_until: at.plus_ms(valid_ms),
-            sessions,
-        };
-        let signed = SignedWarrant::unsigned(&body).map_err(|why| Error::asked(why.to_string()))?;
-        signed.read(&head).map_err(|why| {
-            Error::refused(why.to_string())
-                .place(format!("roster {}", head.body().epoch))
-                .expected("a query that the newest roster allows")
+                .expected("a query that the newest roster allows, signed by who asks")
                 .remedy("see `samensom roster show`")
         })?;
-        self.store.put_warrant(&signed, query.id(), query.title_nl(), at).map(Response::Submitted)
+        let query = warrant.query();
+        self.store.put_warrant(signed, query.id(), query.title_nl(), now()).map(Response::Submitted)
     }
 
     pub(super) fn query_approve(&self, hash: &WarrantHash, approval: &Approval) -> Result<Response, Error> {
         let head = self.store.head_roster();
         let warrant = self.store.warrant(&hash.to_hex())?;
-        warrant.read(&head).map_err(|why| {
+        let read = warrant.read(&head).map_err(|why| {
             Error::refused(why.to_string()).remedy("submit the query again: the roster changed since")
         })?;
+        let body = read.body();
+        if now() >= body.valid_until {
+            return Err(Error::refused(format!("the warrant ran until {}", text(body.valid_until)))
+                .remedy("submit the query again"));
+        }
         if !head.body().approvers.iter().any(|approver| approver.key == approval.key) {
             return Err(Error::refused(format!("the key {} is no approver's", approval.key))
                 .expected("the key of an approver whom the newest roster names")
@@ -67,9 +99,11 @@ impl Ops {
                     "see `samensom roster show`; add one with `samensom roster propose --approver FILE.pub`",
                 ));
         }
-        if !verify(&approval.key, Signed::Approval, &warrant.body, &approval.signature) {
-            return Err(Error::mismatch("the signature is not valid for this warrant"));
-        }
+        warrant.approver(&body.requester, &head, approval).map_err(|why| {
+            Error::refused(why.to_string())
+                .place(format!("warrant {hash}, asked by {}", &*body.requester.person))
+                .expected("an approver's own signature over this warrant, of another person than who asks")
+        })?;
         if warrant.approvals.len() >= 16 {
             return Err(Error::asked("the warrant has 16 approvals already").expected("no more are needed"));
         }

@@ -9,11 +9,11 @@ use crate::rules::{DEFAULT, Rules};
 use crate::session;
 use crate::store::tests::identity;
 use samensom_protocol::admission::words;
-use samensom_protocol::codec::Blob;
+use samensom_protocol::codec::{Blob, decode, encode};
 use samensom_protocol::ids::{NodeId, WarrantHash};
 use samensom_protocol::query::Query;
 use samensom_protocol::roster::{Approver, RosterSignature, Signer};
-use samensom_protocol::warrant::Approval;
+use samensom_protocol::warrant::{Approval, Requester, SignedWarrant};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -87,7 +87,8 @@ fn admit(ops: &Ops, n: u16) {
 
 fn approver(i: u16, role: &str, organisation: &str) -> Approver {
     let (role, organisation) = (text("", role).unwrap(), text("", organisation).unwrap());
-    Approver { key: identity(i).public(), person: text("", "a").unwrap(), role, organisation }
+    let person = text("", &format!("The {role}", role = &*role)).unwrap();
+    Approver { key: identity(i).public(), person, role, organisation }
 }
 
 fn propose_and_sign(ops: &Ops, approvers: Vec<Approver>) {
@@ -104,8 +105,16 @@ fn sign_wanted(ops: &Ops, wanted: Wanted) {
 
 fn submit(ops: &Ops) -> WarrantHash {
     let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
-    let canonical = Blob::new(query.canonical().unwrap()).unwrap();
-    match ops.query_submit(canonical, 1000, 1).unwrap() {
+    submit_by(ops, &query, (850, "B. Smit"), 60_000)
+}
+
+/// Submits it, asked with this key under this name.
+fn submit_by(ops: &Ops, query: &Query, (key, person): (u16, &str), valid_ms: u64) -> WarrantHash {
+    let person = text("", person).unwrap();
+    let requester = Requester { key: identity(key).public(), person, organisation: text("", "lcg").unwrap() };
+    let terms = Terms { valid_ms, sessions: 1, every_s: 0, wait_s: 0 };
+    let body = asked(&ops.store.head_roster(), query, terms, requester).unwrap();
+    match ops.query_submit(&SignedWarrant::asked(&body, &identity(key)).unwrap()).unwrap() {
         Response::Submitted(warrant) => warrant,
         other => panic!("{other:?}"),
     }
@@ -162,7 +171,10 @@ async fn a_proposal_lists_who_is_confirmed_and_says_what_changes() {
     assert_eq!((head.size(), head.body().approvers.len()), (3, 1), "h4 is not confirmed");
     let lines = changes(founding.body(), head.body());
     assert_eq!(lines.iter().filter(|line| line.starts_with("+ hospital")).count(), 3);
-    assert!(lines.iter().any(|line| line.starts_with("+ approver a (pharmacist, h1)")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("+ approver The pharmacist (pharmacist, h1)")),
+        "{lines:?}"
+    );
     // Enrolled anew with another key, h1 changes in the next roster and keeps its number.
     enrol(&ops, "h1", 11);
     ops.hospital_confirm("h1", &words(&identity(11).public().0)).unwrap();
@@ -187,11 +199,71 @@ async fn a_warrant_runs_when_every_role_has_signed_it() {
     let approve = |i| ops.query_approve(&warrant, &Approval::new(&identity(i), &signed.body));
     assert!(matches!(approve(802), Err(Error::Refused(_))), "not an approver");
     let forged = Approval { key: identity(800).public(), ..Approval::new(&identity(801), &signed.body) };
-    assert!(matches!(ops.query_approve(&warrant, &forged), Err(Error::Mismatch(_))));
+    let error = ops.query_approve(&warrant, &forged).unwrap_err().to_string();
+    assert!(error.contains("an approval's signature is not valid"), "{error}");
     for (who, runnable, approvals) in [(800, false, 1), (800, false, 1), (801, true, 2)] {
         let Response::Approved(approved) = approve(who).unwrap() else { panic!() };
         assert_eq!((approved.runnable, approved.approvals), (runnable, approvals));
     }
+}
+
+#[tokio::test]
+async fn who_asks_does_not_approve() {
+    let folder = TempDir::new().unwrap();
+    let ops = ops(&folder);
+    admit(&ops, 5);
+    propose_and_sign(&ops, vec![approver(800, "pharmacist", "h1"), approver(801, "duty-pharmacist", "lcg")]);
+    let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
+    let name = "The duty-pharmacist";
+    for (key, person, by) in [(801, name, 801), (850, "the DUTY pharmacist", 801)] {
+        let warrant = submit_by(&ops, &query, (key, person), 60_000);
+        let signed = ops.store.warrant(&warrant.to_hex()).unwrap();
+        let approve = |i| ops.query_approve(&warrant, &Approval::new(&identity(i), &signed.body));
+        let error = approve(by).unwrap_err().to_string();
+        assert!(error.contains("an approval is by the person who asks") && error.contains(person), "{error}");
+        let Response::Approved(approved) = approve(800).unwrap() else { panic!() };
+        assert!(!approved.runnable && approved.approvals == 1, "the refused one is not kept");
+    }
+}
+
+#[tokio::test]
+async fn a_warrant_whose_time_is_over_is_not_approved() {
+    let folder = TempDir::new().unwrap();
+    let ops = ops(&folder);
+    admit(&ops, 5);
+    propose_and_sign(&ops, vec![approver(800, "pharmacist", "h1")]);
+    let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
+    let warrant = submit_by(&ops, &query, (850, "B. Smit"), 0);
+    let signed = ops.store.warrant(&warrant.to_hex()).unwrap();
+    let error = ops.query_approve(&warrant, &Approval::new(&identity(800), &signed.body)).unwrap_err();
+    assert!(error.to_string().contains("the warrant ran until"), "{error}");
+}
+
+/// Whoever owns the store edits a byte of a query that waits for approvals, or of one that has them.
+#[tokio::test]
+async fn an_edited_stored_warrant_has_no_approvals() {
+    let folder = TempDir::new().unwrap();
+    let ops = ops(&folder);
+    admit(&ops, 5);
+    propose_and_sign(&ops, vec![approver(800, "pharmacist", "h1"), approver(801, "duty-pharmacist", "lcg")]);
+    let warrant = submit(&ops);
+    let signed = ops.store.warrant(&warrant.to_hex()).unwrap();
+    for who in [800, 801] {
+        ops.query_approve(&warrant, &Approval::new(&identity(who), &signed.body)).unwrap();
+    }
+    let head = ops.store.head_roster();
+    let stored = ops.store.warrant(&warrant.to_hex()).unwrap();
+    assert!(stored.verify(&head, crate::clock::now()).is_ok());
+    let mut body: samensom_protocol::warrant::WarrantBody = decode(&stored.body).unwrap();
+    body.sessions += 1;
+    let edited = Blob::new(encode(&body).unwrap()).unwrap();
+    let db = rusqlite::Connection::open(folder.path().join("samensom.db")).unwrap();
+    db.execute("UPDATE warrant SET body = ?1 WHERE hash = ?2", (&*edited, warrant.0)).unwrap();
+    let stored = ops.store.warrant(&warrant.to_hex()).unwrap();
+    assert_eq!((stored.approvals.len(), stored.body == edited), (2, true));
+    let error = stored.verify(&head, crate::clock::now()).unwrap_err().to_string();
+    assert!(error.contains("A02: the request is not signed by who asks"), "{error}");
+    assert!(ops.query_approve(&warrant, &Approval::new(&identity(800), &stored.body)).is_err());
 }
 
 #[tokio::test]
@@ -205,9 +277,17 @@ async fn a_warrant_of_an_older_roster_is_not_approved() {
     propose_and_sign(&ops, vec![approver(801, "duty-pharmacist", "lcg")]);
     let error = ops.query_approve(&warrant, &Approval::new(&identity(800), &signed.body)).unwrap_err();
     assert!(error.to_string().contains("submit the query again"), "{error}");
-    assert!(ops.query_submit(Blob::new(vec![1, 2, 3]).unwrap(), 1000, 1).is_err(), "not a query");
+    assert!(ops.query_submit(&signed).is_err(), "made for an older roster");
+    let garbage = SignedWarrant { body: Blob::new(vec![1, 2, 3]).unwrap(), ..signed.clone() };
+    assert!(ops.query_submit(&garbage).is_err(), "not a warrant");
     let empty = TempDir::new().unwrap();
-    let canonical = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap().canonical().unwrap();
-    let error = super::tests::ops(&empty).query_submit(Blob::new(canonical).unwrap(), 1000, 1).unwrap_err();
+    let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
+    let requester = {
+        let body: samensom_protocol::warrant::WarrantBody = decode(&signed.body).unwrap();
+        body.requester
+    };
+    let terms = Terms { valid_ms: 1000, sessions: 1, every_s: 0, wait_s: 0 };
+    let head = super::tests::ops(&empty).store.head_roster();
+    let error = asked(&head, &query, terms, requester).unwrap_err();
     assert!(error.to_string().contains("0 hospitals cannot"), "{error}");
 }

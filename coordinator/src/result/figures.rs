@@ -35,6 +35,8 @@ pub struct Figures {
     pub cells: u32,
     pub width: u8,
     pub floor: u16,
+    /// How many hospitals must stand behind a figure; none where nothing was counted.
+    pub least: Option<u64>,
     pub approvers: Vec<Approved>,
     pub rows: Vec<Row>,
 }
@@ -57,11 +59,15 @@ impl Figures {
             attempt: facts.header.attempt,
             of: facts.roster.size(),
             survivors: verified.survivors.clone(),
-            dropped: verified.dropped.clone(),
+            dropped: dropped(verified),
             thresholds: facts.params().thresholds,
             cells: facts.params().cells,
             width: facts.params().width,
             floor: facts.warrant.floor(&facts.roster, &verified.survivors),
+            least: verified.count.as_ref().map(|count| {
+                let counted: Vec<NodeId> = count.facts.header.invited.iter().map(|one| one.node).collect();
+                facts.warrant.least(&facts.roster, &counted)
+            }),
             approvers: approved.collect(),
             rows: verified.table(),
         }
@@ -71,6 +77,18 @@ impl Figures {
     pub fn sheet(&self) -> Sheet {
         Sheet::of(&self.rows)
     }
+}
+
+/// Those of both passes that had begun and are not in the sum.
+fn dropped(verified: &Verified) -> Vec<NodeId> {
+    let of_count = verified.count.iter().flat_map(|count| {
+        let gone = count.survivors.iter().filter(|node| !verified.survivors.contains(node));
+        count.dropped.iter().chain(gone)
+    });
+    let mut all: Vec<NodeId> = verified.dropped.iter().chain(of_count).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The figures in lines and columns. Each part of a measure, such as a class of a histogram, is a column; a
@@ -90,6 +108,8 @@ pub struct Sheet {
 pub struct Line {
     pub labels: Vec<Option<String>>,
     pub values: Vec<Option<Value>>,
+    /// Hospitals behind the figure that has the fewest.
+    pub hospitals: Option<u64>,
 }
 
 impl Sheet {
@@ -114,12 +134,15 @@ impl Sheet {
                 sheet.lines.push(Line {
                     labels: sheet.labels.iter().map(code).collect(),
                     values: vec![None; sheet.measures.len()],
+                    hospitals: None,
                 });
                 sheet.lines.len().saturating_sub(1)
             });
             let head = head(row);
             let column = sheet.measures.iter().position(|measure| *measure == head).unwrap_or_default();
-            if let Some(figure) = sheet.lines.get_mut(place).and_then(|line| line.values.get_mut(column)) {
+            let Some(line) = sheet.lines.get_mut(place) else { continue };
+            line.hospitals = [line.hospitals, row.hospitals].into_iter().flatten().min();
+            if let Some(figure) = line.values.get_mut(column) {
                 *figure = Some(row.value);
             }
         }

@@ -10,9 +10,11 @@ use comfy_table::{CellAlignment, Table};
 use samensom_protocol::query::{Row, Value as Figure};
 use serde_json::{Map, Value, json};
 
-/// Said wherever figures are shown, as long as there is no count pass before the value pass.
-pub const SUPPRESSED: &str = "`suppressed`: fewer hospitals than the floor stand behind the cell. At this stage the \
-coordinator's memory held these figures, and whoever holds the bundle can recompute them.";
+/// Said wherever figures are shown.
+pub const SUPPRESSED: &str = "`suppressed`: too few hospitals or patients stand behind the figure; it never left a \
+hospital.";
+/// The column that says how many hospitals have rows behind the figures of a line.
+const BEHIND: &str = "behind (hospitals)";
 
 /// Facts of a result as JSON; stable.
 #[must_use]
@@ -42,6 +44,7 @@ pub fn json(figures: &Figures) -> Value {
         "cells": figures.cells,
         "bits_per_cell": figures.width,
         "floor": figures.floor,
+        "least": figures.least,
         "approved_by": approvers,
         "totals": totals,
     })
@@ -59,6 +62,7 @@ fn total(row: &Row, coverage: &Value) -> Value {
     }
     object.insert("value".into(), Value::from(row.value.to_string()));
     object.insert("unit".into(), Value::from(row.unit.clone()));
+    object.insert("hospitals".into(), Value::from(row.hospitals));
     object.insert("coverage".into(), coverage.clone());
     Value::Object(object)
 }
@@ -69,10 +73,13 @@ pub fn text(figures: &Figures) -> String {
     let sheet = figures.sheet();
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(sheet.labels.iter().chain(&sheet.measures).map(|name| shown::text(name)));
-    for Line { labels, values } in &sheet.lines {
+    let behind = figures.least.map(|_| BEHIND.to_owned());
+    let head = sheet.labels.iter().chain(&sheet.measures).map(|name| shown::text(name));
+    table.set_header(head.chain(behind));
+    for Line { labels, values, hospitals } in &sheet.lines {
         let labels = labels.iter().map(|label| label.as_deref().map(shown::text).unwrap_or_default());
-        table.add_row(labels.chain(values.iter().map(written)));
+        let behind = figures.least.map(|_| counted(*hospitals));
+        table.add_row(labels.chain(values.iter().map(written)).chain(behind));
     }
     for (place, column) in table.column_iter_mut().enumerate() {
         if place >= sheet.labels.len() {
@@ -82,15 +89,29 @@ pub fn text(figures: &Figures) -> String {
     format!(
         "{}\n{}\n\n{table}\n\n\
          Each hospital's cell is summed exactly and rounded once, half to even, to the scale of its measure.\n\
-         floor {} hospitals. {SUPPRESSED}\n\
+         {} {SUPPRESSED}\n\
          approved by {}\nsession {}\nresult  {}",
         shown::text(&figures.title),
         coverage(figures),
-        figures.floor,
+        floor(figures),
         shown::text(&approvers(figures)),
         figures.session,
         figures.result,
     )
+}
+
+/// What stands behind each figure.
+pub fn floor(figures: &Figures) -> String {
+    match figures.least {
+        Some(least) => {
+            format!("at least {least} hospitals stand behind each figure (floor {}).", figures.floor)
+        }
+        None => "no floor was held.".to_owned(),
+    }
+}
+
+fn counted(hospitals: Option<u64>) -> String {
+    hospitals.map(|count| count.to_string()).unwrap_or_default()
 }
 
 /// How many hospitals stand behind the figures, and when they were opened.
@@ -117,11 +138,13 @@ pub fn csv(figures: &Figures) -> Result<String, Error> {
     let Sheet { labels, measures, lines } = figures.sheet();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |why: String| Error::machine(format!("the table cannot be written: {why}"));
-    let header = labels.iter().chain(&measures).map(|name| shown::csv_cell(name));
+    let behind = figures.least.map(|_| BEHIND.to_owned());
+    let header = labels.iter().chain(&measures).map(|name| shown::csv_cell(name)).chain(behind);
     writer.write_record(header).map_err(|why| failed(why.to_string()))?;
-    for Line { labels, values } in &lines {
+    for Line { labels, values, hospitals } in &lines {
         let labels = labels.iter().map(|label| label.as_deref().map(shown::csv_cell).unwrap_or_default());
-        let line = labels.chain(values.iter().map(written));
+        let behind = figures.least.map(|_| counted(*hospitals));
+        let line = labels.chain(values.iter().map(written)).chain(behind);
         writer.write_record(line).map_err(|why| failed(why.to_string()))?;
     }
     let bytes = writer.into_inner().map_err(|why| failed(why.to_string()))?;

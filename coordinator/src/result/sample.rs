@@ -14,7 +14,7 @@ pub(super) fn number(mantissa: i128, scale: u8) -> Value {
 pub(super) fn row(labels: &[(&str, &str)], measure: (&str, &str), unit: &str, value: Value) -> Row {
     let labels = labels.iter().map(|(column, code)| ((*column).to_owned(), (*code).to_owned())).collect();
     let (measure, part) = (measure.0.to_owned(), measure.1.to_owned());
-    Row { labels, measure, part, value, unit: unit.to_owned() }
+    Row { labels, measure, part, value, unit: unit.to_owned(), hospitals: Some(60) }
 }
 
 /// A result of these lines; `text` stands in its every other text.
@@ -34,6 +34,7 @@ pub(super) fn figures(text: &str, rows: Vec<Row>) -> Figures {
         cells: 4,
         width: 33,
         floor: 5,
+        least: Some(5),
         approvers: vec![approved],
         rows,
     }

@@ -1,6 +1,7 @@
 //! One session's task: inputs into the core, its outputs carried out in order.
 
-use super::{Options, Progress};
+use super::passes::Between;
+use super::{Consent, Options, Progress};
 use crate::audit;
 use crate::clock::now;
 use crate::error::Error;
@@ -11,16 +12,17 @@ use samensom_protocol::codec::decode;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AttemptId, NodeId, SessionId};
 use samensom_protocol::io::{Event, Failure, FailureCode, Input, Output, Peer, Record, Sum};
-use samensom_protocol::message::{Header, Message, Round};
+use samensom_protocol::message::{Answer, Header, Message, Pass, Round};
 use samensom_protocol::params::Thresholds;
 use samensom_protocol::rounds::offer::session_id;
 use samensom_protocol::time::Time;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Inputs taken together, so that their records are synced once.
 const TOGETHER: usize = 128;
@@ -36,11 +38,20 @@ pub(super) struct Task {
     options: Options,
     core: Option<Coordinator>,
     session: SessionId,
+    pass: Pass,
     thresholds: Thresholds,
     progress: mpsc::Sender<Progress>,
     over: Arc<AtomicBool>,
+    counted: Arc<Mutex<Option<Between>>>,
+    /// The count that this pass sums, unless the command began it.
+    between: Option<Between>,
+    /// Reports on their way to the survivors.
+    publishing: Vec<JoinHandle<()>>,
     timers: Vec<(AttemptId, Round, Time)>,
     attempt: u16,
+    /// What hospitals said of their consent, and the round that is open.
+    consent: Consent,
+    round: Round,
     /// What is not on disk yet; it is before the next frame leaves.
     batch: Batch,
     /// What a session that was interrupted begins with.
@@ -56,11 +67,12 @@ impl Task {
         store: Arc<Store>,
         links: Links,
         options: Options,
-        setup: Setup,
+        (setup, between): (Setup, Option<Between>),
         progress: mpsc::Sender<Progress>,
     ) -> Self {
         let thresholds = setup.warrant.params().thresholds;
-        Self::of(store, links, options, (Coordinator::new(setup), None, thresholds), progress)
+        let core = (Coordinator::new(setup), None, thresholds);
+        Task { between, ..Self::of(store, links, options, core, progress) }
     }
 
     /// A session that goes on after a restart: the core and its first outputs.
@@ -76,12 +88,18 @@ impl Task {
             links,
             options,
             session: core.session(),
+            pass: core.pass(),
             core: Some(core),
             thresholds,
             progress,
             over: Arc::default(),
+            counted: Arc::default(),
+            between: None,
+            publishing: Vec::new(),
             timers: Vec::new(),
             attempt: 0,
+            consent: Consent::default(),
+            round: Round::Deposit,
             batch: Batch::default(),
             resumed,
         }
@@ -93,6 +111,11 @@ impl Task {
 
     pub(super) fn over(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.over)
+    }
+
+    /// Set once a count pass has its sum and every survivor was sent all it rests on.
+    pub(super) fn counted(&self) -> Arc<Mutex<Option<Between>>> {
+        Arc::clone(&self.counted)
     }
 
     /// Runs until the session is over and its alarms were heard. A store that fails ends the session.
@@ -107,7 +130,7 @@ impl Task {
     }
 
     fn failure(&self, code: FailureCode, round: Round) -> Failure {
-        Failure { code, round, needed: self.thresholds.quorum, present: 0, culprits: Vec::new() }
+        Failure { code, round, needed: self.thresholds.quorum, present: 0, culprits: Vec::new(), block: None }
     }
 
     async fn run(&mut self, queue: &mut mpsc::Receiver<Input>) -> Result<(), Error> {
@@ -152,6 +175,7 @@ impl Task {
             let Some(core) = self.core.take() else { return Ok(()) };
             let sid = core.sid();
             let heard = audit::Event::heard((self.session, sid), &input);
+            self.hear(heard.as_ref(), &input).await;
             let (core, outputs) = core.step(input, &mut randomness());
             self.core = Some(core);
             self.log(heard, &outputs).await?;
@@ -200,10 +224,9 @@ impl Task {
                 self.timers.clear();
                 self.timers.push((sid, round, at));
             }
-            Output::Publish { sid, survivors, to } => {
+            Output::Publish { frames, to } => {
                 self.flush().await?;
-                let (store, links) = (Arc::clone(&self.store), self.links.clone());
-                tokio::spawn(publish::reports(store, links, sid, survivors, to));
+                self.publishing.push(tokio::spawn(publish::frames(self.links.clone(), frames, to)));
             }
             Output::Reject { from: Peer::Node(node), fault } => {
                 tracing::warn!(session = %self.session, node = node.0, %fault, "refused a frame");
@@ -269,8 +292,12 @@ impl Task {
 
     async fn note(&mut self, event: Event) -> Result<(), Error> {
         match event {
+            Event::Stands { node, answer, .. } => {
+                self.consent.hear(node, answer);
+                self.tell(Progress::Consent(self.consent.clone())).await;
+            }
             Event::Opened { round, expected, attempt, .. } => {
-                self.attempt = attempt;
+                (self.attempt, self.round) = (attempt, round);
                 self.line(round, 0, expected).await;
             }
             Event::Answered { round, present, expected } if present == expected || present % 10 == 0 => {
@@ -289,24 +316,83 @@ impl Task {
         Ok(())
     }
 
+    /// An offer that a hospital refuses by a check is a refusal too; one that deposits has consented.
+    async fn hear(&mut self, heard: Option<&audit::Event>, input: &Input) {
+        if self.round != Round::Deposit {
+            return;
+        }
+        let told = match (heard, input) {
+            (Some(audit::Event::Refused { node, .. }), _) => {
+                self.consent.hear(*node, Answer::Refused);
+                true
+            }
+            (_, Input::Frame { from: Peer::Node(node), bytes, .. })
+                if matches!(Message::from_frame(bytes), Ok(Message::Deposit(_))) =>
+            {
+                self.consent.forget(*node)
+            }
+            _ => false,
+        };
+        if told {
+            self.tell(Progress::Consent(self.consent.clone())).await;
+        }
+    }
+
     async fn line(&self, round: Round, present: u16, expected: u16) {
         let round = format!("{round:?}").to_lowercase();
+        let round = if self.pass == Pass::Count { format!("count {round}") } else { round };
         self.tell(Progress::Line { round, present, expected, attempt: self.attempt }).await;
     }
 
     async fn failed(&mut self, failure: Failure) -> Result<(), Error> {
         self.flush().await?;
+        if let Some(again) = self.between.take().and_then(|between| between.again(&failure)) {
+            tracing::warn!(session = %self.session, present = failure.present, "hospitals were lost after the count; the sum is tried again");
+            self.hand_over(again);
+            return Ok(());
+        }
         let (session, kept) = (self.session, failure.clone());
         self.store.run(move |store| store.end_session(&session, Some(&kept))).await?;
         tracing::warn!(%session, code = ?failure.code, round = ?failure.round, needed = failure.needed,
-            present = failure.present, at_fault = ?ids(&failure.culprits),
+            present = failure.present, at_fault = ?ids(&failure.culprits), block = failure.block,
             "the session ended without a sum");
         self.tell(Progress::Failed { session, failure }).await;
         Ok(())
     }
 
+    /// A count pass was opened: verified, and its session is done. The hub begins the value pass.
+    async fn opened(&mut self, sid: AttemptId) -> Result<(), Error> {
+        self.flush().await?;
+        let session = self.session;
+        let verified = match self.store.run(move |store| crate::result::verified_pass(store, &sid)).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::error!(%session, %error, "the count does not verify");
+                return self.failed(self.failure(FailureCode::Unverified, Round::Result)).await;
+            }
+        };
+        let next = Between::after(&verified);
+        let (value, warrant, slot) = (next.session, next.warrant, next.slot);
+        self.store.run(move |store| store.end_count((&session, &value), (&warrant, slot), now())).await?;
+        // A hospital that has not seen the count take its end would refuse the value pass.
+        for publishing in self.publishing.drain(..) {
+            let _ = publishing.await;
+        }
+        tracing::info!(%session, "it is known how many hospitals stand behind each figure");
+        self.hand_over(next);
+        Ok(())
+    }
+
+    /// To the hub, which begins the value pass.
+    fn hand_over(&self, between: Between) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(between);
+    }
+
     /// Writes the bundle, verifies what was written, and only then says that there is a result.
     async fn finished(&mut self, sum: Sum) -> Result<(), Error> {
+        if self.pass == Pass::Count {
+            return self.opened(sum.sid).await;
+        }
         self.flush().await?;
         let (session, results, sid) = (self.session, self.options.results.clone(), sum.sid);
         let recipients = sum.survivors.clone();
@@ -315,7 +401,7 @@ impl Task {
         let judged = self
             .store
             .run(move |store| {
-                let text = crate::result::bundle_text(store, &sum)?;
+                let text = crate::result::bundle_text(store, &sid)?;
                 let verified = crate::result::read_bundle(text.as_bytes())?;
                 Ok((crate::result::summary(&session, &verified), text))
             })

@@ -1,79 +1,78 @@
 //! What a session is started with: who is there, which slot, which survivors bind it.
 
+use super::beside;
+use super::passes::Between;
 use crate::clock::now;
 use crate::error::Error;
-use crate::store::{Interrupted, Store};
-use samensom_protocol::codec::Text;
+use crate::store::{Interrupted, SessionRow, SessionState, Store};
+use samensom_protocol::codec::{Blob, Text, decode};
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{NodeId, WarrantHash};
 use samensom_protocol::io::{Failure, FailureCode, Output, Record};
-use samensom_protocol::message::{Bound, Invited, Message, Pass, Round};
+use samensom_protocol::message::{Bound, Header, Invited, Message, Opening, Pass, Round};
 use samensom_protocol::params::Thresholds;
 use samensom_protocol::roster::{Lock, Roster};
 use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
 use samensom_protocol::rounds::void::Unsettled;
+use samensom_protocol::time::Time;
+use samensom_protocol::warrant::{CountPass, SignedWarrant, Warrant};
 use std::sync::Arc;
 
-/// Verifies the warrant, chooses who is invited, and notes the session in the store.
+/// Verifies the warrant, chooses the pass and who is invited, and notes the session in the store. Where a floor is
+/// held and nothing was counted in this slot yet, that is the count pass.
 ///
 /// # Errors
-/// When the warrant may not run now, too few are there, or the slot is too short.
+/// When the warrant may not run now, too few are there, the slot is too short, or is not the one of the count.
 pub(super) async fn setup(
     store: &Arc<Store>,
     identity: &Arc<Identity>,
     switchboard: &Switchboard,
     warrant: &WarrantHash,
+    in_slot: Option<u64>,
 ) -> Result<Setup, Error> {
     let at = now();
     let roster = store.head_roster();
     let hash = *warrant;
-    let signed = store.run(move |store| store.warrant(&hash.to_hex())).await?;
-    let warrant = signed.verify(&roster, at).map_err(|why| {
-        Error::refused(why.to_string())
-            .place(format!("warrant {hash}"))
-            .remedy("see `samensom query approve`; after a change of the roster submit it again")
-    })?;
-    let dataset = warrant.query().dataset().name();
-    let lock = roster
-        .lock_of(dataset)
-        .cloned()
-        .ok_or_else(|| Error::refused(format!("the roster has no lock for the data set `{dataset}`")))?;
+    let (signed, warrant, lock) = runnable(store, hash, &roster, at).await?;
     let slot = slot_at(&lock, at);
-    time_left(&lock, slot, at.0, warrant.params().deadlines.total_ms())?;
+    if in_slot.is_some_and(|counted| counted != slot) {
+        return Err(Error::session("the slot in which it was counted is over").remedy("run it again"));
+    }
+    let opening = match warrant.count() {
+        Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
+        None => None,
+    };
+    let pass = if warrant.count().is_some() && opening.is_none() { Pass::Count } else { Pass::Value };
+    let counting = warrant.count().filter(|_| pass == Pass::Count);
+    let counting_ms = counting.map_or(0, |count| count.params.deadlines.total_ms());
+    let needed_ms = warrant.params().deadlines.total_ms().saturating_add(counting_ms);
+    time_left(&lock, slot, at.0, needed_ms)?;
 
     let name = lock.name.to_string();
     let bounds = store.run(move |store| store.bounds(&name)).await?;
     let of = |wanted: &dyn Fn(u64) -> bool| {
-        let found = bounds.iter().find(|(slot, pass, _)| wanted(*slot) && *pass == Pass::Value);
+        let found = bounds.iter().find(|(slot, of, _)| wanted(*slot) && *of == pass);
         found.map(|(_, _, bound)| bound.clone())
     };
     let (bound, earlier) = (of(&|other| other == slot), of(&|other| other < slot));
-    let mut invited: Vec<Invited> = switchboard
-        .nodes()
-        .filter(|node| roster.member(*node).is_some())
-        .filter_map(|node| switchboard.announced(node).map(|announce| Invited { node, announce }))
-        .collect();
-    let quorum = warrant.params().thresholds.quorum;
-    enough(&mut invited, bound.as_ref(), quorum)?;
+    let counted = opening.as_ref().map(|(_, counted)| counted.as_slice());
+    let mut invited = there(switchboard, &roster, counted, usize::from(warrant.body().may_miss))?;
+    enough(&mut invited, bound.as_ref(), warrant.params().thresholds.quorum)?;
+    if pass == Pass::Count {
+        let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
+        beside::may_be_counted(store, (&lock.name, slot), &roster, (&warrant, &ids)).await?;
+    }
 
-    let name = lock.name.to_string();
-    let lost = store.run(move |store| store.unsettled(&name, slot)).await?;
-    let rosters = rosters(store).await?;
-    let unsettled = lost.into_iter().filter_map(|(attempt, voids)| {
-        let roster = rosters.iter().find(|roster| roster.hash() == attempt.roster)?;
-        let (sid, required) = (attempt.sid, attempt.slot == slot);
-        Some(Unsettled { sid, roster: Arc::clone(roster), required, voids })
-    });
-    let unsettled = unsettled.collect();
+    let unsettled = unsettled(store, &lock, slot).await?;
     let name = lock.name.to_string();
     let voided = store.run(move |store| store.voided(&name, slot.saturating_sub(1))).await?;
 
     let name = lock.name.to_string();
     let history = store.run(move |store| store.history(&name, slot)).await?;
 
-    let session = session_id(&hash, slot, Pass::Value);
+    let session = session_id(&hash, slot, pass);
     store.run(move |store| store.start_session(&session, &hash, slot, at)).await?;
     Ok(Setup {
         identity: Arc::clone(identity),
@@ -83,12 +82,91 @@ pub(super) async fn setup(
         lock: lock.name,
         slot,
         invited,
+        pass,
+        opening,
         bound,
         earlier,
         history,
         unsettled,
         voided,
     })
+}
+
+/// The warrant, if it may run now, and the lock of its data set.
+async fn runnable(
+    store: &Arc<Store>,
+    hash: WarrantHash,
+    roster: &Roster,
+    at: Time,
+) -> Result<(SignedWarrant, Warrant, Lock), Error> {
+    let signed = store.run(move |store| store.warrant(&hash.to_hex())).await?;
+    let warrant = signed.verify(roster, at).map_err(|why| {
+        Error::refused(why.to_string())
+            .place(format!("warrant {hash}"))
+            .remedy("see `samensom query approve`; after a change of the roster submit it again")
+    })?;
+    let dataset = warrant.query().dataset().name();
+    let lock = roster.lock_of(dataset).cloned();
+    let lock =
+        lock.ok_or_else(|| Error::refused(format!("the roster has no lock for the data set `{dataset}`")))?;
+    Ok((signed, warrant, lock))
+}
+
+/// Members that announced; after a count those who were counted, of whom few enough are missing.
+fn there(
+    switchboard: &Switchboard,
+    roster: &Roster,
+    counted: Option<&[NodeId]>,
+    may_miss: usize,
+) -> Result<Vec<Invited>, Error> {
+    let announced = switchboard
+        .nodes()
+        .filter(|node| roster.member(*node).is_some())
+        .filter_map(|node| switchboard.announced(node).map(|announce| Invited { node, announce }));
+    let invited: Vec<Invited> =
+        announced.filter(|one| counted.is_none_or(|counted| counted.contains(&one.node))).collect();
+    let Some(counted) = counted else { return Ok(invited) };
+    let fewest = counted.len().saturating_sub(may_miss);
+    if invited.len() >= fewest {
+        return Ok(invited);
+    }
+    Err(Error::session("hospitals that were counted are not there")
+        .expected(format!("{fewest} of the {} that were counted in this slot", counted.len()))
+        .remedy("wait until they are linked again, or for the next slot"))
+}
+
+/// Attempts of a lock that left reports behind, for those who are there to void.
+async fn unsettled(store: &Arc<Store>, lock: &Lock, slot: u64) -> Result<Vec<Unsettled>, Error> {
+    let name = lock.name.to_string();
+    let lost = store.run(move |store| store.unsettled(&name, slot)).await?;
+    let rosters = rosters(store).await?;
+    let unsettled = lost.into_iter().filter_map(|(attempt, voids)| {
+        let roster = rosters.iter().find(|roster| roster.hash() == attempt.roster)?;
+        let (sid, required) = (attempt.sid, attempt.slot == slot);
+        Some(Unsettled { sid, roster: Arc::clone(roster), required, voids })
+    });
+    Ok(unsettled.collect())
+}
+
+/// What a value pass stands on, and who was counted.
+type Opened = (Opening, Vec<NodeId>);
+
+/// The count pass of a warrant in a slot, if it has ended with a sum.
+async fn counted(
+    store: &Arc<Store>,
+    warrant: &WarrantHash,
+    slot: u64,
+    (of, roster, count): (&Warrant, &Roster, &CountPass),
+) -> Result<Option<Opened>, Error> {
+    let session = session_id(warrant, slot, Pass::Count);
+    let done = store.run(move |store| Ok((store.session(&session)?, store.summed(&session)?))).await?;
+    let (Some(SessionRow { state: SessionState::Done, .. }), Some(sid)) = done else { return Ok(None) };
+    let verified = store.run(move |store| crate::result::verified_pass(store, &sid)).await?;
+    let invited: Vec<NodeId> = verified.facts.header.invited.iter().map(|one| one.node).collect();
+    let open = count.counting.open(&verified.lanes, of.least(roster, &invited));
+    let open = Blob::new(open.to_bytes()).map_err(|why| Error::machine(why.to_string()))?;
+    let opening = Opening { freeze: verified.freeze, result: verified.result, open };
+    Ok(Some((opening, verified.survivors)))
 }
 
 /// Every roster of the chain, verified, oldest first.
@@ -104,6 +182,17 @@ async fn rosters(store: &Arc<Store>) -> Result<Vec<Arc<Roster>>, Error> {
     Ok(rosters)
 }
 
+/// A pass that goes on: the core and what it says first.
+type ResumedPass = (Coordinator, Vec<Output>, Thresholds);
+
+/// A session that goes on, in a pass or between its passes.
+pub(super) enum Resumed {
+    /// In a pass.
+    Pass(Box<ResumedPass>),
+    /// Counted, and not yet summed.
+    Between(Between),
+}
+
 /// The session that had not ended when the program did, as far as its records lead; none if it never began
 /// or is too old, which is noted.
 ///
@@ -112,25 +201,44 @@ async fn rosters(store: &Arc<Store>) -> Result<Vec<Arc<Roster>>, Error> {
 pub(super) async fn interrupted(
     store: &Arc<Store>,
     identity: &Arc<Identity>,
-) -> Result<Option<(Coordinator, Vec<Output>, Thresholds)>, Error> {
+) -> Result<Option<Resumed>, Error> {
     while let Some(found) = store.run(|store| store.interrupted()).await? {
+        if let Some(between) = between(store, &found).await? {
+            return Ok(Some(Resumed::Between(between)));
+        }
         if let Some(resumed) = again(store, identity, &found).await? {
-            return Ok(Some(resumed));
+            return Ok(Some(Resumed::Pass(Box::new(resumed))));
         }
         let quorum = Thresholds::of(&store.head_roster()).map_or(0, |thresholds| thresholds.quorum);
         let (code, round) = (FailureCode::Interrupted, Round::Deposit);
-        let failure = Failure { code, round, needed: quorum, present: 0, culprits: Vec::new() };
+        let failure = Failure { code, round, needed: quorum, present: 0, culprits: Vec::new(), block: None };
         tracing::warn!(session = %found.session, "the session was interrupted and cannot go on");
         store.run(move |store| store.end_session(&found.session, Some(&failure))).await?;
     }
     Ok(None)
 }
 
+/// The count on which an interrupted session stands that had not begun to sum; its slot is looked at again before it
+/// begins.
+async fn between(store: &Arc<Store>, found: &Interrupted) -> Result<Option<Between>, Error> {
+    let (session, warrant) = (found.session, found.warrant);
+    if found.attempt.is_some() {
+        return Ok(None);
+    }
+    let counted = move |store: &Store| {
+        let Some(row) = store.session(&session)? else { return Ok(None) };
+        let Some(sid) = store.summed(&session_id(&warrant, row.slot, Pass::Count))? else { return Ok(None) };
+        let verified = crate::result::verified_pass(store, &sid)?;
+        Ok(Some(Between::after(&verified)).filter(|between| between.session == session))
+    };
+    store.run(counted).await
+}
+
 async fn again(
     store: &Arc<Store>,
     identity: &Arc<Identity>,
     found: &Interrupted,
-) -> Result<Option<(Coordinator, Vec<Output>, Thresholds)>, Error> {
+) -> Result<Option<ResumedPass>, Error> {
     let Some(attempt) = found.attempt.clone() else { return Ok(None) };
     let (at, hash) = (now(), found.warrant);
     let Some(roster) = rosters(store).await?.into_iter().find(|roster| roster.hash() == attempt.roster)
@@ -158,7 +266,12 @@ async fn again(
             Ok((store.bounds(&lock)?, voided, store.history(&lock, slot)?))
         })
         .await?;
-    let earlier = bounds.into_iter().find(|(other, pass, _)| *other < slot && *pass == Pass::Value);
+    let pass = pass_of(&records).unwrap_or(Pass::Value);
+    let opening = match warrant.count().filter(|_| pass == Pass::Value) {
+        Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
+        None => None,
+    };
+    let earlier = bounds.into_iter().find(|(other, of, _)| *other < slot && *of == pass);
     let setup = Setup {
         identity: Arc::clone(identity),
         roster,
@@ -167,6 +280,8 @@ async fn again(
         lock: Text::new(&attempt.lock).map_err(|why| Error::machine(why.to_string()))?,
         slot,
         invited: Vec::new(),
+        pass,
+        opening,
         bound: None,
         earlier: earlier.map(|(_, _, bound)| bound),
         history,
@@ -188,6 +303,17 @@ async fn again(
             Ok(None)
         }
     }
+}
+
+/// The pass of an attempt, by its header.
+fn pass_of(records: &[Record]) -> Option<Pass> {
+    records.iter().find_map(|record| match record {
+        Record::Sent { round: Round::Deposit, bytes, .. } => match Message::from_frame(bytes) {
+            Ok(Message::Offer(offer)) => decode::<Header>(&offer.header.body).ok().map(|header| header.pass),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// Nothing is started that could not end inside the slot.
@@ -241,12 +367,18 @@ mod tests {
     use samensom_protocol::roster::{Approver, RosterBody, RosterSignature};
     use samensom_protocol::rounds::pairs::History;
     use samensom_protocol::time::Time;
-    use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, WarrantBody};
+    use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody};
     use tempfile::TempDir;
 
     #[test]
     fn a_session_must_fit_into_its_slot() {
-        let lock = Lock { name: Text::new("goods").unwrap(), datasets: List::default(), spacing_s: 100 };
+        let lock = Lock {
+            name: Text::new("goods").unwrap(),
+            datasets: List::default(),
+            spacing_s: 100,
+            floor_hospitals: 0,
+            floor_patients: 0,
+        };
         assert!(time_left(&lock, 5, 530_000, 70_000).is_ok());
         let late = time_left(&lock, 5, 530_001, 70_000).unwrap_err().to_string();
         assert!(late.contains("69 s") && late.contains("70 s"), "{late}");
@@ -282,15 +414,23 @@ mod tests {
         let body = WarrantBody {
             query: Blob::new(query.canonical().unwrap()).unwrap(),
             roster: store.head_roster().hash(),
-            profile: PROFILE_V0,
+            profile: PROFILE_V1,
             floor_hospitals: 5,
+            floor_patients: 0,
+            may_miss: 0,
             valid_from: Time(0),
             valid_until: Time(u64::MAX),
             sessions: 9,
+            every_s: 0,
+            wait_s: 0,
+            requester: Requester {
+                key: tests::identity(850).public(),
+                person: Text::new("B. Smit").unwrap(),
+                organisation: Text::new("lcg").unwrap(),
+            },
         };
-        let raw = encode(&body).unwrap();
-        let approvals = List::new(vec![Approval::new(&tests::identity(800), &raw)]).unwrap();
-        let signed = SignedWarrant { body: Blob::new(raw).unwrap(), approvals };
+        let approvals = vec![Approval::new(&tests::identity(800), &encode(&body).unwrap())];
+        let signed = SignedWarrant::asked(&body, &tests::identity(850)).unwrap().approved(approvals).unwrap();
         let hash = store.put_warrant(&signed, "q", "Titel", Time(5)).unwrap();
         for approval in signed.approvals.iter() {
             store.put_approval(&hash, approval, Time(6)).unwrap();
@@ -313,6 +453,8 @@ mod tests {
         store.start_session(&session, &hash, slot, at).unwrap();
         let invited = |i| Invited { node: NodeId(i), announce: AnnounceHash([0; 32]) };
         let setup = Setup {
+            pass: Pass::Count,
+            opening: None,
             identity: Arc::clone(&identity),
             roster: Arc::clone(&roster),
             warrant,
@@ -344,7 +486,8 @@ mod tests {
         let records = [vec![void], vec![(*sid, records[0].clone())]].concat();
         store.keep(&Batch { attempts: vec![of(lost), of(*sid)], records, blocks: vec![] }).unwrap();
 
-        let (core, _, _) = interrupted(&store, &identity).await.unwrap().unwrap();
+        let Some(Resumed::Pass(resumed)) = interrupted(&store, &identity).await.unwrap() else { panic!() };
+        let (core, _, _) = *resumed;
         let (_, outputs) = core.step(Input::Linked { node: NodeId(1), at }, &mut rng);
         let told = |output: &Output| matches!(output, Output::Send { bytes, .. } if *bytes == voids);
         assert!(outputs.first().is_some_and(told), "VOIDS, then the offer: {outputs:?}");

@@ -118,6 +118,23 @@ impl Store {
         Ok(Some(Interrupted { session, warrant, attempt }))
     }
 
+    /// The attempt of a session that gave its sum, if one did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn summed(&self, session: &SessionId) -> Result<Option<AttemptId>, Error> {
+        let found = self
+            .db()
+            .query_row(
+                "/* summed */ SELECT sid FROM attempt WHERE session = ?1 AND state = 'certified'
+                 ORDER BY rowid DESC LIMIT 1",
+                [session.0],
+                |row| row.get(0).map(AttemptId),
+            )
+            .optional()?;
+        Ok(found)
+    }
+
     /// Attempts of a lock that left reports behind and have no certificate, the newest first: those without
     /// VOIDs, and those of this slot with them, since not every VOID need count at every node.
     ///
@@ -143,6 +160,19 @@ impl Store {
             voided.extend(self.records(&attempt.sid)?.iter().rev().find_map(voids));
         }
         Ok(voided)
+    }
+
+    /// Attempts of a lock in a slot to which hospitals may have contributed, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn contributed(&self, lock: &str, slot: u64) -> Result<Vec<Attempt>, Error> {
+        let db = self.db();
+        let mut rows = db.prepare_cached(&format!(
+            "/* contributed */ SELECT {COLUMNS} FROM attempt WHERE lock = ?1 AND slot = ?2
+             AND state IN ('gone', 'certified') ORDER BY rowid"
+        ))?;
+        Ok(rows.query_map(params![lock, signed(slot)], read)?.collect::<Result<_, _>>()?)
     }
 
     fn attempts(&self, name: &str, lock: &str, state: &str, since: u64) -> Result<Vec<Attempt>, Error> {

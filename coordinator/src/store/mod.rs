@@ -33,11 +33,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Steps from an empty file to the present version, in order; never edited, only added to.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_attempt.sql"),
     include_str!("../../migrations/0003_bad_pair.sql"),
     include_str!("../../migrations/0004_membership.sql"),
+    include_str!("../../migrations/0005_request.sql"),
 ];
 /// A command waits this long for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);

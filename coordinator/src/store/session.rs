@@ -64,6 +64,27 @@ impl Store {
         })
     }
 
+    /// Notes in one go that a count pass ended with its sum, and that the session that sums its figures begins.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn end_count(
+        &self,
+        (count, value): (&SessionId, &SessionId),
+        (warrant, slot): (&WarrantHash, u64),
+        at: Time,
+    ) -> Result<(), Error> {
+        self.write(|tx| {
+            tx.execute("/* end_count */ UPDATE session SET state = 'done' WHERE session = ?1", [count.0])?;
+            tx.execute(
+                "/* end_count */ INSERT INTO session (session, warrant, slot, started_at, state)
+                 VALUES (?1, ?2, ?3, ?4, 'running') ON CONFLICT (session) DO NOTHING",
+                params![value.0, warrant.0, signed(slot), ms(at)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Notes that a session ended, with a failure or with the result that `put_result` keeps.
     ///
     /// # Errors

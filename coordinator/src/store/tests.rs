@@ -32,7 +32,8 @@ pub(crate) fn founding_body() -> RosterBody {
     let rule = PurposeRule {
         purpose: text("stock"),
         roles: List::new(vec![text("pharmacist")]).unwrap(),
-        floor_hospitals: 3,
+        floor_hospitals: 0,
+        colluding_holders: false,
     };
     let datasets = List::new(vec![text("stock"), text("use")]).unwrap();
     RosterBody {
@@ -43,7 +44,14 @@ pub(crate) fn founding_body() -> RosterBody {
         signers: List::new(signers).unwrap(),
         threshold: 2,
         rules: List::new(vec![rule]).unwrap(),
-        locks: List::new(vec![Lock { name: text("goods"), datasets, spacing_s: 72_000 }]).unwrap(),
+        locks: List::new(vec![Lock {
+            name: text("goods"),
+            datasets,
+            spacing_s: 72_000,
+            floor_hospitals: 0,
+            floor_patients: 0,
+        }])
+        .unwrap(),
         limits: Limits::default(),
         honest_min: 0,
         policy: Bytes([0; 32]),
@@ -242,7 +250,11 @@ fn records_and_blocks_survive_a_restart_in_order() {
 fn an_attempts_state_follows_its_records() {
     let folder = TempDir::new().unwrap();
     let store = store(&folder, 0);
-    let warrant = SignedWarrant { body: Blob::new(vec![1]).unwrap(), approvals: List::default() };
+    let warrant = SignedWarrant {
+        body: Blob::new(vec![1]).unwrap(),
+        approvals: List::default(),
+        request: Bytes([5; 64]),
+    };
     let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
     let session = SessionId([1; 32]);
     assert!(store.interrupted().unwrap().is_none());
@@ -288,8 +300,14 @@ fn an_attempts_state_follows_its_records() {
     keep(vec![], vec![(sid(2), Record::Bound { lock: text("goods"), slot: 4, pass: Pass::Value, bound })]);
     assert_eq!(lost(), [sid(1)], "the other has a certificate");
     assert!(store.spooled(&sid(1), NodeId(1), 0).unwrap().is_some());
-    let failure =
-        Failure { code: FailureCode::TooFew, round: Round::Confirm, needed: 3, present: 2, culprits: vec![] };
+    let failure = Failure {
+        code: FailureCode::TooFew,
+        round: Round::Confirm,
+        needed: 3,
+        present: 2,
+        culprits: vec![],
+        block: None,
+    };
     store.end_session(&session, Some(&failure)).unwrap();
     assert!(store.spooled(&sid(1), NodeId(1), 0).unwrap().is_none(), "nobody will ever open them");
     assert!(store.interrupted().unwrap().is_none());
@@ -300,7 +318,11 @@ fn an_attempts_state_follows_its_records() {
 fn repro_an_attempt_of_an_earlier_run_is_not_gone_on_with() {
     let folder = TempDir::new().unwrap();
     let store = store(&folder, 0);
-    let warrant = SignedWarrant { body: Blob::new(vec![1]).unwrap(), approvals: List::default() };
+    let warrant = SignedWarrant {
+        body: Blob::new(vec![1]).unwrap(),
+        approvals: List::default(),
+        request: Bytes([5; 64]),
+    };
     let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
     let (session, sid) = (SessionId([1; 32]), AttemptId([1; 32]));
     store.start_session(&session, &hash, 3, Time(10)).unwrap();
@@ -308,8 +330,14 @@ fn repro_an_attempt_of_an_earlier_run_is_not_gone_on_with() {
     let attempt = Attempt { sid, session, lock, slot: 3, roster, opened_at: Time(11) };
     store.keep(&Batch { attempts: vec![attempt.clone()], ..Batch::default() }).unwrap();
     assert_eq!(store.interrupted().unwrap().unwrap().attempt, Some(attempt));
-    let failure =
-        Failure { code: FailureCode::TooFew, round: Round::Confirm, needed: 3, present: 2, culprits: vec![] };
+    let failure = Failure {
+        code: FailureCode::TooFew,
+        round: Round::Confirm,
+        needed: 3,
+        present: 2,
+        culprits: vec![],
+        block: None,
+    };
     store.end_session(&session, Some(&failure)).unwrap();
     store.start_session(&session, &hash, 3, Time(20)).unwrap();
     assert_eq!(store.interrupted().unwrap().unwrap().attempt, None);
@@ -339,7 +367,11 @@ fn bounds_come_latest_first_and_the_first_of_a_slot_stays() {
 fn warrants_and_results_are_found_by_the_start_of_their_id() {
     let folder = TempDir::new().unwrap();
     let store = store(&folder, 0);
-    let warrant = |n: u8| SignedWarrant { body: Blob::new(vec![n]).unwrap(), approvals: List::default() };
+    let warrant = |n: u8| SignedWarrant {
+        body: Blob::new(vec![n]).unwrap(),
+        approvals: List::default(),
+        request: Bytes([5; 64]),
+    };
     let hash = store.put_warrant(&warrant(1), "q", "Titel", Time(5)).unwrap();
     assert_eq!(store.put_warrant(&warrant(1), "q", "Titel", Time(6)).unwrap(), hash);
     let approval = Approval::new(&identity(800), &[1]);
@@ -373,7 +405,11 @@ fn warrants_and_results_are_found_by_the_start_of_their_id() {
 fn a_session_may_start_again_after_a_failure_but_not_after_a_result() {
     let folder = TempDir::new().unwrap();
     let store = store(&folder, 0);
-    let warrant = SignedWarrant { body: Blob::new(vec![1]).unwrap(), approvals: List::default() };
+    let warrant = SignedWarrant {
+        body: Blob::new(vec![1]).unwrap(),
+        approvals: List::default(),
+        request: Bytes([5; 64]),
+    };
     let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
     let session = SessionId([1; 32]);
     store.start_session(&session, &hash, 3, Time(10)).unwrap();
@@ -383,6 +419,7 @@ fn a_session_may_start_again_after_a_failure_but_not_after_a_result() {
         needed: 3,
         present: 2,
         culprits: vec![NodeId(2)],
+        block: None,
     };
     store.end_session(&session, Some(&failure)).unwrap();
     assert_eq!(store.session(&session).unwrap().unwrap().state, SessionState::Failed(failure));

@@ -39,9 +39,9 @@ impl Store {
         let hash = warrant.hash();
         self.write(|tx| {
             tx.execute(
-                "/* put_warrant */ INSERT INTO warrant (hash, body, query_id, title, submitted_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-                params![hash.0, &*warrant.body, query_id, title, ms(at)],
+                "/* put_warrant */ INSERT INTO warrant (hash, body, query_id, title, submitted_at, request)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                params![hash.0, &*warrant.body, query_id, title, ms(at), warrant.request.0],
             )?;
             Ok(hash)
         })
@@ -55,13 +55,16 @@ impl Store {
         let prefix = hex_prefix(typed)?;
         let db = self.db();
         let mut rows = db.prepare_cached(
-            "/* warrant */ SELECT hash, body FROM warrant WHERE lower(hex(hash)) LIKE ?1 || '%' LIMIT 2",
+            "/* warrant */ SELECT hash, body, request FROM warrant WHERE lower(hex(hash)) LIKE ?1 || '%' LIMIT 2",
         )?;
-        let found =
-            rows.query_map([&prefix], |row| Ok((WarrantHash(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))?;
-        let (hash, body) = only(found.collect::<Result<Vec<_>, _>>()?, "warrant", typed)?;
+        let found = rows.query_map([&prefix], |row| {
+            Ok((WarrantHash(row.get(0)?), row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<[u8; 64]>>(2)?))
+        })?;
+        let (hash, body, request) = only(found.collect::<Result<Vec<_>, _>>()?, "warrant", typed)?;
         let body = Blob::new(body).map_err(|why| damaged("warrant", &why))?;
-        Ok(SignedWarrant { body, approvals: approvals(&db, &hash)? })
+        // Without a request every check of it fails.
+        let request = Bytes(request.unwrap_or([0; 64]));
+        Ok(SignedWarrant { body, approvals: approvals(&db, &hash)?, request })
     }
 
     /// Every warrant, the newest first.

@@ -5,13 +5,17 @@
 use super::country::Scene;
 use super::hand::{Frames, Hand, frame, only, turned};
 use super::town::{REFUSED, VICTIM, Wish};
-use samensom_protocol::codec::{Bytes, List, decode};
+use samensom_protocol::codec::{Blob, Bytes, List, decode};
 use samensom_protocol::crypto::keys::Signed;
 use samensom_protocol::error::Check;
 use samensom_protocol::ids::{AttemptId, DepositHash, FreezeHash, NodeId, PublicKey, RosterHash};
 use samensom_protocol::message::{
-    Bound, Certificate, FreezeBody, Header, Invited, Message, ResultBody, StartBody, VoidAsk, VoidOf, Voids,
+    Bound, Certificate, FreezeBody, Header, Invited, Message, OutcomeBlock, ResultBody, StartBody, VoidAsk,
+    VoidOf, Voids,
 };
+use samensom_protocol::params::BLOCK;
+use samensom_protocol::ring::{Unpacker, pack};
+use samensom_protocol::rounds::{certificate_hash, opened_hash, result_hash, total_root};
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::Approval;
 
@@ -25,6 +29,7 @@ pub(super) enum Moment {
     Certificate,
     AskB,
     Outcome,
+    Commitments,
     Block,
     /// After an honest session with its sum.
     Over,
@@ -41,6 +46,7 @@ impl Moment {
             Message::Certificate(_) => self == Moment::Certificate,
             Message::AskB(_) => self == Moment::AskB,
             Message::Outcome(_) => self == Moment::Outcome,
+            Message::OutcomeReport(_) => self == Moment::Commitments,
             Message::OutcomeBlock(_) => self == Moment::Block,
             _ => false,
         }
@@ -396,7 +402,8 @@ fn certificates() -> Vec<Attack> {
 }
 
 fn results() -> Vec<Attack> {
-    use {Check::A18, Check::A24, Moment::Block, Moment::Freeze, Moment::Outcome};
+    use Moment::{Block, Commitments, Freeze, Outcome};
+    use {Check::A18, Check::A24};
     vec![
         lie(4, A24, Freeze, "VOIDS that nobody signed, to have the slot again", |hand| {
             let forged = |node: NodeId| VoidOf { node, ledger_seq: 9, signature: Bytes([1; 64]) };
@@ -410,7 +417,7 @@ fn results() -> Vec<Attack> {
             body.total = turned(body.total);
             outcome.body = hand.seal(Signed::Result, &body)?;
             let mut frames = only(&Message::Outcome(outcome))?;
-            frames.extend(hand.country.reports(hand.facts()?.sid));
+            frames.extend(hand.country.published.iter().cloned());
             Ok(frames)
         })
         .after(1),
@@ -425,7 +432,18 @@ fn results() -> Vec<Attack> {
             only(&Message::Outcome(outcome))
         })
         .after(1),
-        lie(22, A18, Block, "a hospital's report altered after the fact", |hand| {
+        lie(22, A18, Commitments, "a hospital's commitments altered after the fact", |hand| {
+            let Message::OutcomeReport(report) = hand.honest else { return hand.through() };
+            let mut report = report.clone();
+            let mut points = report.committed.commitments.to_vec();
+            points.iter_mut().for_each(|point| *point = turned(*point));
+            report.committed.commitments = List::new(points)?;
+            only(&Message::OutcomeReport(report))
+        })
+        .after(1),
+        lie(22, Check::A26, Outcome, "a total that was not committed to, signed as if it were", uncommitted)
+            .after(1),
+        lie(22, A18, Block, "the total altered after the fact", |hand| {
             let Message::OutcomeBlock(block) = hand.honest else { return hand.through() };
             let mut block = block.clone();
             let mut bytes = block.bytes.to_vec();
@@ -437,6 +455,40 @@ fn results() -> Vec<Attack> {
         })
         .after(1),
     ]
+}
+
+/// Every hash that needs no hospital's key fits the other total.
+fn uncommitted(hand: &Hand) -> Frames {
+    let Message::Outcome(outcome) = hand.honest else { return hand.through() };
+    let certificate = hand.country.sent.iter().find_map(|message| match message {
+        Message::Certificate(certificate) => Some(certificate),
+        _ => None,
+    });
+    let certificate = certificate.ok_or(super::SetUp("the certificate"))?;
+    let freeze: FreezeBody = decode(&certificate.body.body)?;
+    let certificate = certificate_hash(&freeze.freeze, &certificate.confirmations);
+    let params = *hand.facts()?.params();
+    let mut lanes = vec![0; usize::try_from(params.cells).unwrap_or_default()];
+    let mut outcome = outcome.clone();
+    let mut body: ResultBody = decode(&outcome.body.body)?;
+    let (mut unpacker, mut frames) = (Unpacker::new(params.width), Vec::new());
+    for frame in hand.country.published.iter() {
+        match Message::from_frame(frame)? {
+            Message::OutcomeBlock(block) => unpacker.add(&block.bytes, &mut lanes),
+            _ => frames.push(frame.clone()),
+        }
+    }
+    lanes.iter_mut().take(1).for_each(|lane| *lane ^= 1);
+    body.total = Bytes(total_root(&lanes));
+    let opened = opened_hash(&outcome.opened)?;
+    body.result = result_hash(&certificate, &body.total.0, &outcome.blindings, &opened);
+    outcome.body = hand.seal(Signed::Result, &body)?;
+    frames.insert(0, Message::Outcome(outcome).to_frame()?);
+    for (index, bytes) in (0u32..).zip(pack(&lanes, params.width).chunks(BLOCK)) {
+        let block = OutcomeBlock { sid: body.sid, index, bytes: Blob::new(bytes.to_vec())? };
+        frames.push(Message::OutcomeBlock(block).to_frame()?);
+    }
+    Ok(frames)
 }
 
 fn later() -> Vec<Attack> {

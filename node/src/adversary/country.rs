@@ -7,12 +7,12 @@ use super::SetUp;
 use super::town::{Town, VICTIM, Wish};
 use crate::clock::now;
 use crate::identity::randomness;
-use samensom_protocol::codec::{Blob, Text};
+use samensom_protocol::codec::Text;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AttemptId, ExtractHash, FreezeHash, NodeId};
 use samensom_protocol::io::{Input, Output, Peer, Record};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Pass};
+use samensom_protocol::message::{Bound, Invited, Message, Pass};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::rounds::channel::Switchboard;
@@ -54,6 +54,8 @@ pub(super) struct Country<'a> {
     switchboard: Switchboard,
     coordinator: Option<Coordinator>,
     spool: BTreeMap<(NodeId, u32), Vec<u8>>,
+    /// What follows RESULT: the survivors' commitments, and the total.
+    pub published: Arc<Vec<Vec<u8>>>,
     /// Survivors of the session that ended.
     pub bound: Option<Bound>,
     /// What hospitals sent in sessions.
@@ -81,6 +83,7 @@ impl<'a> Country<'a> {
             coordinator: None,
             spool: BTreeMap::new(),
             bound: None,
+            published: Arc::default(),
             heard: Vec::new(),
             sent: Vec::new(),
         };
@@ -150,7 +153,11 @@ impl<'a> Country<'a> {
                     continue;
                 }
                 (None, Output::Recall { node }) => (None, self.recall(node)),
-                (None, Output::Publish { sid, to, .. }) => (None, self.publish(sid, &to)),
+                (None, Output::Publish { frames, to }) => {
+                    self.published = Arc::clone(&frames);
+                    let sends = to.iter().flat_map(|to| frames.iter().map(|bytes| (*to, bytes.clone())));
+                    (None, sends.map(|(to, bytes)| Output::Send { to: Peer::Node(to), bytes }).collect())
+                }
                 (None, Output::Persist(Record::Bound { bound, .. })) => {
                     self.bound = Some(bound);
                     continue;
@@ -217,6 +224,8 @@ impl<'a> Country<'a> {
             lock: lock.name.clone(),
             slot: slot_at(lock, now()),
             invited: everybody.into_iter().filter_map(announced).collect(),
+            pass: Pass::Value,
+            opening: None,
             bound: None,
             earlier: None,
             // An honest coordinator leaves the other end of the bad pair out, so that this one hears START.
@@ -241,24 +250,5 @@ impl<'a> Country<'a> {
             .collect();
         let recalled = |(block, bytes)| Input::Recalled { node, block, bytes, at: now() };
         blocks.into_iter().map(recalled).flat_map(|input| self.step(input)).collect()
-    }
-
-    /// The frames with the survivors' reports, as they follow RESULT.
-    pub(super) fn reports(&self, sid: AttemptId) -> Vec<Vec<u8>> {
-        let block = |of: NodeId, index: u32, bytes: &[u8]| {
-            let bytes = Blob::new(bytes.to_vec()).ok()?;
-            Message::OutcomeBlock(OutcomeBlock { sid, of, index, bytes }).to_frame().ok()
-        };
-        self.spool.iter().filter_map(|((node, index), bytes)| block(*node, *index, bytes)).collect()
-    }
-
-    /// The survivors' reports go to everybody; here all contribute, so that all are survivors.
-    fn publish(&self, sid: AttemptId, to: &[NodeId]) -> Vec<Output> {
-        let frames = self.reports(sid);
-        let each = |to: &NodeId| {
-            let to = Peer::Node(*to);
-            frames.iter().map(move |bytes| Output::Send { to, bytes: bytes.clone() }).collect::<Vec<_>>()
-        };
-        to.iter().flat_map(each).collect()
     }
 }

@@ -13,7 +13,7 @@ use samensom_protocol::roster::{
     Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, Signer, Status,
 };
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,12 +70,14 @@ fn founding(signers: &[Identity], approver: PublicKey) -> Result<RosterBody, Set
     };
     let rule = |purpose| -> Result<PurposeRule, SetUp> {
         let roles = List::new(vec![text("pharmacist")?])?;
-        Ok(PurposeRule { purpose: text(purpose)?, roles, floor_hospitals: 0 })
+        Ok(PurposeRule { purpose: text(purpose)?, roles, floor_hospitals: 0, colluding_holders: false })
     };
     let lock = Lock {
         name: text("goods")?,
         datasets: List::new(vec![text("stock")?, text("use")?])?,
         spacing_s: 72_000,
+        floor_hospitals: 0,
+        floor_patients: 0,
     };
     Ok(RosterBody {
         epoch: 0,
@@ -138,14 +140,23 @@ impl Town {
         let body = WarrantBody {
             query: Blob::new(query.canonical().map_err(|_| SetUp("its query"))?)?,
             roster: self.roster.hash(),
-            profile: PROFILE_V0,
+            profile: PROFILE_V1,
             floor_hospitals: 0,
+            floor_patients: 0,
+            may_miss: 0,
             valid_from: Time(0),
             valid_until: wish.valid_until,
             sessions: 9,
+            every_s: 0,
+            wait_s: 0,
+            requester: Requester {
+                key: self.stranger.public(),
+                person: text("Analyst")?,
+                organisation: text("lcg")?,
+            },
         };
-        let raw = encode(&body)?;
-        let approvals = List::new(vec![Approval::new(&self.approver, &raw)])?;
-        Ok(SignedWarrant { body: Blob::new(raw)?, approvals })
+        let approval = Approval::new(&self.approver, &encode(&body)?);
+        let asked = SignedWarrant::asked(&body, &self.stranger).map_err(|_| SetUp("its warrant"))?;
+        asked.approved(vec![approval]).map_err(|_| SetUp("its warrant"))
     }
 }

@@ -29,6 +29,8 @@ pub struct Asked {
     pub cells: u32,
     /// Fewest hospitals behind a shown figure.
     pub floor_hospitals: u16,
+    /// Who asks: person, organisation.
+    pub requested_by: [String; 2],
     /// Who approved it: person, role, organisation.
     pub approved_by: Vec<[String; 3]>,
 }
@@ -47,6 +49,10 @@ impl Asked {
             dataset: query.dataset().name().to_owned(),
             cells: query.layout().cells(),
             floor_hospitals: warrant.body().floor_hospitals,
+            requested_by: {
+                let requester = &warrant.body().requester;
+                [requester.person.to_string(), requester.organisation.to_string()]
+            },
             approved_by: approved
                 .map(|one| [one.person.to_string(), one.role.to_string(), one.organisation.to_string()])
                 .collect(),
@@ -129,6 +135,22 @@ pub enum Event {
         lock: String,
         slot: u64,
         query: Asked,
+    },
+    Waiting {
+        attempt: String,
+        session: SessionId,
+        warrant: WarrantHash,
+        rule: String,
+        until: String,
+    },
+    Decided {
+        warrant: WarrantHash,
+        id: String,
+        version: u32,
+        decision: String,
+        person: String,
+        os_user: String,
+        reason: String,
     },
     Answered {
         session: SessionId,
@@ -244,6 +266,7 @@ impl Event {
             Event::Answered { .. } => 'R',
             Event::Roster { .. }
             | Event::RosterAccepted { .. }
+            | Event::Decided { .. }
             | Event::Paused {}
             | Event::Resumed {}
             | Event::Left {} => 'U',
@@ -269,6 +292,7 @@ impl Event {
     pub fn session(&self) -> Option<SessionId> {
         match self {
             Event::Offered { session, .. }
+            | Event::Waiting { session, .. }
             | Event::Answered { session, .. }
             | Event::Spent { session, .. }
             | Event::PersonAsked { session } => Some(*session),
@@ -281,7 +305,9 @@ impl Event {
     #[must_use]
     pub fn attempt(&self) -> Option<String> {
         match self {
-            Event::Offered { attempt, .. } | Event::Refused { attempt, .. } => Some(attempt.clone()),
+            Event::Offered { attempt, .. }
+            | Event::Waiting { attempt, .. }
+            | Event::Refused { attempt, .. } => Some(attempt.clone()),
             Event::Spent { attempt, .. }
             | Event::Confirmed { attempt, .. }
             | Event::Released { attempt }

@@ -30,11 +30,12 @@ pub struct Since {
 impl std::str::FromStr for Since {
     type Err = String;
     fn from_str(text: &str) -> Result<Since, String> {
-        let day = || {
-            let day: jiff::civil::Date = text.parse().ok()?;
-            Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        // A moment without its zone is one of UTC, and not the beginning of its day.
+        let utc = || {
+            let at: jiff::civil::DateTime = text.parse().ok()?;
+            Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
         };
-        let at = text.parse().ok().or_else(day);
+        let at = text.parse().ok().or_else(utc);
         let ms = at.and_then(|at: jiff::Timestamp| u64::try_from(at.as_millisecond()).ok());
         let ms = ms.ok_or("expected a day such as 2026-11-22 or a time such as 2026-11-22T08:55:45Z")?;
         Ok(Since { text: text.to_owned(), ms })
@@ -310,4 +311,18 @@ fn tell_reading(
 ) -> Result<(), LogError> {
     let from = since.map(|since| since.text.clone());
     audit.tell(Event::Read { what: what.to_owned(), from, session: session.map(str::to_owned) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `--since 2026-11-22T20:30` gave the whole day.
+    #[test]
+    fn repro_a_moment_without_its_zone_is_not_the_whole_day() {
+        let ms = |text: &str| text.parse::<Since>().unwrap().ms;
+        assert_eq!(ms("2026-11-22T20:30"), ms("2026-11-22T20:30:00Z"));
+        assert_eq!(ms("2026-11-22"), ms("2026-11-22T00:00:00Z"));
+        assert_ne!(ms("2026-11-22T20:30"), ms("2026-11-22"));
+    }
 }

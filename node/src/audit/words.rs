@@ -26,14 +26,18 @@ impl fmt::Display for Event {
 fn of_session(event: &Event, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match event {
         Event::Offered { query, slot, lock, .. } => {
-            let Asked { id, version, purpose, dataset, cells, approved_by, .. } = query;
+            let Asked { id, version, purpose, dataset, cells, requested_by: [who, of], approved_by, .. } =
+                query;
             write!(
                 f,
                 "asked {id} version {version} ({purpose}) over {dataset}, {cells} numbers, {lock} slot {slot}"
             )?;
             let approved: Vec<String> =
                 approved_by.iter().map(|[who, role, of]| format!("{who} ({role}, {of})")).collect();
-            write!(f, "; approved by {}", approved.join(", "))
+            write!(f, "; asked by {who} ({of}), approved by {}", approved.join(", "))
+        }
+        Event::Waiting { rule, until, .. } => {
+            write!(f, "waits for the hospital's consent until {until}: {rule}")
         }
         Event::Answered { extract, rows, .. } => {
             write!(f, "takes part with extract {}", short(&extract.to_hex()))?;
@@ -59,6 +63,11 @@ fn of_session(event: &Event, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn of_agent(event: &Event, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match event {
+        Event::Decided { warrant, id, version, decision, person, os_user, reason } => {
+            let of = short(&warrant.to_hex());
+            write!(f, "{person} ({os_user}) {decision}s {id} version {version}, warrant {of}")?;
+            if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+        }
         Event::Started { hospital, node, policy, changed, .. } => {
             write!(f, "the agent of {hospital} (node {node}) started; {policy}")?;
             if changed.is_empty() { Ok(()) } else { write!(f, "; changed since: {}", changed.join(", ")) }

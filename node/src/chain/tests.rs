@@ -108,15 +108,15 @@ fn a_rule_is_never_changed_without_the_operator() {
         (|b| b.policy = Bytes([7; 32]), "policy document: none -> "),
         (
             |b| b.rules = List::default(),
-            "- purpose stock: approved by pharmacist, duty; at least 3 hospitals",
+            "- purpose stock: approved by pharmacist, duty; at least 0 hospitals",
         ),
         (
             |b| {
                 let mut rules = b.rules.to_vec();
-                rules[0].floor_hospitals = 0;
+                rules[0].floor_hospitals = 5;
                 b.rules = List::new(rules).unwrap();
             },
-            "fewest hospitals behind a figure 3 -> 0",
+            "fewest hospitals behind a figure 0 -> 5",
         ),
         (
             |b| {

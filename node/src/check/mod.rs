@@ -271,11 +271,11 @@ fn kept_apart(findings: &mut Findings, guard: Option<Guard>) {
 
 fn policy(findings: &mut Findings, config: &Config) {
     use samensom_protocol::query::Purpose;
-    let allowed = Purpose::ALL
-        .into_iter()
-        .filter(|purpose| config.policy.purposes.of(*purpose) == crate::consent::Consent::Auto);
-    let allowed: Vec<&str> = allowed.map(Purpose::name).collect();
-    if allowed.is_empty() {
+    let rules = Purpose::ALL.map(|purpose| (purpose, config.policy.purposes.of(purpose)));
+    let allowed = rules.iter().filter(|(_, rule)| *rule != crate::consent::Consent::Refuse);
+    let allowed: Vec<String> =
+        allowed.map(|(purpose, rule)| format!("{} ({rule})", purpose.name())).collect();
+    if allowed.is_empty() && config.policy.query.is_empty() {
         let todo = "set policy.purposes, such as { stock = \"auto\" }, if this hospital is to take part";
         return findings.not(Level::Warn, "policy", "every purpose is refused".to_owned(), todo, YOU);
     }

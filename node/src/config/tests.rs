@@ -46,6 +46,30 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn rules_for_single_queries_are_read() {
+    let hash = "07".repeat(32);
+    let text = format!(
+        "[policy]\npurposes = {{ stock = \"ask\" }}\npersons = 2\n[[policy.query]]\nid = \"a\"\nversion = 3\n\
+         rule = \"refuse\"\n[[policy.query]]\nid = \"b\"\nhash = \"{hash}\"\nrule = \"auto\"\npersons = 1\n"
+    );
+    let policy = parse(&text).unwrap().policy;
+    assert_eq!((policy.purposes.stock, policy.persons.map(u8::from)), (Consent::Ask, Some(2)));
+    let [a, b] = policy.query.as_slice() else { panic!() };
+    assert_eq!((&*a.id, a.version, a.rule, a.persons), ("a", Some(3), Consent::Refuse, None));
+    assert_eq!((&*b.id, b.hash.map(|hash| hash.0), b.rule), ("b", Some([7; 32]), Consent::Auto));
+    for (text, told) in [
+        ("[[policy.query]]\nid = \"b\"\nrule = \"auto\"\n", "needs its `hash`"),
+        ("[policy]\npersons = 3\n", "one person or two"),
+        ("[policy]\npersons = 0\n", "one person or two"),
+        ("[[policy.query]]\nid = \"b\"\nrule = \"ask\"\nperson = 2\n", "persons"),
+        ("[[policy.query]]\nrule = \"ask\"\n", "id"),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{told}: {error}");
+    }
+}
+
+#[test]
 fn the_shipped_sample_is_the_defaults_and_one_extract() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config/node.toml");
     let config = Config::load(&path).unwrap();

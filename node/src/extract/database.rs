@@ -27,11 +27,10 @@ mod survey;
 pub use fault::Fault;
 pub(super) use survey::{Survey, found};
 
+use super::Wish;
 use super::child::Stop;
 use super::config::ExtractConfig;
 use super::error::ExtractError;
-use super::store::Frozen;
-use samensom_protocol::query::Query;
 use select::Select;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,21 +86,20 @@ pub(super) fn fetch(
     by_this_build(&wanted, &kept, (stop, rights))
 }
 
-/// The figures of a query over a large extract, made where its rows are; refused when they are no longer those
-/// that were frozen.
-pub(super) fn figures(
+/// What is asked of a large extract, made where its rows are; refused when they are no longer those that were
+/// frozen.
+pub(super) fn asked(
     config: &ExtractConfig,
     base_dir: &Path,
     stop: &Stop,
-    query: &Query,
-    frozen: &Frozen,
+    wish: &Wish<'_>,
 ) -> Result<Vec<i64>, ExtractError> {
     let Some(database) = &config.database else {
         return Err(ExtractError::NoExtract { dataset: config.dataset.name() });
     };
     let select = Select::read(&base_dir.join(&config.file))?;
     let wanted = Wanted { config, database, select: &select, base_dir };
-    figures_by_this_build(&wanted, stop, (query, frozen))
+    asked_by_this_build(&wanted, stop, wish)
 }
 
 /// One SELECT and all that is known of it.
@@ -137,11 +135,7 @@ fn by_this_build(wanted: &Wanted<'_>, _: &Path, _: (&Stop, Rights)) -> Result<Op
 }
 
 #[cfg(not(feature = "postgres"))]
-fn figures_by_this_build(
-    wanted: &Wanted<'_>,
-    _: &Stop,
-    _: (&Query, &Frozen),
-) -> Result<Vec<i64>, ExtractError> {
+fn asked_by_this_build(wanted: &Wanted<'_>, _: &Stop, _: &Wish<'_>) -> Result<Vec<i64>, ExtractError> {
     Err(without_postgresql(wanted))
 }
 
@@ -172,15 +166,11 @@ fn by_this_build(
 }
 
 #[cfg(feature = "postgres")]
-fn figures_by_this_build(
-    wanted: &Wanted<'_>,
-    stop: &Stop,
-    asked: (&Query, &Frozen),
-) -> Result<Vec<i64>, ExtractError> {
+fn asked_by_this_build(wanted: &Wanted<'_>, stop: &Stop, wish: &Wish<'_>) -> Result<Vec<i64>, ExtractError> {
     in_a_thread(wanted, async || {
         let to = connection::Connection::read(&wanted.base_dir.join(&wanted.database.connection))?;
         match &to.how {
-            connection::How::PostgreSql(..) => push::figures(wanted, &to, stop, asked).await,
+            connection::How::PostgreSql(..) => push::asked(wanted, &to, stop, wish).await,
             #[cfg(feature = "mssql")]
             connection::How::SqlServer(_) => Err(of_postgresql_alone(wanted)),
         }

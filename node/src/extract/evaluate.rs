@@ -5,11 +5,13 @@
 
 mod cells;
 mod functions;
+mod holders;
 mod person;
 #[cfg(feature = "postgres")]
 pub(super) mod push;
 mod tally;
 
+pub use holders::holders;
 pub use person::rows_of_person;
 
 use self::cells::{Cells, How, over_the_same_rows, overflow, quantity_alone, rounded, scales};
@@ -313,8 +315,19 @@ impl<'a> Evaluation<'a> {
         row: &Row<'_>,
         figures: &mut [i64],
     ) -> Result<(), ExtractError> {
-        let mut places = Vec::new();
-        let mut next = 0;
+        let (places, mut next) = self.places(code, row)?;
+        for (place, measure) in measures {
+            let how = How::of(measure.kind());
+            let values = self.values(measure, &how, row, next)?;
+            next += how.columns();
+            self.cells.put(&places, (*place, measure), values, figures)?;
+        }
+        Ok(())
+    }
+
+    /// The place in each dimension of a row of a result, and the column behind them.
+    fn places(&self, code: Option<usize>, row: &Row<'_>) -> Result<(Vec<usize>, usize), ExtractError> {
+        let (mut places, mut next) = (Vec::new(), 0);
         for dimension in self.cells.query.dimensions() {
             match (is_gone_through(dimension), code) {
                 (true, Some(code)) => places.push(code),
@@ -325,13 +338,7 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        for (place, measure) in measures {
-            let how = How::of(measure.kind());
-            let values = self.values(measure, &how, row, next)?;
-            next += how.columns();
-            self.cells.put(&places, (*place, measure), values, figures)?;
-        }
-        Ok(())
+        Ok((places, next))
     }
 
     /// The figures of a measure in a row of a result, its columns from `first` on.

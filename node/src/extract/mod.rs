@@ -52,7 +52,7 @@ pub use snapshot::Snapshots;
 pub use store::Frozen;
 pub use units::Level;
 
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Counting, Query};
 use samensom_protocol::time::Time;
 use std::path::Path;
 use verdict::{refuse, refuse_stale};
@@ -116,6 +116,57 @@ pub struct Home<'a> {
 /// As [`evaluate`]; `Stale` for an extract that is too old; `Moved` for a large one whose rows are no longer
 /// those that were frozen.
 pub fn answer(query: &Query, frozen: &Frozen, now: Time, home: &Home<'_>) -> Result<Vec<i64>, ExtractError> {
+    refuse_old(query, frozen, now)?;
+    if frozen.digest_of(query.dataset()).is_none() {
+        return evaluate(query, frozen);
+    }
+    home.ask(&Wish { query, frozen, count: None })
+}
+
+/// What is asked of a large extract: the figures of a query, or what is said of them in its count pass.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL is asked"))]
+struct Wish<'a> {
+    query: &'a Query,
+    frozen: &'a Frozen,
+    /// Its lanes, and how many patients are enough.
+    count: Option<(&'a Counting, u32)>,
+}
+
+impl Home<'_> {
+    fn ask(&self, wish: &Wish<'_>) -> Result<Vec<i64>, ExtractError> {
+        let dataset = wish.query.dataset();
+        let large = |config: &&ExtractConfig| config.dataset == dataset && config.is_large();
+        match self.configs.iter().find(large) {
+            Some(config) => database::asked(config, self.base_dir, self.stop, wish),
+            None => {
+                let problem =
+                    "it was large when it was frozen for this slot, and is no longer; wait for the next slot";
+                Err(ExtractError::Config { problem, dataset: dataset.name() })
+            }
+        }
+    }
+}
+
+/// What this hospital says before its figures: 0 or 1 for each lane of the query's count pass.
+///
+/// # Errors
+/// As [`answer`].
+pub fn count(
+    query: &Query,
+    frozen: &Frozen,
+    now: Time,
+    (counting, enough): (&Counting, u32),
+    home: &Home<'_>,
+) -> Result<Vec<i64>, ExtractError> {
+    refuse_old(query, frozen, now)?;
+    if frozen.digest_of(query.dataset()).is_none() {
+        return evaluate::holders(query, frozen, counting, enough);
+    }
+    home.ask(&Wish { query, frozen, count: Some((counting, enough)) })
+}
+
+fn refuse_old(query: &Query, frozen: &Frozen, now: Time) -> Result<(), ExtractError> {
     if let Some(minutes) = query.max_age_minutes() {
         let dataset = query.dataset();
         let read = |accounting: &&Accounting| {
@@ -124,18 +175,7 @@ pub fn answer(query: &Query, frozen: &Frozen, now: Time, home: &Home<'_>) -> Res
         let age = i64::from(minutes) * 60_000;
         frozen.accounting.iter().filter(read).try_for_each(|one| verdict::refuse_older(one, age, now))?;
     }
-    if frozen.digest_of(query.dataset()).is_none() {
-        return evaluate(query, frozen);
-    }
-    let large = |config: &&ExtractConfig| config.dataset == query.dataset() && config.is_large();
-    match home.configs.iter().find(large) {
-        Some(config) => database::figures(config, home.base_dir, home.stop, query, frozen),
-        None => {
-            let problem =
-                "it was large when it was frozen for this slot, and is no longer; wait for the next slot";
-            Err(ExtractError::Config { problem, dataset: query.dataset().name() })
-        }
-    }
+    Ok(())
 }
 
 fn one_file_per_dataset(configs: &[ExtractConfig]) -> Result<(), ExtractError> {

@@ -4,7 +4,7 @@ use super::stages::{
     Cohort, Confirming, Contributing, Depositing, Done, Open, Readying, Revealing, Stage, sent, to_all,
 };
 use super::{Close, Setup, too_few};
-use crate::ablation::ablated;
+use crate::ablation::{ablated, unchecked};
 use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::keys::Signed;
 use crate::crypto::sharing::scalar_bytes;
@@ -13,35 +13,42 @@ use crate::ids::NodeId;
 use crate::io::{Event, Failure, FailureCode, Output, Peer, Record, Sum};
 use crate::message::{
     Certificate, Counted, Dealt, Deposit, Freeze, FreezeBody, Go, GoBody, Message, Opened, Outcome,
-    ResultBody, Round, Sealed, Start, StartBody,
+    OutcomeBlock, OutcomeReport, PerBlock, ResultBody, Round, Sealed, Start, StartBody,
 };
+use crate::params::BLOCK;
+use crate::ring;
+use crate::rounds::committed::{Carried, Contributed, sums};
 use crate::rounds::contribute::Adder;
 use crate::rounds::offer::Facts;
 use crate::rounds::pairs::{self, History, Pair};
 use crate::rounds::result::{Secrets, polynomial, unmask};
 use crate::rounds::reveal::{Opening, Which, committed, is_garbage, recover};
 use crate::rounds::{
-    certificate_hash, confirm, freeze_hash, go_hash, ready::Sections, result_hash, start_hash, total_root,
+    certificate_hash, confirm, freeze_hash, go_hash, opened_hash, ready::Sections, result_hash, start_hash,
+    total_root,
 };
 use crate::time::Time;
+use curve25519_dalek::Scalar;
+use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Closes the open round.
-pub(crate) fn close(stage: Stage, setup: &Setup, at: Time) -> Close {
+pub(crate) fn close(stage: Stage, setup: &Setup, at: Time, rng: &mut impl CryptoRng) -> Close {
     let closed = match stage {
         Stage::Depositing(stage) => close_deposit(*stage, setup, at),
         Stage::Readying(stage) => close_ready(*stage, setup, at),
         Stage::Contributing(stage) => close_contribute(*stage, setup, at),
         Stage::Confirming(stage) => close_confirm(*stage, setup, at),
         Stage::RevealingR(stage) => close_reveal_r(*stage, setup, at),
-        Stage::RevealingB(stage) => close_reveal_b(*stage, setup, at),
+        Stage::RevealingB(stage) => close_reveal_b(*stage, setup, at, rng),
         stage => Ok(Close::Next(stage, Vec::new())),
     };
     // Only values of ours that no message can hold, or a proven fault, come here.
     closed.unwrap_or_else(|(round, fault)| {
         let culprits = fault.culprits().to_vec();
         let code = FailureCode::Fault;
-        Close::Fail(Failure { code, round, needed: 0, present: 0, culprits }, Vec::new())
+        Close::Fail(Failure { code, round, needed: 0, present: 0, culprits, block: None }, Vec::new())
     })
 }
 
@@ -150,6 +157,7 @@ pub(crate) fn enter_contribute(open: Open, cohort: Cohort, go: Go, at: Time) -> 
         uploads: BTreeMap::new(),
         checked: BTreeMap::new(),
         counted: BTreeMap::new(),
+        carried: BTreeMap::new(),
         adder: Adder::new(params.cells, params.width),
     };
     Ok((Stage::Contributing(Box::new(next)), outputs))
@@ -223,16 +231,18 @@ fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
 
 /// Row 6, once FREEZE is signed; exactly its survivors' reports are in the sum.
 pub(crate) fn enter_confirm(stage: Contributing, message: Freeze, at: Time) -> Entered {
-    let Contributing { open, cohort, go, adder, .. } = stage;
+    let Contributing { open, cohort, go, adder, mut carried, .. } = stage;
     let freeze = decode::<FreezeBody>(&message.body.body)?.freeze;
     let survivors = message.survivors.to_vec();
     let bytes = Message::Freeze(message).to_frame()?;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+    carried.retain(|node, _| nodes.contains(node));
     let ms = open.facts.header.deadlines.confirm_ms;
     let send = to_all(&nodes, &bytes);
     let (open, outputs) = open.next((Round::Confirm, bytes), &nodes, (at, ms), send);
     let lanes = adder.into_lanes();
-    let next = Confirming { open, cohort, go, survivors, freeze, lanes, confirmations: BTreeMap::new() };
+    let confirmations = BTreeMap::new();
+    let next = Confirming { open, cohort, go, survivors, freeze, lanes, carried, confirmations };
     Ok((Stage::Confirming(Box::new(next)), outputs))
 }
 
@@ -251,7 +261,7 @@ fn close_confirm(stage: Confirming, setup: &Setup, at: Time) -> Closed {
 
 /// Row 8, once CERT is signed: the survivors are fixed for ever.
 pub(crate) fn enter_reveal(stage: Confirming, certificate: Certificate, at: Time) -> Entered {
-    let Confirming { open, cohort, go, survivors, freeze, lanes, .. } = stage;
+    let Confirming { open, cohort, go, survivors, freeze, lanes, carried, .. } = stage;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
     let bound = confirm::bound(&open.facts, &freeze, &nodes, &certificate.confirmations)?;
     let bytes = Message::Certificate(certificate).to_frame()?;
@@ -266,7 +276,8 @@ pub(crate) fn enter_reveal(stage: Confirming, certificate: Certificate, at: Time
     let (open, opening) = open.next((Round::Reveal, bytes), &nodes, (at, ms), send);
     outputs.extend(opening);
     let opening = Opening::new(Which::R, dropouts.iter().copied());
-    let next = Revealing { open, cohort, go, survivors, freeze, lanes, bound, dropouts, opening, r: None };
+    let r = None;
+    let next = Revealing { open, cohort, go, survivors, freeze, lanes, carried, bound, dropouts, opening, r };
     Ok((Stage::RevealingR(Box::new(next)), outputs))
 }
 
@@ -282,7 +293,8 @@ fn close_reveal_r(stage: Revealing, setup: &Setup, at: Time) -> Closed {
     let proofs = garbage(&opening, &stage.cohort, &open).during(round)?;
     if !proofs.is_empty() {
         let culprits = proofs.iter().map(|(node, _)| *node).collect();
-        let failure = Failure { code: FailureCode::Fault, round, needed: 0, present: 0, culprits };
+        let code = FailureCode::Fault;
+        let failure = Failure { code, round, needed: 0, present: 0, culprits, block: None };
         return Ok(Close::Fail(
             failure,
             proofs.into_iter().map(|(_, proof)| Output::Persist(proof)).collect(),
@@ -350,7 +362,7 @@ fn unopened(opening: &Opening, round: Round, needed: u16) -> Failure {
     Failure { code, culprits, ..failure }
 }
 
-fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
+fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time, rng: &mut impl CryptoRng) -> Closed {
     let round = Round::Result;
     let thresholds = stage.open.facts.params().thresholds;
     if !stage.opening.is_complete(thresholds.shares) {
@@ -370,22 +382,43 @@ fn close_reveal_b(mut stage: Revealing, setup: &Setup, at: Time) -> Closed {
         });
     }
     opened.sort_by_key(|one| one.dealer);
-    let lanes = unmasked(&mut stage, &secrets).during(round)?;
-    let (total, opened) = (total_root(&lanes), List::new(opened).during(round)?);
+    let sum = unmasked(&mut stage, &secrets).during(round)?;
+    // Nothing is published that is not what was committed to.
+    if let Some(block) = sum.first_false(rng).filter(|_| !unchecked!(Check::A26)) {
+        let (code, block) = (FailureCode::Uncommitted, Some(block));
+        let failure = Failure { code, round, needed: 0, present: 0, culprits: Vec::new(), block };
+        return Ok(Close::Fail(failure, Vec::new()));
+    }
+    let (total, opened) = (total_root(&sum.lanes), List::new(opened).during(round)?);
     let certificate = certificate_hash(&stage.freeze, &stage.bound.certificate);
-    let result = result_hash(&certificate, &total, &opened).during(round)?;
+    let blindings = PerBlock::new(sum.blindings.iter().map(scalar_bytes).collect()).during(round)?;
+    let hash = opened_hash(&opened).during(round)?;
+    let result = result_hash(&certificate, &total, &blindings, &hash);
     let (sid, freeze) = (stage.open.facts.sid, stage.freeze);
     let body = ResultBody { sid, freeze, total: Bytes(total), result, at };
     let body = Sealed::new(&setup.identity, Signed::Result, &body).during(round)?;
-    enter_done(stage, Outcome { body, opened }, lanes, at).during(round).map(next)
+    enter_done(stage, Outcome { body, blindings, opened }, sum.lanes, at).during(round).map(next)
 }
 
-/// The sum's lanes without their masks.
-fn unmasked(stage: &mut Revealing, secrets: &Secrets) -> Result<Vec<u64>, Fault> {
-    let mut lanes = std::mem::take(&mut stage.lanes);
+/// A sum without its masks, and what it must be the opening of.
+struct Unmasked {
+    lanes: Vec<u64>,
+    blindings: Vec<Scalar>,
+    contributed: Contributed,
+}
+
+impl Unmasked {
+    fn first_false(&self, rng: &mut impl CryptoRng) -> Option<u32> {
+        self.contributed.first_false(&self.lanes, &self.blindings, rng)
+    }
+}
+
+fn unmasked(stage: &mut Revealing, secrets: &Secrets) -> Result<Unmasked, Fault> {
+    let (facts, mut lanes) = (&stage.open.facts, std::mem::take(&mut stage.lanes));
     let nodes: Vec<NodeId> = stage.survivors.iter().map(|one| one.node).collect();
-    unmask(&mut lanes, &stage.open.facts, &stage.go, &nodes, secrets)?;
-    Ok(lanes)
+    let (contributed, mut blindings) = sums(facts, stage.carried.values());
+    unmask((&mut lanes, &mut blindings), facts, &stage.go, &nodes, secrets)?;
+    Ok(Unmasked { lanes, blindings, contributed })
 }
 
 /// Row 12 again, from the RESULT that was signed before a restart.
@@ -402,24 +435,43 @@ pub(crate) fn enter_done_again(mut stage: Revealing, outcome: Outcome, at: Time)
             secrets.b.insert(one.dealer, secret);
         }
     }
-    let lanes = unmasked(&mut stage, &secrets)?;
-    enter_done(stage, outcome, lanes, at)
+    let sum = unmasked(&mut stage, &secrets)?;
+    enter_done(stage, outcome, sum.lanes, at)
 }
 
 /// Row 12, once RESULT is signed.
 fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> Entered {
-    let Revealing { open, survivors, bound, dropouts, .. } = stage;
+    let Revealing { open, survivors, bound, dropouts, carried, .. } = stage;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
     let sid = open.facts.sid;
     let bytes = Message::Outcome(outcome.clone()).to_frame()?;
-    let mut outputs = vec![sent(sid, Round::Result, at, &bytes)];
+    let total = total_frames(&open.facts, &lanes)?;
+    // RESULT is written down last: with it all of the total is.
+    let mut outputs: Vec<Output> =
+        total.iter().chain([&bytes]).map(|bytes| sent(sid, Round::Result, at, bytes)).collect();
     outputs.extend(to_all(&nodes, &bytes));
-    outputs.push(Output::Publish { sid, survivors: nodes.clone(), to: nodes.clone() });
+    let mut published = Vec::new();
+    for (of, Carried { committed, .. }) in carried {
+        published.push(Message::OutcomeReport(OutcomeReport { sid, of, committed }).to_frame()?);
+    }
+    published.extend(total);
+    let published = Arc::new(published);
+    outputs.push(Output::Publish { frames: Arc::clone(&published), to: nodes.clone() });
     let mut requests = open.requests;
     requests.push(bytes);
-    let done = Done { sid, survivors: nodes.clone(), requests, alarmed: BTreeSet::new() };
+    let done = Done { sid, survivors: nodes.clone(), requests, published, alarmed: BTreeSet::new() };
     let attempt = open.facts.header.attempt;
     let sum = Sum { sid, attempt, survivors: nodes, dropped: dropouts, lanes, outcome, bound };
     outputs.push(Output::Notify(Event::Finished(Box::new(sum))));
     Ok((Stage::Done(Box::new(done)), outputs))
+}
+
+/// The total, packed as a report is, as frames.
+fn total_frames(facts: &Facts, lanes: &[u64]) -> Result<Vec<Vec<u8>>, Fault> {
+    let packed = ring::pack(lanes, facts.params().width);
+    let frame = |(index, bytes): (u32, &[u8])| {
+        let block = OutcomeBlock { sid: facts.sid, index, bytes: Blob::new(bytes.to_vec())? };
+        Ok(Message::OutcomeBlock(block).to_frame()?)
+    };
+    (0u32..).zip(packed.chunks(BLOCK)).map(frame).collect()
 }

@@ -9,11 +9,9 @@ use crate::ablation::ablated;
 use crate::error::{Check, Fault};
 use crate::ids::NodeId;
 use crate::io::{Output, Record};
-use crate::message::{Counted, Message, Round};
-use crate::rounds::offer::Facts;
+use crate::message::{Message, Round};
 use crate::time::Time;
 use rand_core::CryptoRng;
-use std::sync::Arc;
 
 /// The spooled blocks of one node's report, in order.
 pub type Blocks<'a> = &'a mut dyn FnMut(NodeId) -> Vec<Vec<u8>>;
@@ -81,8 +79,7 @@ fn enter(
 ) -> Result<(Stage, Vec<Output>), Fault> {
     match (Message::from_frame(bytes)?, stage) {
         (Message::Offer(offer), Stage::Created) => {
-            let facts =
-                Facts::new(&offer.header.body, Arc::clone(&setup.roster), Arc::clone(&setup.warrant))?;
+            let facts = setup.facts(&offer.header.body)?;
             setup.invited = facts.header.invited.to_vec();
             setup.bound = facts.header.bound.clone();
             if setup.bound.is_some() {
@@ -121,6 +118,8 @@ fn enter(
         (Message::Outcome(outcome), Stage::RevealingR(stage)) => {
             closing::enter_done_again(*stage, outcome, at)
         }
+        // The total is opened again; RESULT, which comes last, says whether it is the same.
+        (Message::OutcomeBlock(_), stage @ Stage::RevealingR(_)) => Ok((stage, Vec::new())),
         (Message::Voids(_), stage) if round == Round::Void => Ok((stage, Vec::new())),
         _ => Err(damaged()),
     }
@@ -143,9 +142,7 @@ fn recall(stage: &mut Contributing, blocks: Blocks) {
         for (index, block) in (0u32..).zip(&spooled) {
             stage.adder.add(index, block);
         }
-        let (head, signature) = (upload.head, upload.sealed.body.signature);
-        let counted = Counted { node, report: head.report, ledger_seq: head.ledger_seq, signature };
-        stage.checked.insert(node, counted);
+        let counted = stage.check(node, upload);
         stage.counted.insert(node, counted);
         stage.open.waiting.remove(&node);
         stage.open.done.insert(node);

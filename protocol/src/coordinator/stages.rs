@@ -8,9 +8,10 @@ use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, DepositHash, FreezeHash, GoHash, NodeId, StartHash};
 use crate::io::{Event, Failure, Kept, Output, Peer, Record};
 use crate::message::{
-    AlarmBody, Bound, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass, ReadyOf,
-    Report, ReportBlock, Reveal, Round, SUITE, Sealed, Start, WIRE_VERSION,
+    AlarmBody, Answer, Bound, Confirmation, Counted, Dealt, Deposit, Header, Invited, Message, Offer, Pass,
+    ReadyOf, Report, ReportBlock, Reveal, Round, SUITE, Sealed, Start, WIRE_VERSION,
 };
+use crate::rounds::committed::Carried;
 use crate::rounds::contribute::{Adder, Upload};
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::Sections;
@@ -58,6 +59,8 @@ pub(crate) struct Done {
     pub sid: AttemptId,
     pub survivors: Vec<NodeId>,
     pub requests: Vec<Vec<u8>>,
+    /// Commitments and total, as frames.
+    pub published: Arc<Vec<Vec<u8>>>,
     /// Who said that the result is wrong; once is enough.
     pub alarmed: BTreeSet<NodeId>,
 }
@@ -98,6 +101,8 @@ pub(crate) struct Contributing {
     /// Reports that are whole and checked, waiting to be added.
     pub checked: BTreeMap<NodeId, Counted>,
     pub counted: BTreeMap<NodeId, Counted>,
+    /// What the checked reports carry besides their blocks.
+    pub carried: BTreeMap<NodeId, Carried>,
     pub adder: Adder,
 }
 
@@ -109,6 +114,7 @@ pub(crate) struct Confirming {
     pub survivors: Vec<Counted>,
     pub freeze: FreezeHash,
     pub lanes: Vec<u64>,
+    pub carried: BTreeMap<NodeId, Carried>,
     pub confirmations: BTreeMap<NodeId, Confirmation>,
 }
 
@@ -120,6 +126,7 @@ pub(crate) struct Revealing {
     pub survivors: Vec<Counted>,
     pub freeze: FreezeHash,
     pub lanes: Vec<u64>,
+    pub carried: BTreeMap<NodeId, Carried>,
     /// The certificate, verified.
     pub bound: Bound,
     pub dropouts: Vec<NodeId>,
@@ -269,6 +276,17 @@ impl Open {
     }
 }
 
+impl Contributing {
+    /// A report is whole and checked; what was counted of it.
+    pub(crate) fn check(&mut self, node: NodeId, upload: Upload) -> Counted {
+        let (head, signature) = (upload.head, upload.sealed.signature);
+        let counted = Counted { node, report: head.report, ledger_seq: head.ledger_seq, signature };
+        self.checked.insert(node, counted);
+        self.carried.insert(node, upload.carried);
+        counted
+    }
+}
+
 impl Cohort {
     /// START for one holder.
     pub(crate) fn start_for(&self, holder: NodeId, facts: &Facts) -> Option<Vec<u8>> {
@@ -282,6 +300,23 @@ pub(crate) fn to_all(nodes: &[NodeId], bytes: &[u8]) -> Vec<Output> {
     nodes.iter().map(|node| Output::Send { to: Peer::Node(*node), bytes: bytes.to_vec() }).collect()
 }
 
+/// How it stands with a hospital's part, by its own signature. Whoever waits for its people is waited for as long as the
+/// round lasts; whoever takes no part is not.
+pub(crate) fn on_answer(mut stage: Stage, from: NodeId, sealed: &Sealed<128>) -> (Stage, Vec<Output>) {
+    let said = stage.open().and_then(|open| {
+        let (sid, answer) = Answer::open(sealed, open.facts.key(from)?)?;
+        (sid == open.facts.sid && open.asked.contains(&from)).then_some((sid, answer))
+    });
+    let Some((sid, answer)) = said else {
+        let fault = Fault::new(Check::A01, "no answer of this node about the attempt that is open");
+        return (stage, vec![Output::Reject { from: Peer::Node(from), fault }]);
+    };
+    if answer != Answer::Waiting {
+        stage.refused(from, sid);
+    }
+    (stage, vec![Output::Notify(Event::Stands { node: from, sid, answer })])
+}
+
 /// Row 0: a new header, its record, and an offer to everyone invited.
 pub(crate) fn offer(
     setup: &Setup,
@@ -289,7 +324,10 @@ pub(crate) fn offer(
     at: Time,
     rng: &mut impl CryptoRng,
 ) -> Result<(Stage, Vec<Output>), Failure> {
-    let params = setup.warrant.params();
+    let params = match (setup.pass, setup.warrant.count()) {
+        (Pass::Count, Some(count)) => &count.params,
+        _ => setup.warrant.params(),
+    };
     let refused = || too_few(Round::Deposit, params.thresholds.quorum, setup.invited.len());
     let mut nonce = Bytes([0; 32]);
     rng.fill_bytes(&mut nonce.0);
@@ -301,16 +339,16 @@ pub(crate) fn offer(
         roster: setup.roster.hash(),
         lock: setup.lock.clone(),
         slot: setup.slot,
-        pass: Pass::Value,
+        pass: setup.pass,
         attempt,
         nonce,
         deadlines: params.deadlines,
         invited: List::new(setup.invited.clone()).map_err(|_| refused())?,
         bound: setup.bound.clone(),
+        opening: setup.opening.as_ref().map(|(opening, _)| opening.clone()),
     };
     let header = Sealed::new(&setup.identity, Signed::Header, &header).map_err(|_| refused())?;
-    let facts = Facts::new(&header.body, Arc::clone(&setup.roster), Arc::clone(&setup.warrant));
-    let facts = facts.map_err(|_| refused())?;
+    let facts = setup.facts(&header.body).map_err(|_| refused())?;
     let offer = Message::Offer(Offer { header, warrant: setup.signed.clone() });
     let bytes = offer.to_frame().map_err(|_| refused())?;
     Ok(enter_deposit(facts, bytes, at))
@@ -406,7 +444,10 @@ pub(crate) fn on_report(
     if !open || stage.uploads.contains_key(&from) || stage.checked.contains_key(&from) {
         return reject(Stage::Contributing(stage), from, not_asked());
     }
-    match Upload::open(report, &stage.open.facts, &stage.go, from) {
+    let Some(deposit) = stage.cohort.deposits.get(&from) else {
+        return reject(Stage::Contributing(stage), from, not_asked());
+    };
+    match Upload::open(report, &stage.open.facts, &stage.go, (from, &deposit.head.contribution)) {
         Err(fault) => reject(Stage::Contributing(stage), from, fault),
         Ok(upload) => {
             let outputs = vec![received(&stage.open, from, bytes)];
@@ -437,10 +478,7 @@ pub(crate) fn on_block(
             let mut outputs =
                 vec![Output::Spool { node: from, block: block.index, bytes: block.bytes.into_vec() }];
             if last {
-                let (head, signature) = (upload.head, upload.sealed.body.signature);
-                let counted =
-                    Counted { node: from, report: head.report, ledger_seq: head.ledger_seq, signature };
-                stage.checked.insert(from, counted);
+                stage.check(from, upload);
                 outputs.push(Output::Recall { node: from });
             } else {
                 stage.uploads.insert(from, upload);

@@ -3,11 +3,13 @@
 //! `M(seed)` is the stream under `HKDF(seed, "fa/1 cells")`, zero nonce, 64-bit little-endian block
 //! counter from 0, read as little-endian u64 lanes (protocol.md 1.7). All streams are added piece by
 //! piece, so that a piece of the vector stays in the cache. Lanes wrap modulo 2^64; the reduction to w
-//! bits, a divisor, comes last (`ring.rs`).
+//! bits, a divisor, comes last (`ring.rs`). The blindings of commitments are masked in the same way, in their
+//! own field: of the stream under `HKDF(seed, "fa/1 rho")` each block's mask is 64 bytes modulo ell.
 
 use super::transcript::{Label, derive};
 use aes::Aes256Enc;
 use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
+use curve25519_dalek::Scalar;
 
 /// Lanes added at a time: 16 KiB of stream and as much of the vector, which the nearest cache holds.
 const PIECE: usize = 2048;
@@ -92,6 +94,26 @@ pub fn apply(lanes: &mut [u64], masks: &mut [Mask]) {
     stream.iter_mut().for_each(|block| zeroize::Zeroize::zeroize(&mut block[..]));
 }
 
+/// Adds the mask of `seed` to the blinding of each block, or takes it away.
+#[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
+pub fn blind(blindings: &mut [Scalar], seed: &[u8; 32], sign: Sign) {
+    let key = derive(seed, Label::Blinding, &[]);
+    let cipher = Aes256Enc::new(key.expose().into());
+    let mut stream = zeroize::Zeroizing::new([0u8; 64]);
+    for (block, blinding) in (0u128..).step_by(4).zip(blindings) {
+        let (pieces, _) = stream.as_chunks_mut::<16>();
+        for (counter, piece) in (block..).zip(pieces) {
+            *piece = counter.to_le_bytes();
+            cipher.encrypt_block(piece.into());
+        }
+        let mask = Scalar::from_bytes_mod_order_wide(&stream);
+        match sign {
+            Sign::Plus => *blinding += mask,
+            Sign::Minus => *blinding -= mask,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,5 +183,25 @@ mod tests {
         apply(left, &mut masks);
         apply(right, &mut masks);
         assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn blindings_are_masked_by_the_wide_reduction_of_their_stream() {
+        let seed = [7u8; 32];
+        let aes = Aes256::new_from_slice(derive(&seed, Label::Blinding, &[]).expose()).unwrap();
+        let mut blindings = vec![Scalar::ZERO; 3];
+        blind(&mut blindings, &seed, Sign::Plus);
+        for (i, blinding) in blindings.iter().enumerate() {
+            let mut wide = [0u8; 64];
+            for (j, piece) in wide.chunks_mut(16).enumerate() {
+                let mut block = [0u8; 16];
+                block[..8].copy_from_slice(&((4 * i + j) as u64).to_le_bytes());
+                aes.encrypt_block((&mut block).into());
+                piece.copy_from_slice(&block);
+            }
+            assert_eq!(*blinding, Scalar::from_bytes_mod_order_wide(&wide));
+        }
+        blind(&mut blindings, &seed, Sign::Minus);
+        assert_eq!(blindings, [Scalar::ZERO; 3]);
     }
 }

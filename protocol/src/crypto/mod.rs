@@ -4,6 +4,8 @@ pub mod channel;
 pub mod commit;
 pub mod keys;
 pub mod mask;
+#[allow(clippy::arithmetic_side_effects, reason = "points form a group, scalars a field; nothing overflows")]
+pub mod pedersen;
 pub mod seal;
 #[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
 pub mod sharing;

@@ -24,7 +24,7 @@ pub type ScalarBytes = Bytes<32>;
 pub struct Polynomial(Vec<Scalar>);
 
 /// A uniform scalar: 64 random bytes reduced modulo ell.
-fn uniform(rng: &mut impl CryptoRng) -> Scalar {
+pub(super) fn uniform(rng: &mut impl CryptoRng) -> Scalar {
     let mut wide = Secret::new([0u8; 64]);
     rng.fill_bytes(&mut wide.0);
     if ablated!("narrow-secrets") {

@@ -39,6 +39,10 @@ pub enum Label {
     SelfMask,
     /// Stream key of the masks of the cells.
     Cells,
+    /// Stream key of the masks of the blindings.
+    Blinding,
+    /// Generators of the commitments.
+    Generator,
     /// Key and key commitment of a share's envelope.
     Share,
     /// Key of the recovery list.
@@ -55,8 +59,6 @@ pub enum Label {
     KeyCommit,
     /// Challenges of the sharing.
     Challenge,
-    /// Salted commitment to the contribution (profile V0).
-    Contribution,
     /// The cohort's START.
     Start,
     /// The cohort's GO.
@@ -86,7 +88,7 @@ pub enum Label {
 }
 
 impl Label {
-    const fn text(self) -> &'static [u8] {
+    pub(crate) const fn text(self) -> &'static [u8] {
         match self {
             Label::Roster => b"fa/1 roster",
             Label::Query => b"fa/1 query",
@@ -102,6 +104,8 @@ impl Label {
             Label::PairMask => b"fa/1 pair",
             Label::SelfMask => b"fa/1 self",
             Label::Cells => b"fa/1 cells",
+            Label::Blinding => b"fa/1 rho",
+            Label::Generator => b"fa/1 gen",
             Label::Share => b"fa/1 share",
             Label::RecoveryList => b"fa/1 list",
             Label::LeafR => b"fa/1 leaf r",
@@ -110,7 +114,6 @@ impl Label {
             Label::LeafHideB => b"fa/1 leaf g b",
             Label::KeyCommit => b"fa/1 key commit",
             Label::Challenge => b"fa/1 d",
-            Label::Contribution => b"fa/1 x",
             Label::Start => b"fa/1 start",
             Label::Go => b"fa/1 go",
             Label::Readies => b"fa/1 readies",
@@ -160,19 +163,6 @@ impl Transcript {
     #[must_use]
     pub fn u64(mut self, value: u64) -> Self {
         self.0.update(value.to_be_bytes());
-        self
-    }
-    /// Adds 64-bit integers, one after the other; they may be secret.
-    #[must_use]
-    pub fn u64s(mut self, values: &[u64]) -> Self {
-        let mut piece = zeroize::Zeroizing::new([[0u8; 8]; 128]);
-        for values in values.chunks(piece.len()) {
-            for (bytes, value) in piece.iter_mut().zip(values) {
-                *bytes = value.to_be_bytes();
-            }
-            let (bytes, _) = piece.as_flattened().split_at(values.len().saturating_mul(8).min(1024));
-            self.0.update(bytes);
-        }
         self
     }
     /// Adds the count that precedes the items of a list.

@@ -10,17 +10,14 @@ use crate::ablation::ablated;
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash};
-use crate::io::{Event, Output, Peer, Record};
+use crate::io::{Output, Peer, Record};
 use crate::ledger::PassState;
-use crate::message::{
-    AlarmBody, Certificate, Counted, EndBody, Freeze, Go, Message, Offer, Outcome, OutcomeBlock, ResultBody,
-    Round, Sealed, Start,
-};
+use crate::message::{Certificate, Counted, Freeze, Go, Message, Offer, Round, Sealed, Start};
 use crate::ring::Contribution;
 use crate::rounds::deposit::{self, Kept, PairKeys};
 use crate::rounds::offer::{self, Facts};
 use crate::rounds::ready::{Cohort, Holder};
-use crate::rounds::result::Recomputation;
+use crate::rounds::result::Verification;
 use crate::rounds::reveal::{Which, reveal};
 use crate::rounds::{confirm, contribute, ready};
 use crate::secret::Secret;
@@ -106,11 +103,11 @@ pub(crate) struct Gone {
 
 #[derive(Debug)]
 pub(crate) struct Confirmed {
-    seat: Seat,
-    go: GoHash,
-    cohort: Cohort,
-    survivors: Vec<Counted>,
-    freeze: FreezeHash,
+    pub(super) seat: Seat,
+    pub(super) go: GoHash,
+    pub(super) cohort: Cohort,
+    pub(super) survivors: Vec<Counted>,
+    pub(super) freeze: FreezeHash,
 }
 
 #[derive(Debug)]
@@ -121,9 +118,9 @@ pub(crate) struct Revealing {
 
 #[derive(Debug)]
 pub(crate) struct Released {
-    confirmed: Confirmed,
-    certificate: [u8; 32],
-    recomputation: Option<Recomputation>,
+    pub(super) confirmed: Confirmed,
+    pub(super) certificate: [u8; 32],
+    pub(super) verification: Option<Verification>,
 }
 
 impl Stage {
@@ -231,6 +228,12 @@ pub(crate) fn on_offer(
         warrant: Box::new((*facts.warrant).clone()),
         lock: facts.header.lock.clone(),
         slot: facts.header.slot,
+        pass: facts.header.pass,
+        open: facts.open.clone(),
+        patients_each: {
+            let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
+            facts.warrant.patients_each(&facts.roster, &invited)
+        },
     };
     let deadline = at.plus_ms(u64::from(facts.header.deadlines.deposit_ms));
     let arm = Output::Arm { sid, round: Round::Deposit, at: deadline };
@@ -268,6 +271,9 @@ fn measured(
     let cells = usize::try_from(facts.params().cells).ok();
     let fits = Some(contribution.lanes().expose().len()) == cells;
     Fault::unless(fits, Check::A03, "the figures are not those of this query")?;
+    let closed = (0u32..).zip(contribution.lanes().expose()).filter(|(cell, _)| !facts.may_hold(*cell));
+    let empty = closed.fold(0u64, |all, (_, lane)| all | lane) == 0;
+    Fault::unless(empty, Check::A23, "a figure that stays closed is not 0")?;
     offer::check_record(&facts, &context.view, &extract, &context.rosters)?;
     let mut outputs = Vec::new();
     let (lock, slot, pass) = (facts.header.lock.clone(), facts.header.slot, facts.header.pass);
@@ -359,18 +365,8 @@ pub(crate) fn on_go(
         Ok(masked) => masked,
         Err(fault) => return Step::Abort(sid, Some(fault)),
     };
-    let header = &seat.facts.header;
-    let spent = Record::Spent {
-        lock: header.lock.clone(),
-        slot: header.slot,
-        extract: seat.extract,
-        pass: header.pass,
-        sid,
-        session: seat.facts.session,
-        warrant: header.warrant,
-        roster: header.roster,
-    };
-    let contribute_ms = header.deadlines.contribute_ms;
+    let spent = contribute::spent(&seat.facts, seat.extract, &context.view);
+    let contribute_ms = seat.facts.header.deadlines.contribute_ms;
     let mut outputs = vec![context.persist(spent), seat.wait(Round::Contribute, at, contribute_ms)];
     if ablated!("spent-not-kept") {
         outputs.retain(|output| !matches!(output, Output::Persist(_)));
@@ -512,79 +508,6 @@ pub(crate) fn on_ask_b(
     if !ablated!("answers-kept") {
         confirmed.cohort.forget();
     }
-    let released = Released { confirmed, certificate, recomputation: None };
+    let released = Released { confirmed, certificate, verification: None };
     Step::Next(Stage::Released(Box::new(released)), outputs)
-}
-
-/// Row 12: what was opened, before the reports.
-pub(crate) fn on_outcome(context: &Context, stage: Box<Released>, outcome: Outcome) -> Step {
-    let facts = &stage.confirmed.seat.facts;
-    let body: Option<ResultBody> = outcome.body.open(&context.coordinator, Signed::Result);
-    let body = body.filter(|body| body.sid == facts.sid && body.freeze == stage.confirmed.freeze);
-    // The same RESULT again, over a new link, begins the recomputation anew; another one is refused.
-    let same = |body: &ResultBody| stage.recomputation.as_ref().is_none_or(|running| running.body() == body);
-    let Some(body) = body.filter(same) else {
-        let fault = Fault::new(Check::A18, "RESULT is not signed for these survivors, or is a second one");
-        return Step::Reject(Stage::Released(stage), fault);
-    };
-    let own = (context.me, &stage.confirmed.cohort, stage.confirmed.survivors.as_slice());
-    match Recomputation::new(outcome, body, facts, own, stage.certificate) {
-        Ok(recomputation) => {
-            let stage = Released { recomputation: Some(recomputation), ..*stage };
-            Step::Next(Stage::Released(Box::new(stage)), Vec::new())
-        }
-        Err(fault) => alarm(context, &body, fault),
-    }
-}
-
-/// Row 12: the reports; the last one gives the total.
-pub(crate) fn on_outcome_block(
-    context: &mut Context,
-    mut stage: Box<Released>,
-    block: &OutcomeBlock,
-) -> Step {
-    let Released { confirmed, recomputation, .. } = &mut *stage;
-    let Some(running) = recomputation.as_mut().filter(|_| block.sid == confirmed.seat.facts.sid) else {
-        let fault = Fault::new(Check::A18, "a report's block before RESULT, or of another attempt");
-        return Step::Reject(Stage::Released(stage), fault);
-    };
-    if !running.expects(block, &confirmed.survivors) {
-        let fault = Fault::new(Check::A18, "a report's block out of order");
-        return Step::Reject(Stage::Released(stage), fault);
-    }
-    let body = *running.body();
-    match running.block(block, &confirmed.seat.facts, &confirmed.go, &confirmed.survivors) {
-        Ok(false) => Step::Next(Stage::Released(stage), Vec::new()),
-        Ok(true) => {
-            let filed = context.persist(Record::Filed { sid: body.sid, result: body.result });
-            let verified = Output::Notify(Event::Verified { sid: body.sid, result: body.result });
-            let after = if ablated!("answers-kept") { Stage::Released(stage) } else { Stage::Idle };
-            Step::Next(after, vec![filed, verified])
-        }
-        Err(fault) => alarm(context, &body, fault),
-    }
-}
-
-/// The result does not verify: say so, signed.
-fn alarm(context: &Context, body: &ResultBody, fault: Fault) -> Step {
-    let alarm = AlarmBody { sid: body.sid, result: body.result };
-    let sealed = Sealed::new(&context.identity, Signed::Alarm, &alarm).ok();
-    let frame = sealed.and_then(|sealed| Message::Alarm(sealed).to_frame().ok());
-    let mut outputs: Vec<Output> =
-        frame.into_iter().map(|bytes| Output::Send { to: Peer::Coordinator, bytes }).collect();
-    outputs.push(Output::Notify(Event::Ended { sid: body.sid, fault: Some(fault) }));
-    Step::Next(Stage::Idle, outputs)
-}
-
-/// The coordinator gives the attempt up: secrets are wiped.
-pub(crate) fn on_end(context: &Context, stage: Stage, end: &Sealed<128>) -> Step {
-    let open = stage.attempt();
-    let body: Option<EndBody> = end.open(&context.coordinator, Signed::End);
-    match body {
-        Some(body) if Some(body.sid) == open => {
-            let given_up = Event::GivenUp { sid: body.sid, reason: body.reason };
-            Step::Next(Stage::Idle, vec![Output::Notify(given_up)])
-        }
-        _ => Step::Reject(stage, Fault::new(Check::A01, "END is not signed for the open attempt")),
-    }
 }

@@ -32,8 +32,10 @@ pub enum Code {
 pub struct QueryError {
     /// Line in the query's text; `None` when it came in canonical form.
     pub line: Option<u32>,
+    /// Column in that line, from 1; `None` when only the line is known.
+    pub column: Option<u32>,
     /// The key, such as `measure 1.range`; empty for the document as a whole.
-    pub place: String,
+    pub place: Box<str>,
     /// The kind.
     pub code: Code,
     /// What is wrong.
@@ -41,13 +43,20 @@ pub struct QueryError {
     /// What was expected.
     pub expected: String,
     /// What to do; empty when `expected` says it all.
-    pub do_this: String,
+    pub do_this: Box<str>,
+    /// Where the value begins that is wrong, in bytes of the text.
+    pub(super) start: Option<u32>,
+    /// Where in the value, if it is an expression: counted in letters from 1.
+    pub(super) letter: Option<u32>,
 }
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}, ")?;
+        }
+        if let Some(column) = self.column {
+            write!(f, "column {column}, ")?;
         }
         if !self.place.is_empty() {
             write!(f, "{}: ", self.place)?;
@@ -64,11 +73,14 @@ impl QueryError {
     pub(super) fn new(code: Code, problem: impl Into<String>, expected: impl Into<String>) -> Self {
         QueryError {
             line: None,
-            place: String::new(),
+            column: None,
+            place: Box::default(),
             code,
             problem: problem.into(),
             expected: expected.into(),
-            do_this: String::new(),
+            do_this: Box::default(),
+            start: None,
+            letter: None,
         }
     }
 
@@ -87,15 +99,27 @@ impl QueryError {
     }
 
     pub(super) fn advice(mut self, do_this: impl Into<String>) -> Self {
-        self.do_this = do_this.into();
+        self.do_this = do_this.into().into_boxed_str();
         self
     }
 
     /// The same error at `place`; a place closer to the fault is kept.
     pub(super) fn at(mut self, place: impl Into<String>) -> Self {
         if self.place.is_empty() {
-            self.place = place.into();
+            self.place = place.into().into_boxed_str();
         }
+        self
+    }
+
+    /// The same error at this letter of an expression, unless it has one.
+    pub(super) fn letter(mut self, at: usize) -> Self {
+        self.letter = self.letter.or(u32::try_from(at).ok());
+        self
+    }
+
+    /// The same error in the value that begins here, unless it has one.
+    pub(super) fn within(mut self, start: usize) -> Self {
+        self.start = self.start.or(u32::try_from(start).ok());
         self
     }
 

@@ -58,6 +58,13 @@ impl Layout {
         start(measure)..start(measure.saturating_add(1))
     }
 
+    /// The measure that a figure belongs to.
+    #[must_use]
+    pub fn measure_of(&self, figure: usize) -> Option<usize> {
+        let behind = self.starts.partition_point(|start| *start <= figure);
+        behind.checked_sub(1).filter(|_| figure < self.bounds.len())
+    }
+
     /// Least and most one hospital may contribute to this cell, in base units of its figure's scale;
     /// nothing but zero outside the layout.
     #[must_use]

@@ -42,6 +42,7 @@ pub(super) fn lex(source: &str) -> Result<Vec<(usize, Token)>, QueryError> {
                     format!("`{text}` at letter {at} is not a number"),
                     "digits with at most one point, such as 12.5; a code or date in single quotes",
                 )
+                .letter(at)
             })?;
             tokens.push((at, Token::Number(number)));
             rest = after;
@@ -55,9 +56,8 @@ pub(super) fn lex(source: &str) -> Result<Vec<(usize, Token)>, QueryError> {
         } else {
             let advice = if first == '"' { "put texts and dates in single quotes" } else { "" };
             let problem = format!("`{first}` at letter {at} means nothing here");
-            return Err(
-                QueryError::new(Code::Syntax, problem, "a column, a literal or an operator").advice(advice)
-            );
+            let error = QueryError::new(Code::Syntax, problem, "a column, a literal or an operator");
+            return Err(error.advice(advice).letter(at));
         }
     }
     Ok(tokens)
@@ -81,7 +81,7 @@ fn quoted(source: &str, at: usize) -> Result<(String, &str), QueryError> {
     loop {
         let Some(end) = rest.find('\'') else {
             let problem = format!("the quote at letter {at} is not closed");
-            return Err(QueryError::new(Code::Syntax, problem, "a closing single quote"));
+            return Err(QueryError::new(Code::Syntax, problem, "a closing single quote").letter(at));
         };
         text.push_str(rest.get(..end).unwrap_or(""));
         rest = rest.get(end.saturating_add(1)..).unwrap_or("");

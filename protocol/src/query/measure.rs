@@ -248,6 +248,12 @@ impl Measure {
         first.map_or_else(String::new, |part| part.unit)
     }
 
+    /// Whether its figures say of each hospital whether it is one of those counted.
+    #[must_use]
+    pub fn counts_hospitals(&self) -> bool {
+        matches!(self.kind, MeasureKind::Hospitals { .. } | MeasureKind::Histogram { per: Per::Hospital, .. })
+    }
+
     /// Whether it is one figure, of which ratios and shares can be made.
     #[must_use]
     pub fn is_single(&self) -> bool {

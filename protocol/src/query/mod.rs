@@ -6,6 +6,7 @@
 
 mod check;
 mod codes;
+mod count;
 mod dataset;
 mod decimal;
 mod derive;
@@ -22,6 +23,7 @@ mod measure;
 mod parameter;
 mod parse;
 mod ratio;
+mod shape;
 mod table;
 mod toml;
 mod units;
@@ -29,6 +31,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use count::{Counting, Lane, MAX_FILTERS, Matter, Open};
 pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};
 pub use derive::{Derive, DeriveKind};
@@ -42,7 +45,8 @@ pub use logic::{Operand, Scalar};
 pub use measure::{Limits, MAX_MEASURES, MAX_NAME, Measure, MeasureKind, Part, Per};
 pub use parameter::{Bounds, Literal, MAX_PARAMETERS, Parameter, ParameterType, Rule};
 pub use ratio::{Overflow, Ratio};
-pub use table::{Row, Value, own_table, table, table_with_floor};
+pub use shape::{Floors, Shape};
+pub use table::{Row, Shown, Value, table};
 pub use units::Unit;
 
 use crate::codec::{List, Malformed, Text, decode, encode};
@@ -111,8 +115,6 @@ pub struct Query {
     measures: List<Measure, MAX_MEASURES>,
     derives: List<Derive, MAX_MEASURES>,
     floor_hospitals: u16,
-    /// Position of the measure that counts the hospitals behind a cell; without it every count does.
-    floor_count: Option<u8>,
     floor_patients: u32,
 }
 
@@ -212,14 +214,6 @@ impl Query {
     #[must_use]
     pub fn floor_hospitals(&self) -> u16 {
         self.floor_hospitals
-    }
-
-    /// Position of the measure that counts the hospitals behind a cell. Without it every measure that counts
-    /// hospitals is held against the floor, for the whole cell; with it the others are held against it for
-    /// measures over the same rows alone.
-    #[must_use]
-    pub fn floor_count(&self) -> Option<usize> {
-        self.floor_count.map(usize::from)
     }
 
     /// Fewest patients behind a shown cell; 0 for data sets without patients.

@@ -61,6 +61,8 @@ struct Parser<'a> {
     scope: Scope,
     parameters: &'a [Parameter],
     open: u32,
+    /// The place behind the last letter.
+    end: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -72,7 +74,8 @@ impl<'a> Parser<'a> {
                 format!("at most {MAX_SOURCE}"),
             ));
         }
-        Ok(Parser { tokens: lex(source)?, next: 0, terms: Vec::new(), scope, parameters, open: 0 })
+        let end = source.chars().count().saturating_add(1);
+        Ok(Parser { tokens: lex(source)?, next: 0, terms: Vec::new(), scope, parameters, open: 0, end })
     }
 
     fn at_end(&self, expected: &str) -> Result<(), QueryError> {
@@ -124,7 +127,7 @@ impl<'a> Parser<'a> {
     fn here(&self, expected: &str) -> QueryError {
         match self.peek() {
             Some((at, token)) => found(*at, token, expected),
-            None => QueryError::new(Code::Syntax, "the expression ends too early", expected),
+            None => QueryError::new(Code::Syntax, "the expression ends too early", expected).letter(self.end),
         }
     }
 
@@ -220,7 +223,10 @@ impl<'a> Parser<'a> {
         self.next = self.next.saturating_add(1);
         match text.strip_suffix('%') {
             Some(start) if !start.is_empty() && !start.contains(['%', '_']) => short(start.to_owned(), at),
-            _ => Err(QueryError::new(Code::Syntax, format!("the pattern '{text}' at letter {at}"), expected)),
+            _ => {
+                let problem = format!("the pattern '{text}' at letter {at}");
+                Err(QueryError::new(Code::Syntax, problem, expected).letter(at))
+            }
         }
     }
 
@@ -296,8 +302,8 @@ impl<'a> Parser<'a> {
     fn factor(&mut self) -> Result<Part, QueryError> {
         match self.take() {
             Some((_, Token::Symbol("("))) => self.parenthesis(),
-            Some((_, Token::Word(word))) => {
-                let term = self.named(&word)?;
+            Some((at, Token::Word(word))) => {
+                let term = self.named(&word).map_err(|error| error.letter(at))?;
                 let makes = match term {
                     Term::Parameter(_, ParameterType::Number | ParameterType::Text) => Makes::Literal,
                     _ if is_date(&term) => Makes::Date,
@@ -386,11 +392,11 @@ impl<'a> Parser<'a> {
             }
             _ => return Err(QueryError::unknown("function", name, FUNCTIONS)),
         };
-        let Some((_, Token::Word(column))) = self.peek().cloned() else {
+        let Some((at, Token::Word(column))) = self.peek().cloned() else {
             return Err(self.here("the name of a column"));
         };
         self.next = self.next.saturating_add(1);
-        let column = dataset.column(&column)?;
+        let column = dataset.column(&column).map_err(|error| error.letter(at))?;
         self.need_symbol(")")?;
         Ok(Term::Aggregate(make(column)))
     }
@@ -415,6 +421,7 @@ fn is_date(term: &Term) -> bool {
 fn short(text: String, at: usize) -> Result<Text<MAX_TEXT>, QueryError> {
     Text::new(text).map_err(|_| {
         QueryError::new(Code::Limit, format!("the text at letter {at} is too long"), "at most 64 bytes")
+            .letter(at)
     })
 }
 
@@ -440,6 +447,6 @@ fn found(at: usize, token: &Token, expected: &str) -> QueryError {
         Token::Number(number) => number.to_string(),
         Token::Symbol(symbol) => (*symbol).to_owned(),
     };
-    let error = QueryError::new(Code::Syntax, format!("`{text}` at letter {at}"), expected);
+    let error = QueryError::new(Code::Syntax, format!("`{text}` at letter {at}"), expected).letter(at);
     if text == "==" { error.advice("write a single =") } else { error }
 }

@@ -1,13 +1,13 @@
 //! Opened cells -> the national table.
 //!
-//! Owns what is shown of a cell below a floor: nothing. It must not know how the cells were opened.
+//! Owns what is shown of a figure that stayed closed: nothing. It must not know why it did.
 
 use super::Query;
+use super::count::{Counting, Open};
 use super::decimal::{Decimal, write_decimal};
 use super::derive::{Derive, DeriveKind};
 use super::derived::{Figure, Opened};
 use super::layout::Layout;
-use super::measure::{Measure, MeasureKind};
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -56,35 +56,53 @@ pub struct Row {
     pub value: Value,
     /// Its unit, as text; `1` for a plain number.
     pub unit: String,
+    /// How many hospitals have rows behind it; of a derived figure, behind the least of those it is made of.
+    /// None where nothing was counted.
+    pub hospitals: Option<u64>,
 }
 
-/// The national table of the opened cells, in the order of the layout, derived figures after the measures
-/// of their cell. The query's own floor is applied. Empty when `opened` is not one value per cell.
+/// Which figures are shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// All of them: no floor is held, or a hospital looks at its own.
+    All,
+    /// Those that opened after a count pass.
+    Counted {
+        /// What was counted.
+        counting: &'a Counting,
+        /// What opened because of it.
+        open: &'a Open,
+        /// The count pass's totals.
+        totals: &'a [u64],
+    },
+}
+
+impl Shown<'_> {
+    fn is_hidden(&self, index: usize, measure: usize) -> bool {
+        let Shown::Counted { open, .. } = self else { return false };
+        u32::try_from(index).map_or(true, |index| !open.is_open(index, measure))
+    }
+
+    /// Hospitals with rows behind a measure in a box.
+    fn holders(&self, index: usize, measure: usize) -> Option<u64> {
+        let Shown::Counted { counting, totals, .. } = self else { return None };
+        counting.holders(totals, u32::try_from(index).ok()?, measure)
+    }
+}
+
+/// The table of the opened cells, in the order of the layout, derived figures after the measures of their cell.
+/// Empty when `opened` is not one value per cell.
 #[must_use]
-pub fn table(query: &Query, opened: &[i128]) -> Vec<Row> {
-    table_with_floor(query, opened, query.floor_hospitals())
-}
-
-/// The table of one hospital's own figures, for its own eyes: no floor, for there is nobody to hide from.
-#[must_use]
-pub fn own_table(query: &Query, figures: &[i128]) -> Vec<Row> {
-    rows(query, figures, 0, 0)
-}
-
-/// As [`table`], with the floor that roster, warrant and members give.
-#[must_use]
-pub fn table_with_floor(query: &Query, opened: &[i128], floor: u16) -> Vec<Row> {
-    rows(query, opened, floor, query.floor_patients())
-}
-
-fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Row> {
+pub fn table(query: &Query, opened: &[i128], shown: &Shown) -> Vec<Row> {
     let layout = query.layout();
     if usize::try_from(layout.cells()) != Ok(opened.len()) || opened.is_empty() {
         return Vec::new();
     }
     let all: Vec<&[i128]> = opened.chunks(layout.figures()).collect();
-    let hidden: Vec<Vec<bool>> =
-        all.iter().map(|cell| below_floor(query, &layout, cell, (hospitals, patients))).collect();
+    let measures = query.measures().len();
+    let hidden: Vec<Vec<bool>> = (0..all.len())
+        .map(|index| (0..measures).map(|measure| shown.is_hidden(index, measure)).collect())
+        .collect();
     let wholes: Vec<Wholes> =
         query.derives().iter().map(|derive| wholes(derive, &layout, &all, &hidden)).collect();
     let mut rows = Vec::new();
@@ -92,26 +110,28 @@ fn rows(query: &Query, opened: &[i128], hospitals: u16, patients: u32) -> Vec<Ro
         let places = places(&layout, index);
         let labels = labels(query, &places);
         let hidden = |measure: usize| hidden.get(index).and_then(|all| all.get(measure)) != Some(&false);
-        let mut put = |measure: &str, figure: Figure, suppressed: bool| {
+        let mut put = |name: &str, figure: Figure, of: &[usize]| {
+            let suppressed = of.iter().any(|measure| hidden(*measure));
             rows.push(Row {
                 labels: labels.clone(),
-                measure: measure.to_owned(),
+                measure: name.to_owned(),
                 part: figure.part,
                 value: if suppressed { Value::Suppressed } else { figure.value },
                 unit: figure.unit,
+                hospitals: of.iter().filter_map(|measure| shown.holders(index, *measure)).min(),
             });
         };
         for (at, measure) in query.measures().iter().enumerate() {
             let figures = cell.get(layout.figures_of(at)).unwrap_or_default();
             for (part, mantissa) in measure.parts().unwrap_or_default().into_iter().zip(figures) {
                 let value = Value::Number { mantissa: *mantissa, scale: part.scale };
-                put(measure.name(), Figure { part: part.name, value, unit: part.unit }, hidden(at));
+                put(measure.name(), Figure { part: part.name, value, unit: part.unit }, &[at]);
             }
         }
         for (derive, wholes) in query.derives().iter().zip(&wholes) {
             let whole = wholes.get(&apart(derive, &places)).copied().flatten();
             for figure in (Opened { query, layout: &layout, cell, whole }).figures(derive) {
-                put(derive.name(), figure, derive.made_of().into_iter().any(hidden));
+                put(derive.name(), figure, &derive.made_of());
             }
         }
     }
@@ -154,30 +174,4 @@ fn labels(query: &Query, places: &[usize]) -> Vec<(String, String)> {
             Some((dimension.column().name().to_owned(), dimension.label(*place)?))
         })
         .collect()
-}
-
-/// For each measure whether fewer hospitals or patients than the floors stand behind it in a cell.
-fn below_floor(query: &Query, layout: &Layout, cell: &[i128], floors: (u16, u32)) -> Vec<bool> {
-    let below = |at: usize, measure: &Measure| {
-        let floor = match measure.kind() {
-            MeasureKind::Hospitals { .. } => i128::from(floors.0),
-            MeasureKind::Patients { .. } => i128::from(floors.1),
-            _ => return false,
-        };
-        cell.get(layout.figures_of(at).start).is_none_or(|count| *count < floor)
-    };
-    let counts = |measure: &Measure| matches!(measure.kind(), MeasureKind::Hospitals { .. });
-    let measures = || query.measures().iter().enumerate();
-    // What is held against a floor for the whole cell.
-    let of_all = |at: usize, measure: &Measure| {
-        !counts(measure) || query.floor_count().is_none_or(|count| count == at)
-    };
-    let whole = measures().any(|(at, measure)| of_all(at, measure) && below(at, measure));
-    let own = |measure: &Measure| {
-        let same = |other: &Measure| {
-            counts(other) && !other.filter().is_always() && other.filter() == measure.filter()
-        };
-        !counts(measure) && measures().any(|(at, other)| same(other) && below(at, other))
-    };
-    measures().map(|(_, measure)| whole || own(measure)).collect()
 }

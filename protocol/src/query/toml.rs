@@ -8,12 +8,13 @@ mod dimensions;
 mod keys;
 mod measures;
 mod parameters;
+mod strings;
 
 use self::keys::{Keys, Lines};
 use super::dataset::Dataset;
 use super::error::{Code, QueryError};
 use super::expr::{Expr, Scope};
-use super::{LANGUAGE, Measure, Parameter, Purpose, Query, check, malformed, parse};
+use super::{LANGUAGE, Parameter, Purpose, Query, check, malformed, parse};
 use crate::codec::List;
 
 const MAX_SOURCE: usize = 1 << 20;
@@ -26,13 +27,13 @@ pub(super) fn read(source: &str, codes: Codes<'_>) -> Result<Query, QueryError> 
         return Err(QueryError::new(Code::Limit, problem, format!("at most {MAX_SOURCE}")));
     }
     let mut lines = Lines::new(source);
-    let document = keys::parse(source, &mut lines)?;
-    let query = document_to_query(&document, codes, &mut lines)?;
-    // The rules of a whole query know places, not lines.
-    check::query(&query).map_err(|error| {
-        let line = lines.of_place(&error.place);
-        error.on(line)
-    })?;
+    let read = keys::parse(source, &mut lines).and_then(|document| {
+        let query = document_to_query(&document, codes, &mut lines)?;
+        // The rules of a whole query know places, not lines.
+        check::query(&query).map_err(|error| lines.told(error))?;
+        Ok(query)
+    });
+    let query = read.map_err(|error| lines.located(source, error))?;
     let bytes = query.canonical().map_err(|error| malformed(&error));
     bytes.map(|_| query)
 }
@@ -69,7 +70,7 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
     }
     let max_age =
         head.get("max_age", lines).map(|item| item.read(|item| minutes(item.text()?))).transpose()?;
-    let (floor_hospitals, floor_count, floor_patients) = floors(document, &measures, lines)?;
+    let (floor_hospitals, floor_patients) = floors(document, lines)?;
     Ok(Query {
         language: LANGUAGE,
         id: head.need("id", lines)?.short()?,
@@ -85,7 +86,6 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
         measures: list(measures, "measure", lines)?,
         derives: list(derives, "derive", lines)?,
         floor_hospitals,
-        floor_count,
         floor_patients,
     })
 }
@@ -112,23 +112,17 @@ fn population(
     table.need("where", lines)?.read(|item| parse::condition(item.text()?, scope, parameters))
 }
 
-fn floors(
-    document: &Keys<'_>,
-    measures: &[Measure],
-    lines: &mut Lines,
-) -> Result<(u16, Option<u8>, u32), QueryError> {
-    let Some(table) = document.get("floors", lines) else { return Ok((0, None, 0)) };
+fn floors(document: &Keys<'_>, lines: &mut Lines) -> Result<(u16, u32), QueryError> {
+    let Some(table) = document.get("floors", lines) else { return Ok((0, 0)) };
     let table = table.table(lines)?;
-    table.only(&["hospitals", "count", "patients"], &[], lines)?;
+    table.only(&["hospitals", "patients"], &[], lines)?;
     let item = table.need("hospitals", lines)?;
     let hospitals = match item.number::<u16>()? {
         0 => item.read(|_| Err(QueryError::new(Code::Limit, "a floor of 0", "1 or more, or no [floors]"))),
         floor => Ok(floor),
     }?;
-    let count = table.get("count", lines);
-    let count = count.map(|item| item.read(|item| derives::position(item.text()?, measures))).transpose()?;
     let patients = table.get("patients", lines).map(|item| item.number::<u32>()).transpose()?;
-    Ok((hospitals, count, patients.unwrap_or(0)))
+    Ok((hospitals, patients.unwrap_or(0)))
 }
 
 /// A length of time such as `90m`, `36h` or `45d`, in minutes.

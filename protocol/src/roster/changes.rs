@@ -200,32 +200,45 @@ fn joined<const MAX: usize>(names: &[crate::codec::Text<MAX>]) -> String {
 }
 
 fn rule(rule: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals } = rule;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders } = rule;
     format!(
-        "purpose {}: approved by {}; at least {floor_hospitals} hospitals behind a figure",
+        "purpose {}: approved by {}; at least {floor_hospitals} hospitals behind a figure, of whom {} may collude",
         &**purpose,
-        joined(roles)
+        joined(roles),
+        colluding(*colluding_holders)
     )
 }
 
 fn rule_altered(old: &PurposeRule, new: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals } = new;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders } = new;
     Within::of(format!("purpose {}", &**purpose))
         .turns("approved by", &joined(&old.roles), &joined(roles))
         .turns("fewest hospitals behind a figure", &old.floor_hospitals, floor_hospitals)
+        .turns("of whom may collude", &colluding(old.colluding_holders), &colluding(*colluding_holders))
         .0
 }
 
+fn colluding(holders: bool) -> &'static str {
+    if holders { "X" } else { "none" }
+}
+
 fn lock(lock: &Lock) -> String {
-    let Lock { name, datasets, spacing_s } = lock;
-    format!("lock {}: data sets {}; a slot lasts {spacing_s} s", &**name, joined(datasets))
+    let Lock { name, datasets, spacing_s, floor_hospitals, floor_patients } = lock;
+    format!(
+        "lock {}: data sets {}; a slot lasts {spacing_s} s; at least {floor_hospitals} hospitals and {floor_patients} \
+         patients behind any figure",
+        &**name,
+        joined(datasets)
+    )
 }
 
 fn lock_altered(old: &Lock, new: &Lock) -> String {
-    let Lock { name, datasets, spacing_s } = new;
+    let Lock { name, datasets, spacing_s, floor_hospitals, floor_patients } = new;
     Within::of(format!("lock {}", &**name))
         .turns("data sets", &joined(&old.datasets), &joined(datasets))
         .turns("seconds of a slot", &old.spacing_s, spacing_s)
+        .turns("fewest hospitals behind any figure", &old.floor_hospitals, floor_hospitals)
+        .turns("fewest patients behind any figure", &old.floor_patients, floor_patients)
         .0
 }
 
@@ -269,7 +282,7 @@ mod tests {
     fn every_field_has_words() {
         type Edit<'a> = &'a dyn Fn(&mut RosterBody);
         let (six, other) = (words(&identity(6).public().0), words(&identity(99).public().0));
-        let cases: [(Part, &str, Edit); 27] = [
+        let cases: [(Part, &str, Edit); 30] = [
             (Part::Member, "+ hospital 6 h6 (Hospital 6): takes part", &|b| {
                 alter(&mut b.members, |m| m.push(member(6)));
             }),
@@ -293,9 +306,9 @@ mod tests {
             }),
             (Part::Member, "kind general -> umc", &|b| alter(&mut b.members, |m| m[0].kind = text("umc"))),
             (Part::Member, "own floor 0 -> 7", &|b| alter(&mut b.members, |m| m[0].floor_hospitals = 7)),
-            (Part::Approver, "- approver a (", &|b| alter(&mut b.approvers, |a| drop(a.pop()))),
+            (Part::Approver, "- approver The ", &|b| alter(&mut b.approvers, |a| drop(a.pop()))),
             (Part::Approver, "role ", &|b| alter(&mut b.approvers, |a| a[0].role = text("board"))),
-            (Part::Approver, "name a -> z", &|b| alter(&mut b.approvers, |a| a[0].person = text("z"))),
+            (Part::Approver, "name The duty -> z", &|b| alter(&mut b.approvers, |a| a[0].person = text("z"))),
             (Part::Approver, "-> nhg", &|b| alter(&mut b.approvers, |a| a[0].organisation = text("nhg"))),
             (Part::Signer, "- signer s (h); key: ", &|b| alter(&mut b.signers, |s| drop(s.pop()))),
             (Part::Signer, "name s -> z", &|b| alter(&mut b.signers, |s| s[0].person = text("z"))),
@@ -307,7 +320,16 @@ mod tests {
             (Part::Rule, "approved by pharmacist, duty -> duty", &|b| {
                 alter(&mut b.rules, |r| r[0].roles = List::new(vec![text("duty")]).unwrap());
             }),
-            (Part::Rule, "behind a figure 3 -> 2", &|b| alter(&mut b.rules, |r| r[0].floor_hospitals = 2)),
+            (Part::Rule, "behind a figure 0 -> 2", &|b| alter(&mut b.rules, |r| r[0].floor_hospitals = 2)),
+            (Part::Rule, "may collude none -> X", &|b| {
+                alter(&mut b.rules, |r| r[0].colluding_holders = true)
+            }),
+            (Part::Rule, "hospitals behind any figure 0 -> 5", &|b| {
+                alter(&mut b.locks, |l| l[0].floor_hospitals = 5);
+            }),
+            (Part::Rule, "patients behind any figure 0 -> 10", &|b| {
+                alter(&mut b.locks, |l| l[0].floor_patients = 10);
+            }),
             (Part::Rule, "~ lock goods; seconds of a slot 72000 -> 60", &|b| {
                 alter(&mut b.locks, |l| l[0].spacing_s = 60);
             }),

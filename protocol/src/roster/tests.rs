@@ -22,7 +22,7 @@ pub(crate) fn founding_body() -> RosterBody {
     let mut approvers: Vec<_> = [(800, "pharmacist", "h1"), (801, "duty", "lcg")]
         .map(|(i, role, organisation)| Approver {
             key: identity(i).public(),
-            person: text("a"),
+            person: text(&format!("The {role}")),
             role: text(role),
             organisation: text(organisation),
         })
@@ -38,13 +38,16 @@ pub(crate) fn founding_body() -> RosterBody {
         rules: List::new(vec![PurposeRule {
             purpose: text("stock"),
             roles: List::new(vec![text("pharmacist"), text("duty")]).unwrap(),
-            floor_hospitals: 3,
+            floor_hospitals: 0,
+            colluding_holders: false,
         }])
         .unwrap(),
         locks: List::new(vec![Lock {
             name: text("goods"),
             datasets: List::new(vec![text("stock"), text("use")]).unwrap(),
             spacing_s: 72_000,
+            floor_hospitals: 0,
+            floor_patients: 0,
         }])
         .unwrap(),
         limits: Limits::default(),
@@ -159,6 +162,8 @@ fn form_is_checked() {
         name: text(name),
         datasets: List::new(datasets.iter().map(|d| text(d)).collect()).unwrap(),
         spacing_s: 60,
+        floor_hospitals: 0,
+        floor_patients: 0,
     };
     assert_eq!(with(&|_| ()), Ok(()));
     type Change<'a> = &'a dyn Fn(&mut RosterBody);

@@ -65,6 +65,7 @@ pub fn check(
     let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
     let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
     a12(survivors.len() >= floor, "the survivors are below the floor")?;
+    facts.misses_few(survivors.len())?;
     Fault::unless(
         facts.header.bound.is_none()
             || survivors.len() == facts.header.invited.len()

@@ -3,20 +3,26 @@
 //! Owns check A19, the masking, the report's blocks, and the coordinator's receipt of them. A report is
 //! never whole in the coordinator's memory.
 
+use super::committed::{Carried, committed};
 use super::deposit::Kept;
 use super::offer::Facts;
 use super::ready::{Cohort, mask_seed, self_seed};
 use super::{go_hash, report_hash};
 use crate::ablation::ablated;
-use crate::codec::Blob;
+use crate::codec::{Blob, Bytes};
 use crate::crypto::commit;
 use crate::crypto::keys::{Identity, Signed};
-use crate::crypto::mask::{Mask, Sign, apply};
+use crate::crypto::mask::{Mask, Sign, apply, blind};
+use crate::crypto::sharing::scalar_bytes;
 use crate::error::{Check, Fault};
-use crate::ids::{GoHash, NodeId, PublicKey, ReportHash};
-use crate::message::{Go, GoBody, Ready, Report, ReportBlock, ReportBody, Sealed};
+use crate::ids::{ExtractHash, GoHash, NodeId, PublicKey, ReportHash};
+use crate::io::Record;
+use crate::ledger::LedgerView;
+use crate::message::{Committed, Go, GoBody, PerBlock, Ready, Report, ReportBlock, ReportBody, Sealed};
 use crate::params::BLOCK;
+use crate::query::Shape;
 use crate::ring::{self, Contribution, Unpacker};
+use curve25519_dalek::Scalar;
 
 /// The sign of a pair's mask in `node`'s report: plus towards higher ids.
 #[must_use]
@@ -63,7 +69,8 @@ pub struct Masked {
     pub frames: Vec<Vec<u8>>,
 }
 
-/// y_u = x_u + M(beta_u) +- M(s_uv), modulo 2^w, packed and signed.
+/// y_u = x_u + M(beta_u) +- M(s_uv), modulo 2^w, packed and signed; and in the same way each block's blinding,
+/// modulo ell.
 ///
 /// # Errors
 /// A19 when a pair of the cohort has no seed here (the check of START excludes it).
@@ -75,11 +82,11 @@ pub fn mask(
     kept: &Kept,
     (me, identity, ledger_seq): (NodeId, &Identity, u64),
 ) -> Result<Masked, Fault> {
-    let params = facts.params();
     let mut lanes = zeroize::Zeroizing::new(contribution.lanes().expose().clone());
-    let mut masks = vec![Mask::new(self_seed(kept.b.expose(), go, me).expose(), Sign::Plus)];
+    let mut blindings = zeroize::Zeroizing::new(kept.blindings.expose().clone());
+    let mut seeds = vec![(self_seed(kept.b.expose(), go, me), Sign::Plus)];
     if ablated!("leak-no-own-mask") {
-        masks.clear();
+        seeds.clear();
     }
     for other in cohort.members().filter(|other| *other != me) {
         if ablated!("a09-non-zero") && !kept.pairs.contains_key(&other) {
@@ -87,20 +94,40 @@ pub fn mask(
         }
         let seed =
             kept.pairs.get(&other).ok_or(Fault::new(Check::A19, "a pair of the cohort has no seed"))?;
-        masks.push(Mask::new(mask_seed(seed.expose(), go).expose(), pair_sign(me, other)));
+        seeds.push((mask_seed(seed.expose(), go), pair_sign(me, other)));
     }
     if ablated!("leak-pair-mask-missing") {
-        masks.pop();
+        seeds.pop();
     }
+    let mut masks: Vec<Mask> = seeds.iter().map(|(seed, sign)| Mask::new(seed.expose(), *sign)).collect();
     apply(&mut lanes, &mut masks);
+    let masked = !ablated!("bare-blindings");
+    seeds.iter().filter(|_| masked).for_each(|(seed, sign)| blind(&mut blindings, seed.expose(), *sign));
     if ablated!("length-of-figures") && contribution.lanes().expose().iter().all(|lane| *lane == 0) {
         lanes.clear();
     }
-    let packed = ring::pack(&lanes, params.width);
+    frames(facts, go, (&lanes, &blindings, kept), (me, identity, ledger_seq))
+}
+
+/// The report of masked values, as it is sent.
+fn frames(
+    facts: &Facts,
+    go: &GoHash,
+    (lanes, blindings, kept): (&[u64], &[Scalar], &Kept),
+    (me, identity, ledger_seq): (NodeId, &Identity, u64),
+) -> Result<Masked, Fault> {
+    let params = facts.params();
+    let packed = ring::pack(lanes, params.width);
     let blocks: Vec<[u8; 32]> = packed.chunks(BLOCK).map(commit::leaf).collect();
-    let report = report_hash(go, me, params.width, params.cells, &blocks);
+    let mut head = Report {
+        body: Sealed { body: Blob::default(), signature: Bytes([0; 64]) },
+        root: Bytes(commit::root(&blocks)),
+        blindings: PerBlock::new(blindings.iter().map(scalar_bytes).collect())?,
+        commitments: kept.commitments.clone(),
+    };
+    let report = report_hash(go, me, params.width, params.cells, &committed(&head));
     let body = ReportBody { sid: facts.sid, go: *go, report, ledger_seq };
-    let head = Report { body: Sealed::new(identity, Signed::Report, &body)? };
+    head.body = Sealed::new(identity, Signed::Report, &body)?;
     let mut frames = vec![crate::message::Message::Report(head).to_frame()?];
     for (index, block) in (0u32..).zip(packed.chunks(BLOCK)) {
         let block = ReportBlock { sid: facts.sid, index, bytes: Blob::new(block.to_vec())? };
@@ -115,23 +142,26 @@ pub struct Upload {
     /// The signed head.
     pub head: ReportBody,
     /// The head as it came.
-    pub sealed: Report,
+    pub sealed: Sealed<128>,
+    /// What came with it.
+    pub carried: Carried,
     leaves: Vec<[u8; 32]>,
 }
 
 impl Upload {
-    /// Reads the head.
+    /// Reads the head; `deposited` is the root of its sender's commitments.
     ///
     /// # Errors
-    /// A20, naming the sender.
-    pub fn open(report: Report, facts: &Facts, go: &GoHash, from: NodeId) -> Result<Self, Fault> {
-        let head: Option<ReportBody> = facts.key(from).and_then(|key| report.body.open(key, Signed::Report));
-        let head = head.filter(|head| head.sid == facts.sid && head.go == *go).ok_or(Fault::of(
-            Check::A20,
-            "a report is not signed under this GO",
-            vec![from],
-        ))?;
-        Ok(Upload { head, sealed: report, leaves: Vec::new() })
+    /// A20, A25, naming the sender.
+    pub fn open(
+        report: Report,
+        facts: &Facts,
+        go: &GoHash,
+        (from, deposited): (NodeId, &Bytes<32>),
+    ) -> Result<Self, Fault> {
+        let head = signed(&report.body, &committed(&report), facts, (go, from))?;
+        let carried = Carried::read(&report, deposited, facts, from)?;
+        Ok(Upload { head, sealed: report.body, carried, leaves: Vec::new() })
     }
 
     /// Takes the next block; true when it was the last and the whole is what was signed.
@@ -154,12 +184,30 @@ impl Upload {
         if self.leaves.len() < usize::try_from(params.blocks()).unwrap_or(usize::MAX) {
             return Ok(false);
         }
-        let hash = report_hash(&self.head.go, from, params.width, params.cells, &self.leaves);
-        if hash != self.head.report {
+        if commit::root(&self.leaves) != self.carried.committed.root.0 {
             return Err(wrong("a report is not what its hash says"));
         }
         Ok(true)
     }
+}
+
+/// A20: a report's body, if it is its contributor's under this GO and over exactly what is committed.
+///
+/// # Errors
+/// A20, naming the contributor.
+pub fn signed(
+    body: &Sealed<128>,
+    committed: &Committed,
+    facts: &Facts,
+    (go, from): (&GoHash, NodeId),
+) -> Result<ReportBody, Fault> {
+    let wrong = |what: &'static str| Fault::of(Check::A20, what, vec![from]);
+    let head: Option<ReportBody> = facts.key(from).and_then(|key| body.open(key, Signed::Report));
+    let head = head.filter(|head| head.sid == facts.sid && head.go == *go);
+    let head = head.ok_or(wrong("a report is not signed under this GO"))?;
+    let params = facts.params();
+    let hash = report_hash(go, from, params.width, params.cells, committed);
+    if hash == head.report { Ok(head) } else { Err(wrong("a report is not what its hash says")) }
 }
 
 /// The running sum of checked reports.
@@ -193,5 +241,23 @@ impl Adder {
     #[must_use]
     pub fn into_lanes(self) -> Vec<u64> {
         self.lanes
+    }
+}
+
+/// What a node writes down before its report leaves.
+#[must_use]
+pub fn spent(facts: &Facts, extract: ExtractHash, view: &LedgerView) -> Record {
+    let header = &facts.header;
+    let told = |shape: &Shape| view.shape(&header.warrant) == Some(shape);
+    Record::Spent {
+        lock: header.lock.clone(),
+        slot: header.slot,
+        extract,
+        pass: header.pass,
+        sid: facts.sid,
+        session: facts.session,
+        warrant: header.warrant,
+        roster: header.roster,
+        shape: facts.shape().filter(|shape| !told(shape)).map(Box::new),
     }
 }

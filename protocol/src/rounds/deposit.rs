@@ -3,17 +3,19 @@
 //! The node's half deals ([`deal`]); the coordinator's half reads ([`read`]); both follow protocol.md
 //! 1.8. Who of those that dealt can be in the cohort is said in `pairs.rs`.
 
+use super::committed::commitments_root;
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
 use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::keys::{Identity, Signed, verify};
+use crate::crypto::pedersen;
 use crate::crypto::seal::seal;
 use crate::crypto::sharing::{Polynomial, Standing, Statement, Which, combine, commit, scalar, scalar_bytes};
 use crate::crypto::transcript::{Label, Transcript, derive, expand, sha256};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, DepositHash, NodeId};
-use crate::message::{Deposit, DepositHead, Leaf, Public, PublicAt, Section};
+use crate::message::{Deposit, DepositHead, Leaf, PerBlock, Public, PublicAt, Section};
 use crate::ring::Contribution;
 use crate::roster::MAX_NODES;
 use crate::secret::{Key, Secret};
@@ -163,6 +165,10 @@ pub struct Kept {
     pub own: Secret<Shares>,
     /// The own deposit's root.
     pub deposit: DepositHash,
+    /// Blindings of the commitments.
+    pub blindings: Secret<Vec<Scalar>>,
+    /// Commitments to the contribution.
+    pub commitments: PerBlock,
 }
 
 /// Channel keys with those invited, for exactly the announces in the header.
@@ -204,9 +210,9 @@ pub fn deal(
     let (sid, me) = (&facts.sid, dealer.me);
     let threshold = facts.params().thresholds.shares;
     let drawn = Drawn::new(threshold, rng);
-    let (mut nonce, mut salt) = (Bytes([0u8; 32]), Secret::new([0u8; 32]));
+    let mut nonce = Bytes([0u8; 32]);
     rng.fill_bytes(&mut nonce.0);
-    rng.fill_bytes(&mut salt.0);
+    let (blindings, commitments) = commitments(contribution, rng)?;
 
     let (mut sections, mut pairs) = (Vec::new(), BTreeMap::new());
     let mut recovery = Secret::new(Vec::with_capacity(facts.header.invited.len().saturating_mul(32)));
@@ -253,7 +259,7 @@ pub fn deal(
         nonce,
         leaves: Bytes(leaves),
         z: Bytes(sha256(&encode(&z)?)),
-        contribution: Bytes(contribution.commitment(salt.expose())),
+        contribution: Bytes(commitments_root(commitments.iter())),
         ledger_seq: dealer.ledger_seq,
     };
     let recovery =
@@ -267,7 +273,24 @@ pub fn deal(
     };
     let hash = deposit_hash(&deposit)?;
     deposit.signature = dealer.identity.sign(Signed::Deposit, &hash.0);
-    Ok((deposit, Kept { b: Secret::new(drawn.b.expose().at_zero()), pairs, own, deposit: hash }))
+    let b = Secret::new(drawn.b.expose().at_zero());
+    Ok((deposit, Kept { b, pairs, own, deposit: hash, blindings, commitments }))
+}
+
+/// The commitments that the contribution came with, or new ones, and their blindings.
+fn commitments(
+    contribution: &Contribution,
+    rng: &mut impl CryptoRng,
+) -> Result<(Secret<Vec<Scalar>>, PerBlock), Fault> {
+    let (blindings, points) = match contribution.opening() {
+        Some((blindings, points)) => (Secret::new(blindings.to_vec()), points.to_vec()),
+        None => {
+            let blindings = pedersen::blindings(contribution.blocks(), rng);
+            let points = contribution.commitments(blindings.expose());
+            (blindings, points)
+        }
+    };
+    Ok((blindings, PerBlock::new(points.into_iter().map(Bytes).collect())?))
 }
 
 fn plain(shares: &Secret<Shares>) -> zeroize::Zeroizing<Vec<u8>> {

@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | - | channel | node, node | node (relayed) | a channel key for each pair of incarnations |
 //! | 0 | deposit | coordinator: OFFER (header, warrant) | invited nodes | the extract is frozen |
-//! | 1 | deposit | node: DEPOSIT | coordinator | who can be in the cohort |
+//! | 1 | deposit | node: ANSWER while its people are asked, DEPOSIT | coordinator | who can be in the cohort |
 //! | 2 | ready | coordinator: START | cohort | the cohort |
 //! | 3 | ready | node: READY | coordinator | |
 //! | 4 | contribute | coordinator: GO (every READY) | cohort | the masks' seeds |
@@ -15,12 +15,13 @@
 //! | 9 | reveal | node: REVEAL-R | coordinator | seeds of the dropouts |
 //! | 10 | reveal | coordinator: ASK-B | survivors | |
 //! | 11 | reveal | node: REVEAL-B | coordinator | own masks of the survivors |
-//! | 12 | result | coordinator: RESULT, reports | survivors | every node recomputes the total |
+//! | 12 | result | coordinator: RESULT, commitments, total | survivors | every node checks the total |
 //! | - | void | coordinator: VOID-ASK, VOIDS; node: VOID | all who are there | an attempt that was lost |
 //!
 //! Nothing is buffered: a message of another round or attempt is refused, expected against got.
 
 pub mod channel;
+pub mod committed;
 pub mod confirm;
 pub mod contribute;
 pub mod deposit;
@@ -35,7 +36,7 @@ use crate::codec::{List, Malformed, encode};
 use crate::crypto::commit;
 use crate::crypto::transcript::{Label, Transcript};
 use crate::ids::{AttemptId, DepositHash, FreezeHash, GoHash, NodeId, ReportHash, ResultHash, StartHash};
-use crate::message::{Confirmation, Counted, Dealt, Deposit, Leaf, Opened, ReadyOf};
+use crate::message::{Committed, Confirmation, Counted, Dealt, Deposit, Leaf, Opened, PerBlock, ReadyOf};
 use serde::Serialize;
 
 /// A Merkle leaf over a part's encoding.
@@ -91,19 +92,18 @@ pub fn go_hash(start: &StartHash, readies: &[ReadyOf]) -> Result<GoHash, Malform
     Ok(GoHash(Transcript::new(Label::Go).fixed(&start.0).fixed(&all.finish()).finish()))
 }
 
-/// `con_hash_u`; profile V0 has no blinding lanes and no commitments, both are the hash of nothing.
+/// `con_hash_u`.
 #[must_use]
-pub fn report_hash(go: &GoHash, node: NodeId, width: u8, cells: u32, blocks: &[[u8; 32]]) -> ReportHash {
-    let nothing = crate::crypto::transcript::sha256(b"");
+pub fn report_hash(go: &GoHash, node: NodeId, width: u8, cells: u32, committed: &Committed) -> ReportHash {
     ReportHash(
         Transcript::new(Label::Report)
             .fixed(&go.0)
             .u16(node.0)
             .u16(u16::from(width))
             .u32(cells)
-            .fixed(&commit::root(blocks))
-            .fixed(&nothing)
-            .fixed(&nothing)
+            .fixed(&committed.root.0)
+            .fixed(&committed.blindings.0)
+            .fixed(&committed::hash_of(&committed.commitments))
             .finish(),
     )
 }
@@ -122,21 +122,28 @@ pub fn certificate_hash(freeze: &FreezeHash, confirmations: &[Confirmation]) -> 
     confirmations.iter().fold(cert, |t, one| t.u16(one.node.0).bytes(&one.signature.0)).finish()
 }
 
-/// `res_hash`: certificate, root of T, and all that was opened.
+/// Hash of all that was opened.
 ///
 /// # Errors
 /// Never for values that were decoded.
-pub fn result_hash(
-    certificate: &[u8; 32],
-    total: &[u8; 32],
-    opened: &List<Opened, { crate::roster::MAX_NODES }>,
-) -> Result<ResultHash, Malformed> {
+pub fn opened_hash(opened: &List<Opened, { crate::roster::MAX_NODES }>) -> Result<[u8; 32], Malformed> {
     let mut all = Transcript::new(Label::Opened).count(opened.len());
     for one in opened.iter() {
         all = all.bytes(&encode(one)?);
     }
-    let result = Transcript::new(Label::Result).fixed(certificate).fixed(total).fixed(&all.finish());
-    Ok(ResultHash(result.finish()))
+    Ok(all.finish())
+}
+
+/// `res_hash`: certificate, root of T, R, and the hash of all that was opened.
+#[must_use]
+pub fn result_hash(
+    certificate: &[u8; 32],
+    total: &[u8; 32],
+    blindings: &PerBlock,
+    opened: &[u8; 32],
+) -> ResultHash {
+    let result = Transcript::new(Label::Result).fixed(certificate).fixed(total);
+    ResultHash(result.fixed(&committed::hash_of(blindings)).fixed(opened).finish())
 }
 
 /// Root of T: 64 KiB leaves of little-endian 64-bit lanes.

@@ -12,6 +12,7 @@ use crate::ids::{AttemptId, ExtractHash, NodeId, PublicKey, SessionId, WarrantHa
 use crate::ledger::{LedgerView, PassState};
 use crate::message::{Bound, FreezeBody, Header, Offer, Pass, SUITE, WIRE_VERSION, ascending};
 use crate::params::Params;
+use crate::query::{Floors, Open, Shape};
 use crate::roster::{Lock, Roster};
 use crate::time::Time;
 use crate::warrant::{SignedWarrant, Warrant};
@@ -30,6 +31,10 @@ pub struct Facts {
     pub roster: Arc<Roster>,
     /// The warrant.
     pub warrant: Arc<Warrant>,
+    /// The figures that open, in a value pass after a count pass.
+    pub open: Option<Arc<Open>>,
+    /// How many survived that count pass.
+    counted: usize,
 }
 
 /// SessionId = SHA256("fa/1 session" || warrant hash || slot || pass).
@@ -37,6 +42,7 @@ pub struct Facts {
 pub fn session_id(warrant: &WarrantHash, slot: u64, pass: Pass) -> SessionId {
     let pass = match pass {
         Pass::Value => 1,
+        Pass::Count => 2,
     };
     SessionId(Transcript::new(Label::Session).fixed(&warrant.0).u64(slot).u16(pass).finish())
 }
@@ -74,7 +80,8 @@ impl Facts {
     pub fn new(raw: &[u8], roster: Arc<Roster>, warrant: Arc<Warrant>) -> Result<Self, Fault> {
         let header: Header = decode(raw)?;
         let (sid, session) = (attempt_id(raw), session_id(&header.warrant, header.slot, header.pass));
-        let facts = Facts { sid, session, header, roster, warrant };
+        let open = opening(&header, &warrant)?;
+        let facts = Facts { sid, session, header, roster, warrant, open, counted: 0 };
         let (header, params) = (&facts.header, facts.params());
         let agrees = |held: bool, what: &'static str| Fault::unless(held, Check::A03, what);
         Fault::unless(
@@ -106,16 +113,77 @@ impl Facts {
         Ok(facts)
     }
 
+    /// A22 on those invited; from here on it is known how many may be missing.
+    ///
+    /// # Errors
+    /// A22 when somebody is invited who was not counted, or more than D are missing.
+    pub fn after(mut self, counted: &[NodeId]) -> Result<Self, Fault> {
+        let of_them = |invited: &crate::message::Invited| counted.contains(&invited.node);
+        let within = self.header.invited.iter().all(of_them);
+        Fault::unless(within, Check::A22, "a node is invited that was not counted")?;
+        self.counted = counted.len();
+        self.misses_few(self.header.invited.len())?;
+        Ok(self)
+    }
+
+    /// A22: at most D of those counted are missing among so many.
+    ///
+    /// # Errors
+    /// A22.
+    pub fn misses_few(&self, present: usize) -> Result<(), Fault> {
+        let fewest = usize::from(self.fewest());
+        Fault::unless(
+            present >= fewest,
+            Check::A22,
+            "more of those counted are missing than the warrant allows",
+        )
+    }
+
+    /// Fewest of those counted.
+    fn fewest(&self) -> u16 {
+        let counted = u16::try_from(self.counted).unwrap_or(u16::MAX);
+        counted.saturating_sub(u16::from(self.warrant.body().may_miss))
+    }
+
     /// The numbers of the session.
     #[must_use]
     pub fn params(&self) -> &Params {
-        self.warrant.params()
+        match (self.header.pass, self.warrant.count()) {
+            (Pass::Count, Some(count)) => &count.params,
+            _ => self.warrant.params(),
+        }
     }
-    /// Fewest that may stand behind the sum: q, or the floor over those invited.
+    /// Fewest that may stand behind the sum: q, the floor over those invited, or all but D of those counted.
     #[must_use]
     pub fn least(&self) -> u16 {
         let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
-        self.params().thresholds.quorum.max(self.warrant.floor(&self.roster, &invited))
+        let floor = self.warrant.floor(&self.roster, &invited);
+        self.params().thresholds.quorum.max(floor).max(self.fewest())
+    }
+    /// The figures that open by these totals of this count pass.
+    #[must_use]
+    pub fn opened(&self, totals: &[u64]) -> Option<Open> {
+        let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
+        let count = self.warrant.count().filter(|_| self.header.pass == Pass::Count)?;
+        Some(count.counting.open(totals, self.warrant.least(&self.roster, &invited)))
+    }
+    /// What a count pass counts; none in a value pass.
+    #[must_use]
+    pub fn shape(&self) -> Option<Shape> {
+        if self.header.pass != Pass::Count {
+            return None;
+        }
+        let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
+        let floors = Floors {
+            hospitals: self.warrant.least(&self.roster, &invited),
+            patients: self.warrant.patients_each(&self.roster, &invited),
+        };
+        Some(Shape::new(self.warrant.query().resolved().ok()?, floors))
+    }
+    /// Whether a cell of the sum may be anything but 0.
+    #[must_use]
+    pub fn may_hold(&self, cell: u32) -> bool {
+        self.open.as_ref().is_none_or(|open| open.opens(&self.warrant.query().layout(), cell))
     }
     /// The lock of the query's data set.
     #[must_use]
@@ -132,6 +200,23 @@ impl Facts {
     #[must_use]
     pub fn key(&self, node: NodeId) -> Option<&Verifier> {
         self.roster.verifier(node)
+    }
+}
+
+/// The figures that open, if the header is one of the passes that its warrant has.
+fn opening(header: &Header, warrant: &Warrant) -> Result<Option<Arc<Open>>, Fault> {
+    let a03 = |what: &'static str| Err(Fault::new(Check::A03, what));
+    match (header.pass, warrant.count(), &header.opening) {
+        (Pass::Value, None, None) | (Pass::Count, Some(_), None) => Ok(None),
+        (Pass::Value, Some(count), Some(opening)) => match Open::from_bytes(&count.counting, &opening.open) {
+            Some(open) => Ok(Some(Arc::new(open))),
+            None => a03("what opens does not fit the query"),
+        },
+        (Pass::Value, Some(_), None) => a03("a floor is held and nothing was counted"),
+        (Pass::Value, None, Some(_)) | (Pass::Count, None, _) => {
+            a03("no floor is held and something is counted")
+        }
+        (Pass::Count, Some(_), Some(_)) => a03("a count pass opens no figures"),
     }
 }
 
@@ -184,11 +269,53 @@ pub fn read(offer: &Offer, asked: &Asked) -> Result<Facts, Fault> {
         "the header names another coordinator",
     )?;
     check_slot(&facts, asked)?;
-    let sessions = asked.view.sessions(&facts.header.warrant);
-    let room =
-        sessions.contains(&facts.session) || sessions.len() < usize::from(facts.warrant.body().sessions);
-    Fault::unless(room, Check::A02, "the warrant's number of sessions is used up")?;
+    let facts = check_opening(facts, asked.view)?;
+    check_rhythm(&facts, asked)?;
     Ok(facts)
+}
+
+/// A03, A22, A23: a value pass stands on the count pass that this node verified, and opens no more than that.
+fn check_opening(facts: Facts, view: &LedgerView) -> Result<Facts, Fault> {
+    let (Some(open), Some(opening), Some(count)) =
+        (&facts.open, &facts.header.opening, facts.warrant.count())
+    else {
+        return Ok(facts);
+    };
+    let counted = view.counted(&facts.header.warrant, facts.header.slot);
+    let counted = counted
+        .ok_or(Fault::new(Check::A03, "no count pass of this warrant was verified here in this slot"))?;
+    let same = counted.freeze == opening.freeze && counted.result == opening.result;
+    Fault::unless(same, Check::A03, "the header names another count pass than the one verified here")?;
+    let own = Open::from_bytes(&count.counting, &counted.open);
+    Fault::unless(
+        own.is_some_and(|own| open.is_within(&own)),
+        Check::A23,
+        "a figure opens behind which too few were counted",
+    )?;
+    let survivors = counted.survivors.clone();
+    facts.after(&survivors)
+}
+
+/// A02: the warrant allows one more session, and so soon. Both passes of a slot are one.
+fn check_rhythm(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
+    let (terms, slot) = (facts.warrant.body(), facts.header.slot);
+    let slots = asked.view.slots(&facts.header.warrant);
+    let room = slots.contains_key(&slot) || slots.len() < usize::from(terms.sessions);
+    Fault::unless(room, Check::A02, "the warrant's number of sessions is used up")?;
+    let others = slots.iter().filter(|(other, _)| **other != slot);
+    let Some(last) = others.map(|(_, at)| *at).max() else { return Ok(()) };
+    let least = apart_ms(terms.every_s);
+    Fault::unless(
+        asked.now.since_ms(last) >= least,
+        Check::A02,
+        "too soon after the warrant's last session, by its rhythm",
+    )
+}
+
+/// Least time between two sessions of a rhythm, in milliseconds; clocks and starts are never quite the same.
+fn apart_ms(every_s: u32) -> u64 {
+    let every_ms = u64::from(every_s).saturating_mul(1000);
+    every_ms.saturating_sub((every_ms / 10).min(60_000))
 }
 
 /// A03: the slot is the node's own, and slots keep their distance.
@@ -216,6 +343,20 @@ fn check_slot(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
     Fault::unless(asked.now.since_ms(frozen.at) >= least, Check::A03, "too soon after the last freeze")
 }
 
+/// A23 over all queries that were counted over an extract: cells are those of another, or share no row with it.
+fn check_beside(facts: &Facts, view: &LedgerView, extract: &ExtractHash) -> Result<(), Fault> {
+    if facts.header.pass != Pass::Count {
+        return Ok(());
+    }
+    let own = facts.shape().ok_or(Fault::new(Check::A03, "a parameter has no value"))?;
+    let beside = |other: Option<&Shape>| other.is_some_and(|other| own.may_stand_beside(other));
+    Fault::unless(
+        view.counts(&facts.header.lock, extract).all(beside),
+        Check::A23,
+        "figures of the same rows were asked in other cells over this extract",
+    )
+}
+
 /// A03 once the frozen extract is known: its record allows this pass, with exactly these survivors.
 ///
 /// # Errors
@@ -240,6 +381,7 @@ pub fn check_record(
     if let Some(frozen) = view.frozen(name).filter(|frozen| frozen.slot == facts.header.slot) {
         Fault::unless(frozen.extract == *extract, Check::A03, "the extract changed inside the slot")?;
     }
+    check_beside(facts, view, extract)?;
     match (view.pass(name, extract, pass), bound) {
         (None, _) => Ok(()),
         (Some(PassState::Spent { .. }), _) => {

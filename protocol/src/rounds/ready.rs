@@ -34,6 +34,8 @@ pub struct Held {
     pub usable: bool,
     /// The dealer's ledger as it signed it.
     pub ledger_seq: u64,
+    /// Root of its commitments to its contribution.
+    pub contribution: Bytes<32>,
 }
 
 /// A cohort as one of its members verified it.
@@ -132,6 +134,7 @@ pub fn check(
             usable: shares.is_some(),
             shares,
             ledger_seq: dealer.head.ledger_seq,
+            contribution: dealer.head.contribution,
         };
         held.insert(dealt.node, one);
     }
@@ -153,6 +156,7 @@ fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
     let small = ablated!("a19-ready-of-all", "a20-con-sigs", "q-of-started");
     let quorum = usize::from(facts.params().thresholds.quorum);
     a08(ids.len() >= quorum || small, "the cohort is below q")?;
+    facts.misses_few(ids.len())?;
     a08(
         facts.header.bound.is_none()
             || ids.len() == facts.header.invited.len()
@@ -307,6 +311,13 @@ impl Sections {
             })
         };
         self.dealers.iter().map(part).collect()
+    }
+
+    /// Path of a dealer's head.
+    #[must_use]
+    pub fn head_path(&self, dealer: NodeId) -> Option<Path> {
+        let tree = self.dealers.iter().find(|tree| tree.deposit.head.node == dealer)?;
+        tree.paths.first().cloned()
     }
 
     /// Path of a dealer's recovery list.

@@ -1,25 +1,27 @@
-//! Round result: masks come off, everyone recomputes the total (profile V0).
+//! Round result: masks come off at the coordinator, and everyone checks the total against the commitments.
 //!
-//! [`unmask`] is the one place where a masked sum becomes a total; the coordinator, every survivor and
-//! every auditor call it with what they verified themselves.
+//! [`unmask`] is the one place where a masked sum becomes a total. A survivor needs no report to check it:
+//! [`Verification`] takes what was opened, each survivor's commitments, and the total.
 
-use super::contribute::{Adder, pair_sign};
+use super::committed::{Contributed, check_total};
+use super::contribute::pair_sign;
 use super::offer::Facts;
 use super::ready::{Cohort, mask_seed, self_seed};
-use super::reveal::recover;
-use super::{leaf_of, report_hash, result_hash, total_root};
+use super::{leaf_of, opened_hash, report_hash, result_hash, total_root};
 use crate::ablation::ablated;
 use crate::codec::Bytes;
-use crate::crypto::commit::{self, root_from_path};
-use crate::crypto::mask::{Mask, apply};
+use crate::crypto::commit::root_from_path;
+use crate::crypto::mask::{Mask, apply, blind};
 use crate::crypto::sharing::{Polynomial, scalar, share_hash};
 use crate::crypto::transcript::Label;
 use crate::error::{Check, Fault};
 use crate::ids::{GoHash, NodeId};
-use crate::message::{Counted, Opened, Outcome, OutcomeBlock, ResultBody};
-use crate::ring;
+use crate::message::{Counted, Opened, Outcome, OutcomeBlock, OutcomeReport, PerBlock, ResultBody};
+use crate::params::BLOCK;
+use crate::ring::{self, Unpacker};
 use crate::secret::Key;
 use curve25519_dalek::Scalar;
+use rand_core::CryptoRng;
 use std::collections::BTreeMap;
 
 /// All that opens one attempt's sum.
@@ -37,32 +39,32 @@ impl core::fmt::Debug for Secrets {
     }
 }
 
-/// Takes the survivors' own masks and the dropouts' pair masks off, and reduces modulo 2^w.
+/// Takes the survivors' own masks and the dropouts' pair masks off the sums of cells and of blindings, and
+/// reduces the cells modulo 2^w.
 ///
 /// # Errors
 /// A18 when a seed is missing.
 pub fn unmask(
-    lanes: &mut [u64],
+    (lanes, blindings): (&mut [u64], &mut [Scalar]),
     facts: &Facts,
     go: &GoHash,
     survivors: &[NodeId],
     secrets: &Secrets,
 ) -> Result<(), Fault> {
     let missing = Fault::new(Check::A18, "a secret that opens the sum is missing");
-    let mut masks = Vec::new();
+    let mut seeds = Vec::new();
     for survivor in survivors {
         let b = secrets.b.get(survivor).ok_or(missing.clone())?;
         let plus = crate::crypto::mask::Sign::Plus;
-        masks.push(Mask::new(self_seed(b, go, *survivor).expose(), plus.flip()));
-        for (dropout, seeds) in secrets.pairs.iter().filter(|_| !ablated!("dropouts-masked")) {
-            let seed = seeds.get(survivor).ok_or(missing.clone())?;
-            masks.push(Mask::new(
-                mask_seed(seed.expose(), go).expose(),
-                pair_sign(*survivor, *dropout).flip(),
-            ));
+        seeds.push((self_seed(b, go, *survivor), plus.flip()));
+        for (dropout, opened) in secrets.pairs.iter().filter(|_| !ablated!("dropouts-masked")) {
+            let seed = opened.get(survivor).ok_or(missing.clone())?;
+            seeds.push((mask_seed(seed.expose(), go), pair_sign(*survivor, *dropout).flip()));
         }
     }
+    let mut masks: Vec<Mask> = seeds.iter().map(|(seed, sign)| Mask::new(seed.expose(), *sign)).collect();
     apply(lanes, &mut masks);
+    seeds.iter().for_each(|(seed, sign)| blind(blindings, seed.expose(), *sign));
     ring::reduce(lanes, facts.params().width);
     Ok(())
 }
@@ -81,25 +83,29 @@ pub fn polynomial(opened: &Opened, threshold: u16) -> Result<Polynomial, Fault> 
     Ok(Polynomial::from_coefficients(coefficients.ok_or_else(wrong)?))
 }
 
-/// A survivor's recomputation of the total from the signed reports.
+/// A survivor's check of the total against what all survivors committed to.
 #[derive(Debug)]
-pub struct Recomputation {
+pub struct Verification {
     body: ResultBody,
     certificate: [u8; 32],
-    opened: Outcome,
-    secrets: Secrets,
-    adder: Adder,
-    leaves: Vec<[u8; 32]>,
-    done: usize,
+    opened: [u8; 32],
+    blindings: PerBlock,
+    contributed: Contributed,
+    unpacker: Unpacker,
+    /// Survivors whose commitments came.
+    reports: usize,
+    /// Blocks of the total that came.
+    blocks: u32,
+    total: Vec<u64>,
 }
 
-impl Recomputation {
+impl Verification {
     /// Checks the opened secrets against this node's own leaves and the dropouts' signed deposits.
     ///
     /// # Errors
     /// A18 when a secret is not the one that was dealt.
     pub fn new(
-        outcome: Outcome,
+        outcome: &Outcome,
         body: ResultBody,
         facts: &Facts,
         (me, cohort, survivors): (NodeId, &Cohort, &[Counted]),
@@ -112,7 +118,6 @@ impl Recomputation {
         )?;
         let position = facts.position(me).ok_or(Fault::new(Check::A06, "this node is not invited"))?;
         let threshold = facts.params().thresholds.shares;
-        let mut secrets = Secrets::default();
         for (one, held) in outcome.opened.iter().zip(cohort.held.values()) {
             let dealer = one.dealer;
             let f = polynomial(one, threshold)?;
@@ -126,7 +131,6 @@ impl Recomputation {
                     one.recovery.is_empty() && one.recovery_path.is_empty(),
                     "a survivor's recovery list was opened",
                 )?;
-                secrets.b.insert(dealer, f.at_zero());
                 continue;
             }
             let n0 = facts.header.invited.len();
@@ -134,68 +138,89 @@ impl Recomputation {
             let place = n0.saturating_add(2);
             let root = root_from_path(leaf_of(&one.recovery)?, place, n0.saturating_add(3), &path);
             a18(root == Some(held.deposit.0), "a recovery list is not the deposited one")?;
-            secrets.pairs.insert(dealer, recover(&f.at_zero(), &one.recovery, facts, dealer, |_| None)?);
         }
         let params = facts.params();
-        let adder = Adder::new(params.cells, params.width);
-        Ok(Recomputation { body, certificate, opened: outcome, secrets, adder, leaves: Vec::new(), done: 0 })
+        Ok(Verification {
+            body,
+            certificate,
+            opened: opened_hash(&outcome.opened)?,
+            blindings: outcome.blindings.clone(),
+            contributed: Contributed::new(facts),
+            unpacker: Unpacker::new(params.width),
+            reports: 0,
+            blocks: 0,
+            total: vec![0; usize::try_from(params.cells).unwrap_or(0)],
+        })
     }
 
-    /// True for the next block, reports in the survivors' order.
+    /// True for the commitments of the next survivor.
     #[must_use]
-    pub fn expects(&self, block: &OutcomeBlock, survivors: &[Counted]) -> bool {
-        let next = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
-        survivors.get(self.done).is_some_and(|counted| block.of == counted.node && block.index == next)
+    pub fn expects(&self, report: &OutcomeReport, survivors: &[Counted]) -> bool {
+        survivors.get(self.reports).is_some_and(|counted| report.of == counted.node)
     }
 
-    /// Takes the next block, reports in the survivors' order; the verified result when it was the last.
+    /// Takes a survivor's commitments: those its signed report is over, under the root it deposited.
     ///
     /// # Errors
-    /// A18 when a block is out of order, a report is not the signed one, or the total is not what the
-    /// reports give.
+    /// A18 when they are not those of the report that was certified, A25.
+    pub fn report(
+        &mut self,
+        report: &OutcomeReport,
+        facts: &Facts,
+        go: &GoHash,
+        (cohort, survivors): (&Cohort, &[Counted]),
+    ) -> Result<(), Fault> {
+        let wrong = |what: &'static str| Fault::new(Check::A18, what);
+        let counted = survivors.get(self.reports).ok_or(wrong("commitments too many"))?;
+        let params = facts.params();
+        let hash = report_hash(go, report.of, params.width, params.cells, &report.committed);
+        let same = report.of == counted.node && hash == counted.report;
+        Fault::unless(same, Check::A18, "a report is not the one its hospital signed")?;
+        let held = cohort.held.get(&report.of).ok_or(wrong("a report of a stranger"))?;
+        self.contributed.add(&report.committed, &held.contribution, report.of)?;
+        self.reports = self.reports.saturating_add(1);
+        Ok(())
+    }
+
+    /// True for the next block of the total, once every survivor's commitments are there.
+    #[must_use]
+    pub fn is_next(&self, block: &OutcomeBlock, survivors: &[Counted]) -> bool {
+        self.reports == survivors.len() && block.index == self.blocks
+    }
+
+    /// Takes the next block of the total; true when it was the last, and all of it is verified.
+    ///
+    /// # Errors
+    /// A18 when the total is not the signed one, A26 when it is not what was committed to.
     pub fn block(
         &mut self,
         block: &OutcomeBlock,
         facts: &Facts,
-        go: &GoHash,
-        survivors: &[Counted],
+        rng: &mut impl CryptoRng,
     ) -> Result<bool, Fault> {
-        let wrong = |what: &'static str| Fault::new(Check::A18, what);
-        let counted = survivors.get(self.done).ok_or(wrong("a report too many"))?;
-        let next = u32::try_from(self.leaves.len()).unwrap_or(u32::MAX);
-        if block.of != counted.node || block.index != next {
-            return Err(wrong("a report's block is out of order"));
-        }
-        self.leaves.push(commit::leaf(&block.bytes));
-        let whole = self.adder.add(block.index, &block.bytes);
+        self.unpacker.add(&block.bytes, &mut self.total);
+        self.blocks = self.blocks.saturating_add(1);
         let params = facts.params();
-        if next.saturating_add(1) < params.blocks() {
+        let before = usize::try_from(block.index).unwrap_or(usize::MAX).saturating_mul(BLOCK);
+        let right = block.bytes.len() == params.report_len().saturating_sub(before).min(BLOCK);
+        Fault::unless(right, Check::A18, "a block of the total of a wrong length")?;
+        if self.blocks < params.blocks() {
             return Ok(false);
         }
-        let hash = report_hash(go, counted.node, params.width, params.cells, &self.leaves);
-        if !whole || hash != counted.report {
-            return Err(wrong("a report is not the one its hospital signed"));
-        }
-        self.leaves.clear();
-        self.done = self.done.saturating_add(1);
-        if self.done < survivors.len() {
-            return Ok(false);
-        }
-        self.finish(facts, go, survivors)?;
+        let whole = self.unpacker.is_whole(&self.total);
+        Fault::unless(whole, Check::A18, "the total is not whole")?;
+        let root = total_root(&self.total);
+        let hash = result_hash(&self.certificate, &root, &self.blindings, &self.opened);
+        let signed = Bytes(root) == self.body.total && hash == self.body.result;
+        Fault::unless(signed, Check::A18, "the total is not the one that was signed")?;
+        check_total(&self.contributed, &self.total, &self.blindings, rng)?;
         Ok(true)
     }
 
-    fn finish(&mut self, facts: &Facts, go: &GoHash, survivors: &[Counted]) -> Result<(), Fault> {
-        let mut lanes = std::mem::replace(&mut self.adder, Adder::new(0, 1)).into_lanes();
-        let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-        unmask(&mut lanes, facts, go, &nodes, &self.secrets)?;
-        let root = total_root(&lanes);
-        let hash = result_hash(&self.certificate, &root, &self.opened.opened)?;
-        Fault::unless(
-            Bytes(root) == self.body.total && hash == self.body.result,
-            Check::A18,
-            "the total is not what the signed reports give",
-        )
+    /// The total, one integer a cell, offsets still on; verified once the last block was.
+    #[must_use]
+    pub fn total(&self) -> &[u64] {
+        &self.total
     }
 
     /// What the coordinator signed.

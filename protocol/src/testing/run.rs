@@ -1,12 +1,11 @@
 //! One session of the world: a queue of outputs, a queue of inputs, and deadlines when all is quiet.
 
 use super::{Forge, Silence, Tamper, World};
-use crate::codec::Blob;
 use crate::coordinator::Coordinator;
 use crate::error::Fault;
 use crate::ids::{AttemptId, NodeId};
 use crate::io::{Event, Failure, Input, Output, Peer, Record, Sum};
-use crate::message::{Message, OutcomeBlock, Round};
+use crate::message::{Message, Pass, Round};
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -128,8 +127,10 @@ impl<'a, 'b> Run<'a, 'b> {
                     }
                 }
             }
-            Output::Measure { sid, warrant, .. } => {
-                let contribution = self.world.measured(id, &warrant);
+            Output::Measure { sid, warrant, open, .. } => {
+                let layout = warrant.query().layout();
+                let opens = |cell| open.as_ref().is_none_or(|open| open.opens(&layout, cell));
+                let contribution = self.world.measured(id, &warrant).only(opens);
                 let at = self.world.now;
                 self.step(id, Input::Measured { sid, contribution, at });
             }
@@ -157,8 +158,12 @@ impl<'a, 'b> Run<'a, 'b> {
     fn of_coordinator(&mut self, output: Output) -> Option<Result<Sum, Failure>> {
         match output {
             Output::Persist(record) => {
-                if let Record::Bound { slot, bound, .. } = &record {
-                    self.world.bound = Some((*slot, bound.clone()));
+                if let Record::Bound { slot, bound, pass, .. } = &record {
+                    let bound = Some((*slot, bound.clone()));
+                    match pass {
+                        Pass::Value => self.world.bound = bound,
+                        Pass::Count => self.world.count_bound = bound,
+                    }
                 }
                 if let Record::Sent { round: Round::Void, bytes, .. } = &record
                     && let Message::Voids(voids) = Message::from_frame(bytes).unwrap()
@@ -184,7 +189,11 @@ impl<'a, 'b> Run<'a, 'b> {
                 self.world.armed.push((round, self.world.now, at));
                 self.deadlines.push((sid, round, at));
             }
-            Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
+            Output::Publish { frames, to } => {
+                let sends = to.iter().flat_map(|to| frames.iter().map(|bytes| (*to, bytes.clone())));
+                let send = |(to, bytes)| (None, Output::Send { to: Peer::Node(to), bytes });
+                self.queue.extend(sends.map(send));
+            }
             Output::Notify(Event::Finished(sum)) => return Some(Ok(*sum)),
             Output::Notify(Event::Failed(failure)) => return Some(Err(failure)),
             Output::Reject { fault, from } => self.rejected(None, from, fault),
@@ -220,19 +229,6 @@ impl<'a, 'b> Run<'a, 'b> {
             self.coordinate(Input::Linked { node, at: now });
         }
         self.queue.extend(outputs.into_iter().map(|output| (None, output)));
-    }
-
-    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        for to in to {
-            for of in survivors {
-                for ((_, index), bytes) in self.world.spool.range((*of, 0)..=(*of, u32::MAX)) {
-                    let bytes = Blob::new(bytes.clone()).unwrap();
-                    let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
-                    let bytes = Message::OutcomeBlock(block).to_frame().unwrap();
-                    self.queue.push_back((None, Output::Send { to: Peer::Node(*to), bytes }));
-                }
-            }
-        }
     }
 
     /// What the coordinator still sends when the session is over.

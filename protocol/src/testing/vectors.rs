@@ -5,6 +5,7 @@
 //! version: files are never edited after a release. `manual/wire.md` is the text to them. All secrets in
 //! them are drawn from seeded randomness and stand nowhere else.
 
+mod commitments;
 mod keys;
 mod masks;
 mod messages;
@@ -69,6 +70,11 @@ fn keys_stand() {
 #[test]
 fn masks_stand() {
     stands("masks", &masks::all());
+}
+
+#[test]
+fn commitments_stand() {
+    stands("commitments", &commitments::all());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Wycheproof's sets (C2SP, Apache-2.0; `vectors/public/wycheproof`) against the very functions the core uses.
 //!
-//! RFC 9496 (ristretto255) has no vectors here: profile V0 does not use it.
+//! RFC 9496 (ristretto255) has none there: its own stand in `crypto/pedersen/tests.rs`.
 
 use crate::codec::from_hex;
 use crate::crypto::keys::is_signature;

@@ -11,10 +11,10 @@ use rand_chacha::rand_core::SeedableRng;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::crypto::transcript::sha256;
-use samensom_protocol::ids::{AnnounceHash, AttemptId, ExtractHash, NodeId};
+use samensom_protocol::ids::{AnnounceHash, ExtractHash, NodeId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Sum};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Invited, Message, OutcomeBlock};
+use samensom_protocol::message::{Invited, Message, Pass};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::{Contribution, total};
 use samensom_protocol::rounds::offer::Facts;
@@ -135,6 +135,8 @@ impl Stage {
             lock: self.world.lock.name.clone(),
             slot: self.world.slot_at(self.now),
             invited: invited.collect(),
+            pass: Pass::Value,
+            opening: None,
             bound: None,
             earlier: None,
             history: History::default(),
@@ -336,27 +338,21 @@ impl Run<'_> {
                 let outputs = self.step(node, round, input);
                 self.queue.extend(outputs.into_iter().map(|output| (Some(node), output)));
             }
-            Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
+            Output::Publish { frames, to } => self.publish(&frames, &to),
             Output::Notify(Event::Failed(failure)) => panic!("{failure:?}"),
             _ => {}
         }
     }
 
-    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        let spool = std::mem::take(&mut self.spool);
-        for of in survivors {
-            for ((_, index), bytes) in spool.range((*of, 0)..=(*of, u32::MAX)) {
-                let bytes = samensom_protocol::codec::Blob::new(bytes.clone()).expect("a block");
-                let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
-                let frame = Message::OutcomeBlock(block).to_frame().expect("a frame");
-                for node in to.iter().take(self.verifiers) {
-                    let at = self.stage.now;
-                    let input = Input::Frame { from: Peer::Coordinator, bytes: frame.clone(), at };
-                    let outputs = self.step(*node, 5, input);
-                    let done = |output: &Output| matches!(output, Output::Notify(Event::Verified { .. }));
-                    if outputs.iter().any(done) {
-                        self.verified.push(*node);
-                    }
+    fn publish(&mut self, frames: &[Vec<u8>], to: &[NodeId]) {
+        for frame in frames {
+            for node in to.iter().take(self.verifiers) {
+                let at = self.stage.now;
+                let input = Input::Frame { from: Peer::Coordinator, bytes: frame.clone(), at };
+                let outputs = self.step(*node, 5, input);
+                let done = |output: &Output| matches!(output, Output::Notify(Event::Verified { .. }));
+                if outputs.iter().any(done) {
+                    self.verified.push(*node);
                 }
             }
         }

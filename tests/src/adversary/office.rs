@@ -7,14 +7,14 @@ use super::liar::Liar;
 use super::referee::Frozen;
 use super::world::World;
 use crate::forge::puppet::Puppet;
-use samensom_protocol::codec::{Blob, decode};
+use samensom_protocol::codec::decode;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::sharing::{Polynomial, scalar};
 use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
 use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{
-    Bound, Deposit, FreezeBody, GoBody, Invited, Message, OutcomeBlock, Round, StartBody, Voids,
+    Bound, Deposit, FreezeBody, GoBody, Invited, Message, Round, StartBody, Voids,
 };
 use samensom_protocol::rounds::offer::Facts;
 use samensom_protocol::rounds::pairs::{BEFORE, History, Pair};
@@ -139,6 +139,8 @@ impl Office {
         let (signed, warrant) = &world.town.warrants[self.warrant];
         let unsettled = self.lost.iter().filter(|(at, _)| *at == slot).map(|(_, one)| one.clone());
         Setup {
+            pass: samensom_protocol::message::Pass::Value,
+            opening: None,
             identity: Arc::clone(&world.town.coordinator),
             roster: Arc::clone(&world.town.roster),
             warrant: Arc::clone(warrant),
@@ -260,7 +262,13 @@ impl Session<'_, '_> {
             Output::Persist(record) => self.keep(&record),
             Output::Send { to: Peer::Node(node), bytes } => self.send(node, bytes),
             Output::Arm { sid, round, at } => self.deadlines.push((sid, round, at)),
-            Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
+            Output::Publish { frames, to } => {
+                for (node, frame) in to.iter().flat_map(|to| frames.iter().map(move |frame| (*to, frame))) {
+                    if let Ok(message) = Message::from_frame(frame) {
+                        self.pass_on(node, message);
+                    }
+                }
+            }
             Output::Reject { from: Peer::Node(node), fault } => {
                 self.office.refused.insert(node);
                 self.office.named.extend(fault.culprits());
@@ -410,19 +418,6 @@ impl Session<'_, '_> {
                 }
             }
             _ => {}
-        }
-    }
-
-    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        let mut blocks = Vec::new();
-        for of in survivors {
-            for ((_, index), bytes) in self.office.spool.range((*of, 0)..=(*of, u32::MAX)) {
-                let Ok(bytes) = Blob::new(bytes.clone()) else { continue };
-                blocks.push(Message::OutcomeBlock(OutcomeBlock { sid, of: *of, index: *index, bytes }));
-            }
-        }
-        for node in to {
-            blocks.iter().for_each(|block| self.pass_on(*node, block.clone()));
         }
     }
 }

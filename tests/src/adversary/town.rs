@@ -12,7 +12,7 @@ use samensom_protocol::roster::{
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, Warrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +27,8 @@ pub const NOTHING: usize = WARRANTS;
 const COORDINATOR: u16 = 700;
 /// Number of the one approver's key.
 pub const APPROVER: u16 = 800;
+/// Who asks.
+pub const ANALYST: u16 = 850;
 
 /// Keys, roster and warrants.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ fn lock() -> Lock {
         name: text("goods"),
         datasets: List::new(vec![text("stock"), text("use")]).unwrap(),
         spacing_s: SPACING_S,
+        floor_hospitals: 0,
+        floor_patients: 0,
     }
 }
 
@@ -97,6 +101,7 @@ fn founding() -> RosterBody {
         purpose: text("stock"),
         roles: List::new(vec![text("pharmacist")]).unwrap(),
         floor_hospitals: 0,
+        colluding_holders: false,
     };
     RosterBody {
         epoch: 0,
@@ -177,15 +182,24 @@ range = [0, {LARGEST}]
     let body = WarrantBody {
         query: Blob::new(query.canonical().unwrap()).unwrap(),
         roster: roster.hash(),
-        profile: PROFILE_V0,
+        profile: PROFILE_V1,
         floor_hospitals: 0,
+        floor_patients: 0,
+        may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),
         sessions: 99,
+        every_s: 0,
+        wait_s: 0,
+        requester: Requester {
+            key: identity(ANALYST).public(),
+            person: Text::new("Analyst").unwrap(),
+            organisation: Text::new("lcg").unwrap(),
+        },
     };
     let raw = encode(&body).unwrap();
     let approvals = approvers.iter().map(|number| Approval::new(&identity(*number), &raw)).collect();
-    SignedWarrant { body: Blob::new(raw).unwrap(), approvals: List::new(approvals).unwrap() }
+    SignedWarrant::asked(&body, &identity(ANALYST)).unwrap().approved(approvals).unwrap()
 }
 
 fn warrant(roster: &Roster, version: usize) -> (SignedWarrant, Arc<Warrant>) {

@@ -154,6 +154,7 @@ mod tests {
             session: SessionId([sid; 32]),
             warrant: WarrantHash([1; 32]),
             roster: RosterHash([1; 32]),
+            shape: None,
         }
     }
 

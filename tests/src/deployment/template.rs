@@ -100,6 +100,9 @@ impl Template {
             self.lcg(&[&head[..], &who[..], &["--out", &base]].concat());
             approvers.push(base);
         }
+        let base = self.path("persons/analyst");
+        let who = ["--name", "Analyst", "--organisation", "lcg", "--out", &base];
+        self.lcg(&[&["keygen", "analyst", "--unsealed"], &who[..]].concat());
         approvers
     }
 
@@ -165,7 +168,8 @@ impl Template {
     fn warrant(&self, number: usize, approvers: &[String]) -> String {
         let file = self.path(&format!("query-{number}.toml"));
         std::fs::write(&file, query(number)).expect("the query is written");
-        let facts = self.lcg(&["query", "submit", &file, "--sessions", "60000"]);
+        let key = self.path("persons/analyst.key");
+        let facts = self.lcg(&["query", "submit", &file, "--key", &key, "--sessions", "60000"]);
         let warrant = facts["warrant"].as_str().expect("the warrant's hash").to_owned();
         for base in approvers {
             self.lcg(&["query", "approve", &warrant, "--key", &format!("{base}.key")]);

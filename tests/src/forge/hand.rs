@@ -139,6 +139,7 @@ impl Hand {
             deadlines: warrant.params().deadlines,
             invited: List::new(invited).ok()?,
             bound: ask.bound.clone(),
+            opening: None,
         };
         let header = sign(&town.coordinator, Signed::Header, &header);
         let facts = Facts::new(&header.body, Arc::clone(&town.roster), Arc::clone(warrant)).ok()?;

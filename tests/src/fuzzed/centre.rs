@@ -5,11 +5,11 @@
 
 use super::play::{Flying, Play, frame_len, refused};
 use super::taking;
-use samensom_protocol::codec::{Blob, Text};
+use samensom_protocol::codec::Text;
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Record, Sum};
-use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round, Voids};
+use samensom_protocol::message::{Bound, Invited, Message, Round, Voids};
 use samensom_protocol::rounds::pairs::History;
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
@@ -126,6 +126,8 @@ impl Play {
             Unsettled { sid, roster, required, voids: Vec::new() }
         };
         Setup {
+            pass: samensom_protocol::message::Pass::Value,
+            opening: None,
             identity: Arc::clone(&self.town.coordinator),
             roster: Arc::clone(&self.town.roster),
             warrant: Arc::clone(warrant),
@@ -203,7 +205,12 @@ impl Play {
                 Output::Spool { node, block, bytes } => drop(self.centre.spool.insert((node, block), bytes)),
                 Output::Recall { node } => recalled.push(node),
                 Output::Arm { sid, round, at } => self.centre.due.push((sid, round, at)),
-                Output::Publish { sid, survivors, to } => self.publish(sid, &survivors, &to),
+                Output::Publish { frames, to } => {
+                    for (to, bytes) in to.iter().flat_map(|to| frames.iter().map(move |bytes| (*to, bytes))) {
+                        let to = Peer::Node(to);
+                        self.send(Flying { from: Peer::Coordinator, to, bytes: bytes.clone() });
+                    }
+                }
                 Output::Notify(Event::Finished(sum)) => {
                     let slot = self.centre.open.as_ref().map_or(0, |open| open.slot);
                     self.promises.finished(&sum, slot);
@@ -216,19 +223,6 @@ impl Play {
         for node in recalled {
             for (block, bytes) in (0..).zip(self.centre.spooled(node)) {
                 self.step_centre(Input::Recalled { node, block, bytes, at });
-            }
-        }
-    }
-
-    fn publish(&mut self, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        for to in to {
-            for of in survivors {
-                for (index, bytes) in (0..).zip(self.centre.spooled(*of)) {
-                    let block =
-                        OutcomeBlock { sid, of: *of, index, bytes: Blob::new(bytes).expect("a block") };
-                    let bytes = Message::OutcomeBlock(block).to_frame().expect("a frame");
-                    self.send(Flying { from: Peer::Coordinator, to: Peer::Node(*to), bytes });
-                }
             }
         }
     }

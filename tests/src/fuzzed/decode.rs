@@ -4,7 +4,7 @@
 //! signature. Of a document that was accepted everything is asked that a program would ask.
 
 use super::taking;
-use crate::adversary::town::{identity, town};
+use crate::adversary::town::{ANALYST, identity, town};
 use samensom_protocol::admission::Admission;
 use samensom_protocol::codec::{Blob, Bytes, List, decode, encode};
 use samensom_protocol::crypto::channel::{IncarnationSecret, encapsulate};
@@ -17,11 +17,11 @@ use samensom_protocol::message::{
     AlarmBody, Announce, Bound, Encapsulation, EndBody, FreezeBody, GoBody, Header, Message, Ready,
     ReportBody, ResultBody, StartBody, VoidAsk, VoidBody, is_channel,
 };
-use samensom_protocol::query::{Language, Query, table};
+use samensom_protocol::query::{Language, Query, Shown, table};
 use samensom_protocol::roster::{Roster, RosterBody, RosterSignature, SignedRoster};
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, SignedWarrant, Warrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, SignedWarrant, Warrant, WarrantBody, Word};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,7 +45,7 @@ pub fn message(data: &[u8]) {
 /// What stands under a signature; the first byte says what.
 pub fn body(data: &[u8]) {
     let Some((which, data)) = data.split_first() else { return };
-    match which % 17 {
+    match which % 18 {
         0 => drop(canonical::<Header>(data)),
         1 => drop(canonical::<WarrantBody>(data)),
         2 => drop(canonical::<RosterBody>(data)),
@@ -62,6 +62,7 @@ pub fn body(data: &[u8]) {
         13 => drop(canonical::<Announce>(data)),
         14 => drop(canonical::<Encapsulation>(data)),
         15 => drop(canonical::<Bound>(data)),
+        16 => drop(canonical::<Word>(data)),
         _ => drop(canonical::<SignedWarrant>(data)),
     }
 }
@@ -130,7 +131,8 @@ pub fn warrant(data: &[u8]) {
     } else {
         let Ok(body) = Blob::new(data.to_vec()) else { return };
         let approvals = List::new(vec![Approval::new(&identity(800), data)]).expect("one approval");
-        Some(SignedWarrant { body, approvals })
+        let request = Word::Asked(WarrantBody::hash_of(data)).sign(&identity(ANALYST));
+        Some(SignedWarrant { body, approvals, request: request.expect("a few bytes") })
     };
     let Some(document) = document else { return };
     let Ok(warrant) = taking(document.body.len(), || document.verify(roster, Time(1))) else { return };
@@ -161,7 +163,7 @@ fn asked(query: &Query) {
     }
     if cells <= CELLS {
         for total in [0, 1, -1, i128::from(i64::MAX), i128::from(i64::MIN)] {
-            let _ = table(query, &vec![total; cells]);
+            let _ = table(query, &vec![total; cells], &Shown::All);
         }
     }
 }

@@ -91,9 +91,10 @@ pub(super) fn anew(
             Message::Deposit(deposit)
         }
         Message::Ready(old) => Message::Ready(sealed::<Ready, _>(&old, key, Signed::Ready, script)?),
-        Message::Report(old) => {
-            Message::Report(Report { body: sealed::<ReportBody, _>(&old.body, key, Signed::Report, script)? })
-        }
+        Message::Report(old) => Message::Report(Report {
+            body: sealed::<ReportBody, _>(&old.body, key, Signed::Report, script)?,
+            ..old
+        }),
         Message::Confirm(old) => {
             Message::Confirm(sealed::<FreezeBody, _>(&old, key, Signed::Confirm, script)?)
         }

@@ -8,10 +8,11 @@ use samensom_coordinator::ops::Wanted;
 use samensom_coordinator::roster_file::RosterFile;
 use samensom_coordinator::rules::{DEFAULT, Rules};
 use samensom_protocol::admission::{Token, TokenSecret};
-use samensom_protocol::codec::{Blob, Bytes, Text, to_hex};
+use samensom_protocol::codec::{Blob, Bytes, List, Text, to_hex};
 use samensom_protocol::ids::{NodeId, RosterHash};
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
+use samensom_protocol::warrant::SignedWarrant;
 
 const NODE_TOML: &str = include_str!("../../../deploy/config/node.toml");
 
@@ -65,7 +66,13 @@ fn of_control(seeds: &mut Seeds, token: &Token) {
     let requests = [
         Request::Status,
         Request::HospitalToken { hospital: "erasmus-mc".to_owned(), valid_ms: 86_400_000 },
-        Request::QuerySubmit { query: Blob::new(vec![1, 2, 3]).expect("short"), valid_ms: 1, sessions: 2 },
+        Request::QuerySubmit {
+            warrant: SignedWarrant {
+                body: Blob::new(vec![1, 2, 3]).expect("short"),
+                approvals: List::default(),
+                request: Bytes([1; 64]),
+            },
+        },
         Request::QueryRun { warrant: "ab12".to_owned() },
         Request::RosterPropose(Wanted {
             remove_signers: vec!["ab12cd".to_owned()],

@@ -8,7 +8,7 @@ use super::play::Play;
 use crate::adversary::town::{first, second};
 use samensom_protocol::admission::{Admission, EnrolRefusal, RosterAt, TokenSecret};
 use samensom_protocol::audit::{Head, SignedHead};
-use samensom_protocol::bundle::assemble;
+use samensom_protocol::bundle::{Bundle, assemble};
 use samensom_protocol::codec::{Blob, Bytes, List, Text, encode};
 use samensom_protocol::ids::{LogHash, NodeId};
 use samensom_protocol::io::Record;
@@ -115,6 +115,7 @@ fn bodies(message: &Message) -> Vec<(u8, &[u8])> {
         Message::End(end) => vec![(9, &*end.body)],
         Message::VoidAsk(ask) => vec![(10, &*ask.body)],
         Message::Void(void) => vec![(11, &*void.body)],
+        Message::Answer(answer) => vec![(16, &*answer.body)],
         Message::Announce(announce) => vec![(13, &*announce.body)],
         Message::Encapsulation(half) => vec![(14, &*half.body)],
         _ => Vec::new(),
@@ -125,11 +126,11 @@ fn bundle(play: &Play) -> Option<Vec<u8>> {
     let sum = play.centre.sum.as_ref()?;
     let records = play.centre.attempts.iter().find(|(sid, _, _)| *sid == sum.sid).map(|(_, _, all)| all)?;
     let sent = |wanted: Round| {
-        let found = records.iter().rev().find_map(|record| match record {
+        let of = |record: &Record| match record {
             Record::Sent { round, bytes, .. } if *round == wanted => Some(bytes.to_vec()),
             _ => None,
-        });
-        found.unwrap_or_default()
+        };
+        records.iter().filter_map(of).collect()
     };
     let mut received = |wanted: Round| {
         let of = |record: &Record| match record {
@@ -141,8 +142,8 @@ fn bundle(play: &Play) -> Option<Vec<u8>> {
         records.iter().filter_map(of).collect()
     };
     let rosters = [first(), second(super::play::HOSPITALS)];
-    let bundle = assemble(&rosters, &sent, &mut received, &mut |node| play.centre.spooled(node), sum)
-        .expect("a bundle");
+    let (warrant, value) = assemble(&sent, &mut received).expect("a session");
+    let bundle = Bundle::new(&rosters, warrant, None, value).expect("a bundle");
     Some(serde_json::to_vec(&bundle).expect("a bundle is written"))
 }
 

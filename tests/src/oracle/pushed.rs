@@ -6,8 +6,10 @@
 use super::{Dice, Met, QUERIES, Spec, World, met_figures, refusal, smallest};
 use crate::postgres::Server;
 use samensom_coordinator::demo::oracle::{self, Row, Val, written};
-use samensom_node::extract::{ExtractConfig, ExtractError, Frozen, Home, Stop, answer, evaluate, freeze};
-use samensom_protocol::query::{Column, ColumnType, Dataset, Date, Query};
+use samensom_node::extract::{
+    ExtractConfig, ExtractError, Frozen, Home, Stop, answer, count, evaluate, freeze,
+};
+use samensom_protocol::query::{Column, ColumnType, Counting, Dataset, Date, Query};
 use samensom_protocol::time::Time;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -173,6 +175,8 @@ fn differs(
     let query = Query::from_toml(&spec.toml(), &mut |_| Err("no files".into())).ok()?;
     let bound = query.bound(&[], Date::new(2026, 3, 1)?).ok()?;
     let clear = bound.resolved().ok()?;
+    let floors = spec.floors();
+    let counting = Counting::of(&clear, floors.patients);
     for (place, ((frozen, rows), pushed)) in world.hospitals().zip(pushed).enumerate() {
         let Some((config, here)) = pushed else { continue };
         let mut meet = |what: &str| *met.entry(what.to_owned()).or_default() += 1;
@@ -201,6 +205,20 @@ fn differs(
             return Some(format!(
                 "hospital {place}\n  pushed {pushed:?}\n  stored {stored:?}\n  oracle {plain:?}"
             ));
+        }
+        if let (Some(counting), Ok(_)) = (&counting, &pushed) {
+            let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
+            let pushed = count(&bound, here, NOW, (counting, enough), &home);
+            let stored = count(&bound, frozen, NOW, (counting, enough), &home);
+            meet("counted before it is summed");
+            if !matches!((&pushed, &stored), (Ok(pushed), Ok(stored)) if pushed == stored) {
+                let told = |said: Result<Vec<i64>, ExtractError>| said.map_err(|error| error.to_string());
+                return Some(format!(
+                    "hospital {place}, counted\n  pushed {:?}\n  stored {:?}",
+                    told(pushed),
+                    told(stored)
+                ));
+            }
         }
         match (&pushed, plain) {
             (Err(error), _) => match refusal(error) {

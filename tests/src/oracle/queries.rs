@@ -5,6 +5,7 @@
 use super::dice::Dice;
 use super::rows::{DAYS, World, words};
 use super::tree::{Maker, Tree};
+use samensom_coordinator::demo::oracle::Floors;
 use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 
 /// A query.
@@ -12,8 +13,8 @@ use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 pub struct Spec {
     dataset: Dataset,
     floor: u16,
-    /// Whether one measure is to count the hospitals behind a cell.
-    counted: bool,
+    /// Patients that are enough for one hospital.
+    patients_each: usize,
     population: Option<Tree>,
     dimensions: Vec<(Column, String)>,
     measures: Vec<Asked>,
@@ -56,38 +57,26 @@ impl Spec {
             measures.extend(Asked::random(dice, dataset, parameters, format!("m{place}")));
         }
         if dataset.has_patients() {
-            // Such a query has both floors, and what they look at.
             measures.push(Asked::plain("patients", "persons", "true", "max = 1000"));
             measures.push(Asked::plain("hospitals", "holders", "\"count(*) > 0\"", ""));
         }
         if measures.is_empty() {
             measures.push(Asked::plain("rows", "lines", "true", "max = 1000"));
         }
-        let counted = dice.chance(40);
-        if counted {
-            // Figures over some rows need a count of their own.
-            let filters: Vec<Tree> = measures.iter().filter_map(|one| one.filter.clone()).collect();
-            for (place, filter) in filters.into_iter().enumerate() {
-                let own = Asked::plain("hospitals", &format!("own{place}"), "\"count(*) > 0\"", "");
-                measures.push(Asked { filter: Some(filter), ..own });
-            }
-            measures.push(Asked::plain("hospitals", "behind", "\"count(*) > 0\"", ""));
-        }
+        let (floor, patients_each) = (*dice.pick(&[1, 2, 3]), *dice.pick(&[1, 1, 2]));
         let mut spec =
-            Spec { dataset, floor: 0, counted, population, dimensions, measures, derives: Vec::new() };
-        if spec.measures.iter().any(|measure| measure.kind == "hospitals") {
-            spec.floor = *dice.pick(if dataset.has_patients() { &[1, 2, 3] } else { &[0, 1, 2, 3] });
-        }
+            Spec { dataset, floor, patients_each, population, dimensions, measures, derives: Vec::new() };
         for place in 0..dice.below(4) {
             spec.derives.extend(Derived::random(dice, &spec, &format!("d{place}")));
         }
         spec
     }
 
-    /// Fewest hospitals.
+    /// What must stand behind a figure.
     #[must_use]
-    pub fn floor(&self) -> u16 {
-        self.floor
+    pub fn floors(&self) -> Floors {
+        let patients = self.dataset.has_patients();
+        Floors { hospitals: self.floor.into(), patients, patients_each: self.patients_each }
     }
 
     /// Whether one of its expressions divides.
@@ -132,25 +121,8 @@ impl Spec {
         for derive in &self.derives {
             text += &format!("[[derive]]\n{}\n", derive.text);
         }
-        let hospitals = if self.floor > 0 { format!("hospitals = {}\n", self.floor) } else { String::new() };
         let patients = if self.dataset.has_patients() { "patients = 10\n" } else { "" };
-        if hospitals.is_empty() && patients.is_empty() {
-            return text;
-        }
-        let count = if self.can_count() { "count = \"behind\"\n" } else { "" };
-        text + &format!("[floors]\n{hospitals}{count}{patients}")
-    }
-
-    /// Whether the count is still there, and one for every figure over some rows.
-    fn can_count(&self) -> bool {
-        let counts = |filter: Option<String>| {
-            let text = |one: &Asked| one.filter.as_ref().map(Tree::to_string);
-            self.measures.iter().any(|one| one.kind == "hospitals" && text(one) == filter)
-        };
-        let there = self.measures.iter().any(|one| one.name == "behind");
-        let figures = self.measures.iter().filter(|one| one.kind != "hospitals");
-        let mut filters = figures.filter_map(|one| one.filter.as_ref());
-        self.counted && self.floor > 0 && there && filters.all(|filter| counts(Some(filter.to_string())))
+        text + &format!("[floors]\nhospitals = {}\n{patients}", self.floor)
     }
 
     /// With less in it.
@@ -177,8 +149,8 @@ impl Spec {
                 spec.derives.retain(|derive| derive.over != Some(gone));
             });
         }
-        if self.floor > 0 {
-            keep(&mut |spec| spec.floor = 0);
+        if self.floor > 1 {
+            keep(&mut |spec| spec.floor -= 1);
         }
         for less in cut(self.population.as_ref()) {
             keep(&mut |spec| spec.population.clone_from(&less));

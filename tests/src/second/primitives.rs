@@ -267,15 +267,18 @@ pub fn unpack(packed: &[u8], cells: usize, width: u32) -> Vec<u64> {
     (0..cells).map(|cell| (0..width).map(|i| bit(cell * width + i) << i).sum()).collect()
 }
 
-pub fn report_hash(go: &Hash, node: u16, width: u32, cells: u32, packed: &[u8]) -> Hash {
-    let blocks: Vec<Hash> = packed.chunks(65_536).map(leaf).collect();
-    report_hash_of(go, node, width, cells, &blocks)
-}
-
-pub fn report_hash_of(go: &Hash, node: u16, width: u32, cells: u32, blocks: &[Hash]) -> Hash {
+/// con_hash, over the root of the blocks, the hash of the masked blindings and the commitments.
+pub fn report_hash(
+    go: &Hash,
+    node: u16,
+    (width, cells): (u32, u32),
+    root: &Hash,
+    blindings: &Hash,
+    commitments: &[Hash],
+) -> Hash {
     let width = u16::try_from(width).unwrap_or(u16::MAX);
-    let head = H::new("con").fixed(go).u16(node).u16(width).u32(cells).fixed(&root(blocks));
-    head.fixed(&sha(b"")).fixed(&sha(b"")).end()
+    let head = H::new("con").fixed(go).u16(node).u16(width).u32(cells).fixed(root);
+    head.fixed(blindings).fixed(&sha(commitments.as_flattened())).end()
 }
 
 pub fn total_root(lanes: &[u64]) -> Hash {

@@ -1,12 +1,13 @@
 //! `transcripts.json`, `keys.json`, `masks.json`, `sharing.json`: one derivation at a time.
 
 use super::codec::encode;
+use super::commitments::commitments_root;
 use super::fields::{Fields, array, bytes, hex, number};
 use super::primitives::*;
 use super::{Checked, wire};
 use serde_json::{Value, json};
 
-const LABELS: [&str; 36] = [
+const LABELS: [&str; 37] = [
     "roster",
     "query",
     "warrant",
@@ -21,6 +22,8 @@ const LABELS: [&str; 36] = [
     "pair",
     "self",
     "cells",
+    "rho",
+    "gen",
     "share",
     "list",
     "leaf r",
@@ -29,7 +32,6 @@ const LABELS: [&str; 36] = [
     "leaf g b",
     "key commit",
     "d",
-    "x",
     "start",
     "go",
     "readies",
@@ -153,22 +155,11 @@ fn ids(mut ids: Fields) -> Checked<()> {
     let of = said.array("of")?;
     said.is("words", words(&of))?;
     said.done()?;
-    let mut contribution = ids.object("contribution")?;
-    let lanes: Vec<u64> = contribution.list("lanes")?.iter().map(number).collect::<Checked<_>>()?;
-    let salt = contribution.array("salt")?;
-    contribution.is_bytes("hash", commitment(&salt, &lanes))?;
-    contribution.done()?;
     let mut tie = ids.object("tie")?;
     let hash = H::new("tie").fixed(&tie.array("sid")?).u16(tie.u16("node")?).end();
     tie.is_bytes("hash", hash)?;
     tie.done()?;
     ids.done()
-}
-
-/// The commitment to a contribution.
-pub fn commitment(salt: &Hash, lanes: &[u64]) -> Hash {
-    let all = H::new("x").fixed(salt).count(lanes.len());
-    lanes.iter().fold(all, |all, lane| all.u64(*lane)).end()
 }
 
 fn words(of: &Hash) -> String {
@@ -214,7 +205,12 @@ fn chain(mut chain: Fields) -> Checked<()> {
     let blocks: Vec<Hash> = blocks.iter().map(|one| Ok(leaf(&bytes(one)?))).collect::<Checked<_>>()?;
     let (go, node) = (report.array("go")?, report.u16("node")?);
     let (width, cells) = (narrow(report.number("width")?)?, narrow(report.number("cells")?)?);
-    report.is_bytes("hash", report_hash_of(&go, node, width, cells, &blocks))?;
+    let hashes = |all: &[Value]| all.iter().map(array).collect::<Checked<Vec<Hash>>>();
+    let blindings = sha(hashes(&report.list("blindings")?)?.as_flattened());
+    let commitments = hashes(&report.list("commitments")?)?;
+    report.is_bytes("commitments_root", commitments_root(&commitments))?;
+    let hash = report_hash(&go, node, (width, cells), &root(&blocks), &blindings, &commitments);
+    report.is_bytes("hash", hash)?;
     report.done()?;
 
     let mut freeze = chain.object("freeze")?;
@@ -238,16 +234,18 @@ fn chain(mut chain: Fields) -> Checked<()> {
 
     let mut result = chain.object("result")?;
     let opened: Vec<Vec<u8>> = result.list("opened")?.iter().map(bytes).collect::<Checked<_>>()?;
-    let hash = result_hash(&result.array("certificate")?, &result.array("total")?, &opened);
+    let blindings = hashes(&result.list("blindings")?)?;
+    let hash = result_hash(&result.array("certificate")?, &result.array("total")?, &blindings, &opened);
     result.is_bytes("hash", hash)?;
     result.done()?;
     chain.done()
 }
 
-/// res_hash over the encodings of what was opened.
-pub fn result_hash(certificate: &Hash, total: &Hash, opened: &[Vec<u8>]) -> Hash {
+/// res_hash over R and the encodings of what was opened.
+pub fn result_hash(certificate: &Hash, total: &Hash, blindings: &[Hash], opened: &[Vec<u8>]) -> Hash {
     let all = opened.iter().fold(H::new("opened").count(opened.len()), |all, one| all.bytes(one)).end();
-    H::new("res").fixed(certificate).fixed(total).fixed(&all).end()
+    let head = H::new("res").fixed(certificate).fixed(total);
+    head.fixed(&sha(blindings.as_flattened())).fixed(&all).end()
 }
 
 pub fn keys(file: &Value) -> Checked<()> {

@@ -46,8 +46,19 @@ pub fn roster() -> Shape {
     let approver =
         Struct(vec![("key", hash()), ("person", Text(160)), ("role", Text(64)), ("organisation", Text(64))]);
     let signer = Struct(vec![("key", hash()), ("person", Text(160)), ("organisation", Text(64))]);
-    let rule = Struct(vec![("purpose", Text(16)), ("roles", list(Text(64), 8)), ("floor_hospitals", U(2))]);
-    let lock = Struct(vec![("name", Text(32)), ("datasets", list(Text(32), 16)), ("spacing_s", U(4))]);
+    let rule = Struct(vec![
+        ("purpose", Text(16)),
+        ("roles", list(Text(64), 8)),
+        ("floor_hospitals", U(2)),
+        ("colluding_holders", Shape::Bool),
+    ]);
+    let lock = Struct(vec![
+        ("name", Text(32)),
+        ("datasets", list(Text(32), 16)),
+        ("spacing_s", U(4)),
+        ("floor_hospitals", U(2)),
+        ("floor_patients", U(4)),
+    ]);
     let limits = Struct(vec![
         ("deposit_ms", U(4)),
         ("ready_ms", U(4)),
@@ -72,7 +83,11 @@ pub fn roster() -> Shape {
 }
 
 pub fn signed_warrant() -> Shape {
-    Struct(vec![("body", Blob((1 << 18) + 128)), ("approvals", list(signed_by(), 16))])
+    Struct(vec![
+        ("body", Blob((1 << 18) + 512)),
+        ("approvals", list(signed_by(), 16)),
+        ("request", Fixed(64)),
+    ])
 }
 
 pub fn warrant() -> Shape {
@@ -81,9 +96,23 @@ pub fn warrant() -> Shape {
         ("roster", hash()),
         ("profile", U(1)),
         ("floor_hospitals", U(2)),
+        ("floor_patients", U(4)),
+        ("may_miss", U(1)),
         ("valid_from", U(8)),
         ("valid_until", U(8)),
         ("sessions", U(2)),
+        ("every_s", U(4)),
+        ("wait_s", U(4)),
+        ("requester", Struct(vec![("key", hash()), ("person", Text(160)), ("organisation", Text(64))])),
+    ])
+}
+
+/// What is signed as an approval besides a warrant's body.
+pub fn word() -> Shape {
+    let answer = names(&["Waiting", "Refused", "Undecided"]);
+    Choice(vec![
+        ("Asked", Some(hash())),
+        ("Answered", Some(Struct(vec![("sid", hash()), ("answer", answer)]))),
     ])
 }
 
@@ -275,7 +304,6 @@ pub fn query() -> Shape {
         ("measures", list(measure(), 32)),
         ("derives", list(derive(), 32)),
         ("floor_hospitals", U(2)),
-        ("floor_count", opt(U(1))),
         ("floor_patients", U(4)),
     ])
 }
@@ -308,6 +336,7 @@ pub fn header() -> Shape {
         ("survivors", list(U(2), 1024)),
         ("certificate", list(confirmation(), 1024)),
     ]);
+    let opening = Struct(vec![("freeze", hash()), ("result", hash()), ("open", Blob(1 << 18))]);
     Struct(vec![
         ("wire", U(1)),
         ("suite", U(1)),
@@ -316,12 +345,13 @@ pub fn header() -> Shape {
         ("roster", hash()),
         ("lock", Text(32)),
         ("slot", U(8)),
-        ("pass", names(&["Value"])),
+        ("pass", names(&["Value", "Count"])),
         ("attempt", U(2)),
         ("nonce", Fixed(32)),
         ("deadlines", deadlines),
         ("invited", list(Struct(vec![("node", U(2)), ("announce", hash())]), 1024)),
         ("bound", opt(bound)),
+        ("opening", opt(opening)),
     ])
 }
 
@@ -424,7 +454,13 @@ pub fn alarm() -> Shape {
 }
 
 pub fn end() -> Shape {
-    Struct(vec![("sid", hash()), ("reason", names(&["TooFew", "Fault", "LeftOut"]))])
+    Struct(vec![
+        ("sid", hash()),
+        (
+            "reason",
+            Choice(vec![("TooFew", None), ("Fault", None), ("LeftOut", None), ("Uncommitted", Some(U(4)))]),
+        ),
+    ])
 }
 
 pub fn void_ask() -> Shape {
@@ -456,6 +492,7 @@ pub fn signed_body(what: &str) -> Option<Shape> {
         "void-ask" => void_ask(),
         "void" => void(),
         "log-head" => log_head(),
+        "approval" => word(),
         _ => return None,
     })
 }
@@ -472,33 +509,45 @@ pub fn message() -> Shape {
         Struct(vec![("body", sealed(body)), (name, list(item, 1024))])
     };
     let block = Struct(vec![("sid", hash()), ("index", U(4)), ("bytes", Blob(65_536))]);
-    let outcome_block = Struct(vec![("sid", hash()), ("of", U(2)), ("index", U(4)), ("bytes", Blob(65_536))]);
+    let per_block = || list(Fixed(32), 1954);
+    let report = Struct(vec![
+        ("body", sealed(128)),
+        ("root", Fixed(32)),
+        ("blindings", per_block()),
+        ("commitments", per_block()),
+    ]);
+    let outcome =
+        Struct(vec![("body", sealed(256)), ("blindings", per_block()), ("opened", list(opened(), 1024))]);
+    let committed = Struct(vec![("root", Fixed(32)), ("blindings", Fixed(32)), ("commitments", per_block())]);
+    let outcome_report = Struct(vec![("sid", hash()), ("of", U(2)), ("committed", committed)]);
     let void_of = Struct(vec![("node", U(2)), ("ledger_seq", U(8)), ("signature", Fixed(64))]);
     let all = vec![
         ("Announce", sealed(2048)),
         ("Encapsulation", sealed(2048)),
         ("ChannelConfirm", channel_confirm),
-        ("Offer", Struct(vec![("header", sealed(1 << 18)), ("warrant", signed_warrant())])),
+        ("Offer", Struct(vec![("header", sealed(1 << 19)), ("warrant", signed_warrant())])),
         ("Refusal", hash()),
         ("Deposit", deposit()),
         ("Start", with(65_536, "dealers", dealer())),
         ("Ready", sealed(4096)),
         ("Go", with(128, "readies", ready_of)),
-        ("Report", Struct(vec![("body", sealed(128))])),
-        ("ReportBlock", block),
+        ("Report", report),
+        ("ReportBlock", block.clone()),
         ("Freeze", with(128, "survivors", counted)),
         ("Confirm", sealed(128)),
         ("Certificate", with(128, "confirmations", confirmation())),
         ("RevealR", reveal.clone()),
         ("AskB", sealed(128)),
         ("RevealB", reveal),
-        ("Outcome", with(256, "opened", opened())),
-        ("OutcomeBlock", outcome_block),
+        ("Outcome", outcome),
+        ("OutcomeReport", outcome_report),
+        ("OutcomeBlock", block),
         ("Alarm", sealed(128)),
         ("End", sealed(128)),
         ("VoidAsk", sealed(128)),
         ("Void", sealed(128)),
         ("Voids", Struct(vec![("sid", hash()), ("voids", list(void_of, 1024))])),
+        ("Answer", sealed(128)),
     ];
     Choice(all.into_iter().map(|(name, shape)| (name, Some(shape))).collect())
 }

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use samensom_protocol::coordinator::Coordinator;
 use samensom_protocol::ids::{AnnounceHash, AttemptId, NodeId};
 use samensom_protocol::io::{Event as Told, Input, Output, Peer, Record};
-use samensom_protocol::message::{Bound, Invited, Message, OutcomeBlock, Round, Voids};
+use samensom_protocol::message::{Bound, Invited, Message, Round, Voids};
 use samensom_protocol::rounds::channel::{Switchboard, announce_hash};
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
@@ -212,9 +212,9 @@ impl Run {
                     self.at(due, Event::CentreTimer { c, process, timer: (sid, round, at) });
                 }
             }
-            Output::Publish { sid, survivors, to } => {
+            Output::Publish { frames, to } => {
                 self.flush(c)?;
-                self.publish(c, sid, &survivors, &to);
+                self.publish(c, frames.to_vec(), &to);
             }
             Output::Reject { from, fault } => {
                 self.tally.count(format!("coordinator rejects {}", fault.check));
@@ -299,17 +299,7 @@ impl Run {
         inputs
     }
 
-    fn publish(&mut self, c: usize, sid: AttemptId, survivors: &[NodeId], to: &[NodeId]) {
-        let mut frames = Vec::new();
-        for of in survivors {
-            for ((_, _, index), bytes) in
-                self.centres[c].store.spool.range((sid, *of, 0)..=(sid, *of, u32::MAX))
-            {
-                let bytes = samensom_protocol::codec::Blob::new(bytes.clone()).expect("a spooled block");
-                let block = OutcomeBlock { sid, of: *of, index: *index, bytes };
-                frames.push(Message::OutcomeBlock(block).to_frame().expect("a block's frame"));
-            }
-        }
+    fn publish(&mut self, c: usize, mut frames: Vec<Vec<u8>>, to: &[NodeId]) {
         if self.bug(Bug::PublishedOutOfOrder) {
             frames.reverse();
         }

@@ -50,7 +50,7 @@ const NAMES: [&str; 8] = [
     "START without one dealer",
     "ASK-B before CERT",
     "another total in RESULT",
-    "an altered report",
+    "an altered block of the total",
 ];
 
 fn fits(how: u8, message: &Message) -> bool {

@@ -25,7 +25,10 @@ use std::sync::Arc;
 /// True for what a node answers and keeps its answer to; a false RESULT is answered once, by an alarm.
 fn is_request(bytes: &[u8]) -> bool {
     !is_channel(bytes)
-        && !matches!(Message::from_frame(bytes), Ok(Message::Outcome(_) | Message::OutcomeBlock(_)))
+        && !matches!(
+            Message::from_frame(bytes),
+            Ok(Message::Outcome(_) | Message::OutcomeReport(_) | Message::OutcomeBlock(_))
+        )
 }
 
 /// What a crash leaves.

@@ -32,7 +32,7 @@ impl Run {
         };
         let id = self.hospitals[i].id;
         // Refusals are said once: the attempt is over here.
-        if !matches!(message, Message::Refusal(_)) {
+        if !matches!(message, Message::Refusal(_) | Message::Answer(_)) {
             self.hospitals[i].said.push(word_of(bytes));
         }
         match message {

@@ -127,6 +127,8 @@ impl Run {
         let (voided, unsettled) = if open.resumed { Default::default() } else { open.voids.clone() };
         let (signed, warrant) = &self.world.warrants[open.warrant];
         Setup {
+            pass: samensom_protocol::message::Pass::Value,
+            opening: None,
             identity: Arc::clone(&self.world.coordinator),
             roster: Arc::clone(&self.world.roster),
             warrant: Arc::clone(warrant),

@@ -13,7 +13,7 @@ use samensom_protocol::roster::{
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V0, SignedWarrant, Warrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,6 +28,7 @@ const PER_CELL: u16 = 12;
 /// Numbers of the keys that are no hospital's.
 const COORDINATOR: u16 = 7_000;
 const APPROVERS: [u16; 2] = [8_000, 8_001];
+const ANALYST: u16 = 8_500;
 const SIGNERS: [u16; 3] = [9_000, 9_001, 9_002];
 
 /// What every party knows.
@@ -163,7 +164,7 @@ fn body(members: List<Member, { samensom_protocol::roster::MAX_NODES }>) -> Rost
         .zip([("pharmacist", "h1"), ("duty", "lcg")])
         .map(|(i, (role, organisation))| Approver {
             key: identity(*i).public(),
-            person: text("a"),
+            person: text(role),
             role: text(role),
             organisation: text(organisation),
         })
@@ -188,12 +189,15 @@ fn body(members: List<Member, { samensom_protocol::roster::MAX_NODES }>) -> Rost
             purpose: text("stock"),
             roles: List::new(vec![text("pharmacist"), text("duty")]).expect("two roles"),
             floor_hospitals: 0,
+            colluding_holders: false,
         }])
         .expect("one rule"),
         locks: List::new(vec![Lock {
             name: text("goods"),
             datasets: List::new(vec![text("stock"), text("use")]).expect("two data sets"),
             spacing_s: u32::try_from(SLOT_MS / 1000).expect("a short slot"),
+            floor_hospitals: 0,
+            floor_patients: 0,
         }])
         .expect("one lock"),
         limits,
@@ -219,17 +223,25 @@ fn approved(roster: &Roster, query: &str) -> (SignedWarrant, Arc<Warrant>) {
     let body = WarrantBody {
         query: Blob::new(query.canonical().expect("a short query")).expect("a short query"),
         roster: roster.hash(),
-        profile: PROFILE_V0,
+        profile: PROFILE_V1,
         floor_hospitals: 0,
+        floor_patients: 0,
+        may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),
         sessions: 1000,
+        every_s: 0,
+        wait_s: 0,
+        requester: Requester {
+            key: identity(ANALYST).public(),
+            person: Text::new("Analyst").expect("short"),
+            organisation: Text::new("lcg").expect("short"),
+        },
     };
     let raw = encode(&body).expect("a short warrant");
-    let signed = SignedWarrant {
-        body: Blob::new(raw.clone()).expect("a short warrant"),
-        approvals: List::new(APPROVERS.map(|i| Approval::new(&identity(i), &raw)).to_vec()).expect("two"),
-    };
+    let approvals = APPROVERS.map(|i| Approval::new(&identity(i), &raw)).to_vec();
+    let asked = SignedWarrant::asked(&body, &identity(ANALYST)).expect("a short warrant");
+    let signed = asked.approved(approvals).expect("two");
     let warrant = Arc::new(signed.verify(roster, EPOCH).expect("a runnable warrant"));
     (signed, warrant)
 }

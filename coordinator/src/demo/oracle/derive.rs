@@ -48,10 +48,10 @@ struct Sums<'a> {
     hidden: Vec<Vec<bool>>,
 }
 
-/// Every line that is shown of these sums.
+/// Every line that is shown of these sums; `closed` says which measures of which cells are not.
 #[must_use]
-pub fn table(query: &Query, floor: u16, clear: &[i128]) -> Vec<Line> {
-    let sums = Sums::of(query, floor, clear);
+pub fn table(query: &Query, closed: &[Vec<bool>], clear: &[i128]) -> Vec<Line> {
+    let sums = Sums::of(query, closed, clear);
     let mut lines = Vec::new();
     for (place, cell) in sums.all.iter().enumerate() {
         let mut line = |measure: &str, part: &str, shown: Shown, made_of: &[usize]| {
@@ -75,42 +75,19 @@ pub fn table(query: &Query, floor: u16, clear: &[i128]) -> Vec<Line> {
     lines
 }
 
-/// Which measures of a cell are not shown.
-fn suppressed(query: &Query, floor: u16, cell: &[Vec<i128>]) -> Vec<bool> {
-    let mut hidden = vec![false; cell.len()];
-    for (at, (judge, figures)) in query.measures().iter().zip(cell).enumerate() {
-        let count = figures.first().copied().unwrap_or_default();
-        let hospitals = matches!(judge.kind(), MeasureKind::Hospitals { .. });
-        let few = match judge.kind() {
-            MeasureKind::Hospitals { .. } => count < i128::from(floor),
-            MeasureKind::Patients { .. } => count < i128::from(query.floor_patients()),
-            _ => false,
-        };
-        let of_the_cell = !hospitals || query.floor_count().is_none() || query.floor_count() == Some(at);
-        for (hidden, measure) in hidden.iter_mut().zip(query.measures()) {
-            let of_its_rows = measure.filter() == judge.filter()
-                && !judge.filter().is_always()
-                && !matches!(measure.kind(), MeasureKind::Hospitals { .. });
-            *hidden |= few && (of_the_cell || of_its_rows);
-        }
-    }
-    hidden
-}
-
 impl Sums<'_> {
-    fn of<'a>(query: &'a Query, floor: u16, clear: &[i128]) -> Sums<'a> {
+    fn of<'a>(query: &'a Query, closed: &[Vec<bool>], clear: &[i128]) -> Sums<'a> {
         let parts: Vec<Vec<Part>> =
             query.measures().iter().map(|measure| measure.parts().unwrap_or_default()).collect();
         let width = parts.iter().map(Vec::len).sum::<usize>().max(1);
-        let (mut all, mut hidden) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for cell in clear.chunks(width) {
             let mut rest = cell.iter();
             let cell: Vec<Vec<i128>> =
                 parts.iter().map(|parts| rest.by_ref().take(parts.len()).copied().collect()).collect();
-            hidden.push(suppressed(query, floor, &cell));
             all.push(cell);
         }
-        Sums { query, parts, all, hidden }
+        Sums { query, parts, all, hidden: closed.to_vec() }
     }
 
     fn is_hidden(&self, place: usize, measure: usize) -> bool {

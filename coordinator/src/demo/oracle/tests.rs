@@ -66,7 +66,11 @@ fn query() -> Query {
 fn of(rows: &str) -> Result<Figures, Error> {
     let folder = tempfile::TempDir::new().unwrap();
     std::fs::write(folder.path().join("s.csv"), format!("{HEADER}{rows}")).unwrap();
-    figures(&query(), &[TABLE.parse().unwrap()], folder.path())
+    figures_of(&[TABLE.parse().unwrap()], folder.path())
+}
+
+fn figures_of(tables: &[toml::Table], home: &Path) -> Result<Figures, Error> {
+    figures(&query(), &rows(&query(), tables, home)?)
 }
 
 #[test]
@@ -110,26 +114,27 @@ const CLEAR: [i128; 8] = [18, -1, 2, 2, 5, 5, 5, 1];
 
 #[test]
 fn equal_means_every_line() {
-    assert_eq!(compare(&query(), 2, &CLEAR, &totals()), Ok(()));
+    let second = [vec![false; 4], vec![true; 4]];
+    let compare = |clear: &[i128], totals: &Json| compare(&query(), &second, clear, totals);
+    assert_eq!(compare(&CLEAR, &totals()), Ok(()));
     for cell in 0..4 {
         let mut clear = CLEAR;
         clear[cell] += 1;
-        assert!(compare(&query(), 2, &clear, &totals()).is_err(), "cell {cell}");
+        assert!(compare(&clear, &totals()).is_err(), "cell {cell}");
     }
     for line in 0..10 {
         let mut wrong = totals();
         wrong[line]["value"] = json!("1.9");
-        assert!(compare(&query(), 2, &CLEAR, &wrong).is_err(), "line {line}");
+        assert!(compare(&CLEAR, &wrong).is_err(), "line {line}");
         let mut fewer = totals();
         fewer.as_array_mut().unwrap().remove(line);
-        assert!(compare(&query(), 2, &CLEAR, &fewer).is_err(), "without line {line}");
+        assert!(compare(&CLEAR, &fewer).is_err(), "without line {line}");
     }
-    // One hospital more behind a suppressed cell, and it may not stay suppressed; a floor more, and it must.
-    let mut clear = CLEAR;
-    clear[7] = 2;
-    assert!(compare(&query(), 2, &clear, &totals()).is_err());
-    assert!(compare(&query(), 3, &CLEAR, &totals()).is_err());
-    assert!(compare(&query(), 2, &CLEAR, &json!(null)).is_err());
+    assert!(compare(&CLEAR, &json!(null)).is_err());
+    // What opens may not be suppressed, and what stays closed must be.
+    for closed in [[vec![false; 4], vec![false, true, true, true]], [vec![true; 4], vec![true; 4]]] {
+        assert!(super::compare(&query(), &closed, &CLEAR, &totals()).is_err());
+    }
 }
 
 #[test]
@@ -139,8 +144,9 @@ fn nothing_below_the_line_is_no_use() {
     none[4]["value"] = json!("no use");
     let mut clear = CLEAR;
     clear[0] = 0;
-    assert_eq!(compare(&query(), 2, &clear, &none), Ok(()));
-    assert!(compare(&query(), 2, &CLEAR, &none).is_err());
+    let second = [vec![false; 4], vec![true; 4]];
+    assert_eq!(compare(&query(), &second, &clear, &none), Ok(()));
+    assert!(compare(&query(), &second, &CLEAR, &none).is_err());
 }
 
 #[test]
@@ -161,7 +167,7 @@ fn a_unit_table_gives_factor_and_unit_of_the_day() {
         std::fs::write(folder.path().join("u.csv"), format!("code;level;unit;factor;from;until\n{units}"))
             .unwrap();
         std::fs::write(folder.path().join("s.csv"), format!("c;q;k;e;d\n{rows}")).unwrap();
-        figures(&query(), &[table.parse().unwrap()], folder.path())
+        figures_of(&[table.parse().unwrap()], folder.path())
     };
     let units = "a;pack;piece;0,2;;31-10-2026\na;pack;piece;0,5;01-11-2026;01-11-2026\na;base;piece;1;;\n";
     let row = |size: &str, day: &str| format!("a;{size};regular;01-01-2030;{day}\n");
@@ -342,13 +348,15 @@ fn every_measure_is_as_added_by_hand() {
 #[test]
 fn every_derived_figure_is_as_reckoned_by_hand() {
     let mut clear = ADDED;
-    let lines = |clear: &[i128]| -> Vec<(String, Shown)> {
-        let derived = table(&whole(), 0, clear).into_iter().skip(31);
+    let lines_of = |closed: &[Vec<bool>], clear: &[i128]| -> Vec<(String, Shown)> {
+        let derived = table(&whole(), closed, clear).into_iter().skip(31);
         derived
             .map(|line| (format!("{} {}", line.measure, line.part).trim().to_owned(), line.shown))
             .collect()
     };
-    assert!(lines(&clear).iter().all(|(_, shown)| *shown == Shown::Suppressed), "fewer than 10 patients");
+    let closed = lines_of(&[vec![true; whole().measures().len()]], &clear);
+    assert!(closed.iter().all(|(_, shown)| *shown == Shown::Suppressed));
+    let lines = |clear: &[i128]| lines_of(&[], clear);
     // Twelve rows on y = 2 + 3x, and 10 of squares beside it.
     clear[0] = 10;
     clear[13..19].copy_from_slice(&[12, 6600, 50_600, 22_200, 165_000, 540_400]);
@@ -467,4 +475,35 @@ fn a_course_is_as_told_by_hand() {
     let texts = [Val::Text("J01".into()), Val::Text("iv".into()), Val::Text("B01".into())];
     let named = [Column::Code, Column::Route, Column::Indication];
     assert_eq!(of(&named), texts.iter().map(Some).collect::<Vec<_>>());
+}
+
+/// One row of each of so many hospitals; the ccv of some is another's rest.
+#[test]
+fn a_figure_of_few_stays_closed_and_what_would_tell_it() {
+    let row = |kind: &str, micro: i128| {
+        let text = |text: &str| Val::Text(text.to_owned());
+        Row::from([
+            (Column::Code, text("a")),
+            (Column::Kind, text(kind)),
+            (Column::Quantity, Val::Micro(micro)),
+            (Column::Unit, text("piece")),
+        ])
+    };
+    let one = 1_000_000;
+    let floors = Floors { hospitals: 3, patients: false, patients_each: 1 };
+    let closed = |regular: usize, ccv: usize, empty: usize| {
+        let of = |kind, micro, count| std::iter::repeat_n(vec![row(kind, micro)], count);
+        let hospitals: Vec<Vec<Row>> =
+            of("regular", one, regular).chain(of("ccv", one, ccv)).chain(of("regular", 0, empty)).collect();
+        let text = QUERY.replace("\"rows\"", "\"lines\"").replace(" and not (expiry < '2026-01-01')", "");
+        let open = Query::from_toml(&text, &mut |_| Err(String::new())).unwrap();
+        super::closed(&open, &hospitals, Some(&floors))[0].clone()
+    };
+    // all, ccv, lines, holders.
+    assert_eq!(closed(3, 3, 0), [false; 4]);
+    assert_eq!(closed(3, 2, 0), [false, true, false, false], "two have ccv");
+    assert_eq!(closed(2, 3, 0), [false, true, false, false], "two have the rest");
+    assert_eq!(closed(2, 0, 0), [true, false, true, true], "ccv is empty, which says nothing");
+    assert_eq!(closed(2, 0, 1), [true, false, false, false], "one of three has a row and adds nothing");
+    assert_eq!(closed(0, 0, 3), [false; 4], "three with nothing");
 }

@@ -14,11 +14,11 @@ fn records(text: &str) -> Vec<Vec<String>> {
 fn each_class_of_a_histogram_is_a_column() {
     let table = csv(&every_sort()).unwrap();
     let expected = "kind,code,stock (piece),holders 0 to 10 (hospitals),holders 10 to 100 (hospitals),\
-                    holders 100 or more (hospitals),cover (months)\n\
-                    regular,90000013,412000,3,12,51,2.75\n\
-                    regular,90000021,-12.5,3,12,51,no use\n\
-                    ccv,90000013,suppressed,suppressed,suppressed,suppressed,suppressed\n\
-                    ccv,90000021,0,3,12,51,0\n";
+                    holders 100 or more (hospitals),cover (months),behind (hospitals)\n\
+                    regular,90000013,412000,3,12,51,2.75,60\n\
+                    regular,90000021,-12.5,3,12,51,no use,60\n\
+                    ccv,90000013,suppressed,suppressed,suppressed,suppressed,suppressed,60\n\
+                    ccv,90000021,0,3,12,51,0,60\n";
     assert_eq!(table, expected);
     // In the terminal the same lines, figures to the right.
     let shown = text(&every_sort());
@@ -30,7 +30,7 @@ fn each_class_of_a_histogram_is_a_column() {
 #[test]
 fn a_query_without_dimensions_is_one_line() {
     let rows = vec![row(&[], ("a", ""), "piece", number(5, 0)), row(&[], ("b", ""), "piece", number(-7, 0))];
-    assert_eq!(csv(&figures("t", rows)).unwrap(), "a (piece),b (piece)\n5,-7\n");
+    assert_eq!(csv(&figures("t", rows)).unwrap(), "a (piece),b (piece),behind (hospitals)\n5,-7,60\n");
 }
 
 #[test]
@@ -65,11 +65,17 @@ fn five_hundred_hostile_texts_read_back_equal_from_csv() {
         let header: Vec<String> = read[0].iter().map(|cell| back(cell)).collect();
         assert_eq!(
             header,
-            [text.clone(), "code".into(), format!("{text} {text} ({text})"), format!("cover ({text})")]
+            [
+                text.clone(),
+                "code".into(),
+                format!("{text} {text} ({text})"),
+                format!("cover ({text})"),
+                "behind (hospitals)".into()
+            ]
         );
         let line: Vec<String> = read[1][..2].iter().map(|cell| back(cell)).collect();
         assert_eq!(line, [text.clone(), text]);
-        assert_eq!(read[1][2..], ["-1.5", "suppressed"]);
+        assert_eq!(read[1][2..], ["-1.5", "suppressed", "60"]);
     }
 }
 

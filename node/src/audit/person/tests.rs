@@ -91,6 +91,7 @@ impl Hospital {
             dataset: "administration".to_owned(),
             cells: 2,
             floor_hospitals: 5,
+            requested_by: ["B. Smit".to_owned(), "lcg".to_owned()],
             approved_by: vec![],
         };
         let (attempt, lock, slot) = (AttemptId([1; 32]), "care".to_owned(), 7);

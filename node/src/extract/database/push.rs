@@ -13,6 +13,7 @@ use super::keep::{failed, too_many};
 use super::session::{self, Session, wanted as wanted_columns};
 use super::survey::Survey;
 use super::{Fault, Rights, Wanted, said};
+use crate::extract::Wish;
 use crate::extract::accounting::{Accounting, DateSeen, UnitSeen};
 use crate::extract::child::Stop;
 use crate::extract::draft::private_file;
@@ -21,9 +22,8 @@ use crate::extract::evaluate::push::{Asked, Pushed};
 use crate::extract::shape::is_total;
 use crate::extract::source::refuse_nothing;
 use crate::extract::sql::Bound;
-use crate::extract::store::Frozen;
 use futures_util::TryStreamExt;
-use samensom_protocol::query::{Column, ColumnType, Dataset, Date, Query, Unit};
+use samensom_protocol::query::{Column, ColumnType, Counting, Dataset, Date, Query, Unit};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -70,14 +70,14 @@ pub(super) async fn survey(
     .await
 }
 
-/// The figures of a query over the rows, which are still those that were frozen.
-pub(super) async fn figures(
+/// The figures of a query over the rows, which are still those that were frozen, or what is said in its count pass.
+pub(super) async fn asked(
     wanted: &Wanted<'_>,
     to: &Connection,
     stop: &Stop,
-    (query, frozen): (&Query, &Frozen),
+    wish: &Wish<'_>,
 ) -> Result<Vec<i64>, ExtractError> {
-    let query = Pushed::resolved(query)?;
+    let (query, frozen) = (Pushed::resolved(wish.query)?, wish.frozen);
     session::during(wanted, to, stop, async |session| {
         session.begin(wanted, to, Rights::NotAsked).await?;
         let statement = prepared(session, wanted).await?;
@@ -87,7 +87,11 @@ pub(super) async fn figures(
         if frozen.digest_of(query.dataset()) != Some(&survey.digest) || used != Some(survey.accounting.used) {
             return Err(ExtractError::Moved { path: wanted.select.path().to_owned() });
         }
-        look.evaluate(&query, &survey.accounting).await
+        let figures = look.evaluate(&query, &survey.accounting).await?;
+        match wish.count {
+            None => Ok(figures),
+            Some(count) => look.count(&query, &survey.accounting, count, &figures).await,
+        }
     })
     .await
 }
@@ -251,6 +255,20 @@ impl Look<'_> {
             groups.end(&mut figures)?;
         }
         Ok(figures)
+    }
+
+    /// What is said of the rows behind these figures.
+    async fn count(
+        &self,
+        query: &Query,
+        accounting: &Accounting,
+        (counting, enough): (&Counting, u32),
+        figures: &[i64],
+    ) -> Result<Vec<i64>, ExtractError> {
+        let pushed = Pushed::new(query, accounting, self.normal.rows());
+        let (Asked { text, values }, mut boxes) = pushed.boxes(counting, enough)?;
+        self.ask(&text, &values, &mut |row| boxes.take(row)).await?;
+        boxes.said(figures)
     }
 
     /// Gives every row of an answer, as texts, as they come.

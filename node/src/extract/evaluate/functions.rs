@@ -40,6 +40,34 @@ pub(super) fn condition(
     })
 }
 
+/// Makes known to SQLite which of these conditions a row meets: bit i is set for the i-th. Its arguments are
+/// their columns.
+pub(super) fn signature(connection: &Connection, filters: &[Expr], unfit: &Kept) -> rusqlite::Result<()> {
+    let (filters, columns, unfit) = (filters.to_vec(), columns_of(filters), unfit.clone());
+    let arguments = i32::try_from(columns.len()).unwrap_or(i32::MAX);
+    connection.create_scalar_function("signature", arguments, flags(), move |context| {
+        let mut met = 0_i64;
+        for (bit, filter) in filters.iter().enumerate() {
+            let holds = filter
+                .holds(&mut |operand| of_row(context, &columns, operand))
+                .map_err(|overflow| keep(&unfit, overflow.into()))?;
+            met |= i64::from(holds == Some(true)) << bit;
+        }
+        Ok(met)
+    })
+}
+
+/// The columns of some expressions, each once.
+pub(super) fn columns_of<'a>(expressions: impl IntoIterator<Item = &'a Expr>) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for column in expressions.into_iter().flat_map(Expr::columns) {
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
 /// Makes the tally of a measure over rows known to SQLite under a name; its arguments are its columns, its
 /// result the figures as 16 bytes each.
 pub(super) fn tally(
@@ -57,13 +85,7 @@ pub(super) fn tally(
 
 /// The columns of a measure over rows, each once.
 pub(super) fn columns(kind: &MeasureKind) -> Vec<Column> {
-    let mut columns: Vec<Column> = Vec::new();
-    for column in expressions(kind).into_iter().flat_map(Expr::columns) {
-        if !columns.contains(&column) {
-            columns.push(column);
-        }
-    }
-    columns
+    columns_of(expressions(kind))
 }
 
 /// The expressions of a measure whose values are tallied.

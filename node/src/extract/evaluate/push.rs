@@ -4,6 +4,8 @@
 //! program reckons exactly) and how groups become figures: the expressions and tallies are those of the snapshot. Groups
 //! come in the order of their cells, so that one cell is in memory at a time. It must not connect to anything.
 
+mod holders;
+
 use super::cells::{Cells, How, over_the_same_rows, overflow, quantity_alone, rounded, scales};
 use super::functions;
 use super::tally::Tally;

@@ -2,7 +2,7 @@
 //! `SAMENSOM_TEST_DATA` names the folder they are in.
 
 use super::*;
-use samensom_protocol::query::table;
+use samensom_protocol::query::{Shown, table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
@@ -87,7 +87,7 @@ fn methotrexate_of_69_hospitals_adds_up() {
     }
     let expected = [("326874007", 6_009_133_000), ("326875008", 29_535_000)];
     assert_eq!(totals, expected.map(|(code, total)| (code.to_owned(), total)).into());
-    let shown = table(&query, &sums);
+    let shown = table(&query, &sums, &Shown::All);
     assert_eq!(shown.len(), 2 * 19 * 2);
     assert!(shown.iter().all(|row| row.unit == "tablet" || row.unit == "hospitals"));
 }
@@ -131,7 +131,7 @@ fn national(data: &std::path::Path, config: &str, units: &str, query: &Query) ->
         let figures = folder.evaluate(query).unwrap_or_else(|error| panic!("{error}"));
         sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += i128::from(figure));
     }
-    table(query, &sums).into_iter().map(|row| row.value.to_string()).collect()
+    table(query, &sums, &Shown::All).into_iter().map(|row| row.value.to_string()).collect()
 }
 
 /// Fractions of millilitres: nothing is lost and nothing is made.

@@ -19,6 +19,9 @@ fn of_kept(kept: &Kept, all: &mut Secrets) {
     for (peer, seed) in &kept.pairs {
         all.push((format!("seed with {peer}"), seed.expose().to_vec()));
     }
+    for (block, blinding) in kept.blindings.expose().iter().enumerate() {
+        all.push((format!("blinding of block {block}"), blinding.to_bytes().to_vec()));
+    }
     let own = kept.own.expose();
     for (what, share) in [("r", own.r), ("b", own.b)] {
         all.push((format!("own share of own {what}"), share.to_bytes().to_vec()));

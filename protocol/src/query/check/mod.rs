@@ -304,45 +304,7 @@ fn floors(query: &Query) -> Result<(), QueryError> {
         let error = QueryError::new(Code::Limit, format!("a floor of {floor}"), format!("1 to {MAX_FLOOR}"));
         return Err(error.at("floors.hospitals"));
     }
-    let counts = |measure: &Measure| matches!(measure.kind, MeasureKind::Hospitals { .. });
-    if floor > 0 && !query.measures.iter().any(counts) {
-        return Err(QueryError::new(
-            Code::Conflict,
-            "a floor, but no measure that counts hospitals",
-            "a measure with `hospitals = \"...\"`",
-        )
-        .advice("add one, such as hospitals = \"sum(quantity) > 0\"")
-        .at("floors.hospitals"));
-    }
-    counted(query).map_err(|error| error.at("floors.count"))?;
     patients(query).map_err(|error| error.at("floors.patients"))
-}
-
-/// The measure that counts the hospitals behind a cell counts them over all its rows; a figure over some of
-/// them has a count of its own, for it may be one hospital's.
-fn counted(query: &Query) -> Result<(), QueryError> {
-    let Some(place) = query.floor_count() else { return Ok(()) };
-    if query.floor_hospitals == 0 {
-        return Err(QueryError::new(Code::Conflict, "a count without a floor", "a floor of 1 or more"));
-    }
-    let counts = |measure: &Measure| matches!(measure.kind, MeasureKind::Hospitals { .. });
-    let Some(count) = query.measures.get(place).filter(|one| counts(one) && one.filter.is_always()) else {
-        let expected = "a measure `hospitals` without a `where`";
-        return Err(QueryError::new(Code::Type, "no count of the hospitals behind a cell", expected));
-    };
-    let own = |filter: &Expr| query.measures.iter().any(|one| counts(one) && one.filter == *filter);
-    let without = |one: &&Measure| !counts(one) && !one.filter.is_always() && !own(&one.filter);
-    match query.measures.iter().find(without) {
-        None => Ok(()),
-        Some(one) => {
-            let problem = format!(
-                "`{}` is over some rows, and `{}` counts the hospitals of all",
-                one.name(),
-                count.name()
-            );
-            Err(QueryError::new(Code::Conflict, problem, "a measure `hospitals` with the same `where`"))
-        }
-    }
 }
 
 /// Where there are patients, they are counted and few are not shown; elsewhere there is nothing to count.
@@ -359,14 +321,6 @@ fn patients(query: &Query) -> Result<(), QueryError> {
         let problem = format!("a floor of {floor} patients over data set {name}");
         return Err(QueryError::new(Code::Limit, problem, format!("{LEAST_PATIENTS} to {MAX_PATIENTS}"))
             .advice(format!("write `patients = {LEAST_PATIENTS}` under [floors]")));
-    }
-    let counts = |measure: &Measure| matches!(measure.kind, MeasureKind::Patients { .. });
-    if !query.measures.iter().any(counts) {
-        return Err(QueryError::new(
-            Code::Conflict,
-            "a floor, but no measure that counts patients",
-            "a measure with `patients = true`",
-        ));
     }
     Ok(())
 }

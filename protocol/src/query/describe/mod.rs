@@ -392,33 +392,28 @@ impl Teller<'_> {
         let mut lines = Vec::new();
         match (hospitals, self.language) {
             (0, Language::Dutch) => lines.push(
-                "Geen ondergrens van ziekenhuizen: ook een cel van een enkel ziekenhuis wordt getoond."
+                "De vraag heeft geen ondergrens van ziekenhuizen; de regels van het rooster kunnen er een stellen."
                     .to_owned(),
             ),
-            (0, Language::English) => {
-                lines.push("No floor of hospitals: a cell of a single hospital is shown too.".to_owned())
-            }
+            (0, Language::English) => lines.push(
+                "The query has no floor of hospitals; the rules of the roster may set one.".to_owned(),
+            ),
             (floor, Language::Dutch) => lines.push(format!(
-                "Een cel waar minder dan {floor} ziekenhuizen achter staan wordt niet getoond."
+                "Eerst wordt per cel geteld hoeveel ziekenhuizen er regels voor hebben. Een cijfer waar minder dan {floor} \
+                 ziekenhuizen achter staan verlaat geen enkel ziekenhuis."
             )),
-            (floor, Language::English) => {
-                lines.push(format!("A cell with fewer than {floor} hospitals behind it is not shown."))
-            }
-        }
-        if let Some(count) = self.query.floor_count().and_then(|place| self.query.measures().get(place)) {
-            let name = count.name();
-            lines.push(match self.language {
-                Language::Dutch => format!("`{name}` telt die ziekenhuizen; voor cijfers met een eigen voorwaarde tellen de ziekenhuizen met diezelfde voorwaarde ook. Aantallen ziekenhuizen zelf worden wel getoond."),
-                Language::English => format!("`{name}` counts these hospitals; for figures with a condition of their own the hospitals with the same condition count too. Counts of hospitals themselves are shown."),
-            });
+            (floor, Language::English) => lines.push(format!(
+                "First it is counted for each cell how many hospitals have rows for it. A figure with fewer than {floor} \
+                 hospitals behind it leaves no hospital."
+            )),
         }
         match (patients, self.language) {
             (0, _) => {}
             (floor, Language::Dutch) => {
-                lines.push(format!("Een cel met minder dan {floor} patiënten wordt niet getoond."))
+                lines.push(format!("Een cijfer waar minder dan {floor} patiënten achter kunnen staan verlaat geen enkel ziekenhuis."))
             }
             (floor, Language::English) => {
-                lines.push(format!("A cell with fewer than {floor} patients is not shown."))
+                lines.push(format!("A figure that may have fewer than {floor} patients behind it leaves no hospital."))
             }
         }
         lines

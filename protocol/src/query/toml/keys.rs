@@ -2,16 +2,17 @@
 //!
 //! Owns the walk over `toml`'s own tree. It must not know which keys a query has.
 
+use super::strings;
 use crate::codec::Text;
 use crate::query::decimal::Decimal;
 use crate::query::error::{Code, QueryError};
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
-/// The line on which each key that was asked for stands.
+/// The line on which each key that was asked for stands, and where its value begins.
 pub(super) struct Lines {
     starts: Vec<usize>,
-    places: BTreeMap<String, u32>,
+    places: BTreeMap<String, (u32, usize)>,
 }
 
 impl Lines {
@@ -28,10 +29,38 @@ impl Lines {
 
     /// The line of `place`, or of the nearest place that holds it.
     pub(super) fn of_place(&self, place: &str) -> Option<u32> {
-        self.places.get(place).copied().or_else(|| {
+        self.places.get(place).map(|(line, _)| *line).or_else(|| {
             let (outer, _) = place.rsplit_once('.')?;
             self.of_place(outer)
         })
+    }
+
+    /// An error of a place, with its line and where its value begins.
+    pub(super) fn told(&self, error: QueryError) -> QueryError {
+        let line = self.of_place(&error.place);
+        match self.places.get(&*error.place) {
+            Some((_, start)) => error.on(line).within(*start),
+            None => error.on(line),
+        }
+    }
+
+    /// The error with line and column of what is wrong: in an expression of the word itself, else of the value, or the
+    /// line of the key alone where the value begins on a later one.
+    pub(super) fn located(&self, source: &str, mut error: QueryError) -> QueryError {
+        let Some(start) = error.start.and_then(|start| usize::try_from(start).ok()) else { return error };
+        let value = source.get(start..).unwrap_or("");
+        let within = error.letter.and_then(|letter| strings::offset(value, usize::try_from(letter).ok()?));
+        let at = start.saturating_add(within.unwrap_or(0));
+        let line = self.at(at);
+        if within.is_some() || error.line.is_none_or(|known| known == line) {
+            let before = self.starts.partition_point(|newline| *newline < at);
+            let newline = before.checked_sub(1).and_then(|place| self.starts.get(place));
+            let begins = newline.map_or(0, |newline| newline.saturating_add(1));
+            let letters = source.get(begins..at).unwrap_or("").chars().count();
+            error.line = Some(line);
+            error.column = u32::try_from(letters.saturating_add(1)).ok();
+        }
+        error
     }
 }
 
@@ -51,14 +80,18 @@ enum Table<'a> {
 pub(super) struct Item<'a> {
     place: String,
     line: u32,
+    start: usize,
     value: &'a DeValue<'a>,
 }
 
 /// Reads the document.
 pub(super) fn parse<'a>(source: &'a str, lines: &mut Lines) -> Result<Keys<'a>, QueryError> {
     let table = DeTable::parse(source).map_err(|error| {
-        let line = error.span().map(|span| lines.at(span.start));
-        QueryError::new(Code::Syntax, error.message().trim_end(), "a TOML document").on(line)
+        let told = QueryError::new(Code::Syntax, error.message().trim_end(), "a TOML document");
+        match error.span() {
+            Some(span) => told.on(Some(lines.at(span.start))).within(span.start),
+            None => told,
+        }
     })?;
     Ok(Keys { place: String::new(), line: 1, table: Table::Root(Box::new(table.into_inner())) })
 }
@@ -95,7 +128,7 @@ impl<'a> Keys<'a> {
         } else {
             QueryError::unknown("key", key, known.iter().copied())
         };
-        Err(error.at(self.name_of(key)).on(Some(lines.at(*at))))
+        Err(error.at(self.name_of(key)).on(Some(lines.at(*at))).within(*at))
     }
 
     /// The value of `key`, when it is there.
@@ -103,8 +136,9 @@ impl<'a> Keys<'a> {
         let (found, value) = self.table().iter().find(|(found, _)| found.get_ref().as_ref() == key)?;
         let place = self.name_of(key);
         let line = lines.at(found.span().start);
-        lines.places.insert(place.clone(), line);
-        Some(Item { place, line, value: value.get_ref() })
+        let start = value.span().start;
+        lines.places.insert(place.clone(), (line, start));
+        Some(Item { place, line, start, value: value.get_ref() })
     }
 
     /// The value of `key`, which must be there.
@@ -126,8 +160,9 @@ impl<'a> Keys<'a> {
         for (entry, number) in array.iter().zip(1_u32..) {
             let place = format!("{key} {number}");
             let line = lines.at(entry.span().start);
-            lines.places.insert(place.clone(), line);
-            let item = Item { place, line, value: entry.get_ref() };
+            let start = entry.span().start;
+            lines.places.insert(place.clone(), (line, start));
+            let item = Item { place, line, start, value: entry.get_ref() };
             tables.push(item.table(lines)?);
         }
         Ok(tables)
@@ -137,7 +172,12 @@ impl<'a> Keys<'a> {
 impl<'a> Item<'a> {
     fn wrong(&self, expected: &str) -> QueryError {
         let problem = format!("{} of type {}", self.key(), self.value.type_str());
-        QueryError::new(Code::Type, problem, expected).at(&self.place).on(Some(self.line))
+        self.told(QueryError::new(Code::Type, problem, expected))
+    }
+
+    /// The error with this place.
+    fn told(&self, error: QueryError) -> QueryError {
+        error.at(&self.place).on(Some(self.line)).within(self.start)
     }
 
     /// The key itself, without the tables around it.
@@ -147,7 +187,7 @@ impl<'a> Item<'a> {
 
     /// Gives errors of `f` this place and line.
     pub(super) fn read<T>(&self, f: impl FnOnce(&Self) -> Result<T, QueryError>) -> Result<T, QueryError> {
-        f(self).map_err(|error| error.at(&self.place).on(Some(self.line)))
+        f(self).map_err(|error| self.told(error))
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -176,7 +216,7 @@ impl<'a> Item<'a> {
                 format!("{whole} is out of limits"),
                 "a smaller whole number, not below 0 where none is meant",
             );
-            error.at(&self.place).on(Some(self.line))
+            self.told(error)
         })
     }
 
@@ -189,9 +229,7 @@ impl<'a> Item<'a> {
         };
         Decimal::parse(text).ok_or_else(|| {
             let problem = format!("{text} is no plain number");
-            QueryError::new(Code::Type, problem, "digits and at most one point")
-                .at(&self.place)
-                .on(Some(self.line))
+            self.told(QueryError::new(Code::Type, problem, "digits and at most one point"))
         })
     }
 
@@ -204,6 +242,7 @@ impl<'a> Item<'a> {
         let item = |entry: &'a toml::Spanned<DeValue<'a>>| Item {
             place: self.place.clone(),
             line: self.line,
+            start: entry.span().start,
             value: entry.get_ref(),
         };
         Ok(array.iter().map(item).collect())

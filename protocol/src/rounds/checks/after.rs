@@ -79,6 +79,9 @@ fn a12_survivors_below_the_floor() {
         let terms = WarrantBody { floor_hospitals: 5, ..body(&world.roster, QUERY) };
         world.signed = approved(&terms, &[800, 801]);
         world.warrant = std::sync::Arc::new(world.signed.verify(&world.roster, world.now).unwrap());
+        let lanes = world.warrant.count().unwrap().params.cells as usize;
+        world.counts = (1..=6).map(|node| (NodeId(node), vec![1; lanes])).collect();
+        world.pass = crate::message::Pass::Count;
         world
     };
     let mut held =

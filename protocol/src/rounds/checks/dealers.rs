@@ -234,7 +234,10 @@ fn keeps_its_sum(off: &[u16], vanishes: bool, silence: &Silence, survivors: usiz
     assert_eq!(world.totals(&sum), world.clear(&sum.survivors));
     let machines = sum.survivors.iter().filter(|node| **node != NodeId(DEALER)).count();
     assert_eq!(world.verified.len(), machines, "{off:?}: {:?}", world.faults);
-    assert_eq!(bundle_of(&world, &sum).verify().unwrap().totals(), world.totals(&sum));
+    assert_eq!(
+        bundle_of(&world, &sum).verify(&mut crate::bundle::tests::rng()).unwrap().totals(),
+        world.totals(&sum)
+    );
 }
 
 #[test]
@@ -261,7 +264,7 @@ fn a18_one_crooked_leaf_more_names_its_dealer() {
     ] {
         let (world, ran) = session(off, vanishes, &silence);
         let culprits = vec![NodeId(DEALER)];
-        let expected = Failure { code: FailureCode::Fault, round, needed: 5, present, culprits };
+        let expected = Failure { code: FailureCode::Fault, round, needed: 5, present, culprits, block: None };
         assert_eq!(ran.map(|sum| sum.survivors), Err(expected), "{:?}", world.faults);
     }
 }
@@ -288,7 +291,7 @@ fn a18_holders_of_false_shares_are_named() {
             Ok(sum) => assert!(count <= 4 && world.totals(&sum) == world.clear(&sum.survivors)),
             Err(failure) => {
                 let (code, round, culprits) = (FailureCode::Fault, Round::Result, lying);
-                assert_eq!(failure, Failure { code, round, needed: 5, present: 4, culprits });
+                assert_eq!(failure, Failure { code, round, needed: 5, present: 4, culprits, block: None });
                 assert_eq!(count, 5);
             }
         }

@@ -8,6 +8,7 @@ use crate::io::Record;
 use crate::message::{
     Confirm, Deposit, FreezeBody, PublicAt, Ready, Report, ReportBlock, ReportBody, Reveal,
 };
+use crate::rounds::committed::committed;
 use crate::rounds::{deposit_hash, report_hash};
 use crate::testing::Forge;
 
@@ -176,11 +177,11 @@ fn a20_a_report_of_another_length_is_dropped() {
                 };
                 let mut body: ReportBody = decode(&head.body.body).unwrap();
                 let params = world.warrant.params();
-                let leaves = [crate::crypto::commit::leaf(&cut)];
-                body.report = report_hash(&body.go, from, params.width, params.cells, &leaves);
+                let head = Report { root: Bytes(crate::crypto::commit::leaf(&cut)), ..head };
+                body.report = report_hash(&body.go, from, params.width, params.cells, &committed(&head));
                 block.bytes = Blob::new(cut).unwrap();
                 let body = Sealed::new(&identity(LIAR), Signed::Report, &body).unwrap();
-                [Message::Report(Report { body }), Message::ReportBlock(block)]
+                [Message::Report(Report { body, ..head }), Message::ReportBlock(block)]
                     .map(|message| message.to_frame().unwrap())
                     .to_vec()
             }
@@ -390,8 +391,8 @@ fn repro_an_offer_that_was_refused_is_refused_again() {
     let Some(Output::Measure { sid, .. }) = asked.last() else { panic!("{asked:?}") };
     let refused = Input::Refused { sid: *sid, why: crate::io::Refusal::Policy };
     let first = messages(&held.world.node_step(NodeId(VICTIM), refused));
-    assert_eq!(first, [Message::Refusal(*sid)]);
-    assert_eq!(messages(&held.give_bytes(held.frame.clone(), held.at)), first);
+    assert!(matches!(first.as_slice(), [Message::Answer(_)]), "{first:?}");
+    assert_eq!(messages(&held.give_bytes(held.frame.clone(), held.at)), [Message::Refusal(*sid)]);
 }
 
 #[test]

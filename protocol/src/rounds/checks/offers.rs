@@ -114,6 +114,61 @@ fn a02_a_warrant_that_is_over_or_used_up() {
     refused_by_all(&mut world, Check::A02);
 }
 
+/// A world of five whose warrant is this one, with a new extract in every slot.
+fn standing(change: impl FnOnce(&mut WarrantBody)) -> World {
+    let mut world = World::new(5, 1);
+    let mut terms = body(&world.roster, QUERY);
+    change(&mut terms);
+    world.signed = approved(&terms, &[800, 801]);
+    world.warrant = Arc::new(world.signed.verify(&world.roster, world.now).unwrap());
+    world
+}
+
+fn next_slot(world: &mut World, slots: u64) {
+    world.now = world.now.plus_ms(slots * 72_000_000);
+    world.extract.values_mut().for_each(|version| *version += 1);
+}
+
+#[test]
+fn a02_sessions_keep_the_rhythm_that_was_approved() {
+    // A week is 8.4 slots of 20 hours.
+    let weekly = |terms: &mut WarrantBody| terms.every_s = 604_800;
+    let mut world = standing(weekly);
+    world.run(&Silence::new()).unwrap();
+    next_slot(&mut world, 8);
+    refused_by_all(&mut world, Check::A02);
+    next_slot(&mut world, 1);
+    world.run(&Silence::new()).unwrap();
+
+    let mut world = standing(weekly);
+    world.run(&Silence::new()).unwrap();
+    // In the last minute of the week, by the clock that froze the first extract.
+    world.now = world.now.plus_ms(604_800_000 - 60_000);
+    world.extract.values_mut().for_each(|version| *version += 1);
+    world.run(&Silence::new()).unwrap();
+
+    let mut world = standing(|_| ());
+    world.run(&Silence::new()).unwrap();
+    next_slot(&mut world, 1);
+    world.run(&Silence::new()).unwrap();
+}
+
+#[test]
+fn a02_a_hospital_that_was_away_is_not_bound_by_the_rhythm() {
+    let mut world = standing(|terms| terms.every_s = 604_800);
+    let away = Silence::from([(5, 0)]);
+    world.run(&away).unwrap();
+    next_slot(&mut world, 1);
+    world.start_node(NodeId(5));
+    world.ended.clear();
+    world.run(&Silence::new()).unwrap_err();
+    for node in 1..=4 {
+        let ends = world.ends(node);
+        assert!(!ends.is_empty() && ends.iter().all(|by| *by == Some(Check::A02)), "{:?}", world.faults);
+    }
+    assert!(!world.ends(5).contains(&Some(Check::A02)), "it contributed to nothing");
+}
+
 #[test]
 fn a03_every_field_of_the_header() {
     let mut held = held();

@@ -9,6 +9,8 @@ use crate::ids::{AttemptId, ResultHash};
 use crate::io::Record;
 use crate::ledger::LedgerView;
 use crate::message::{AlarmBody, Report, ReportBody, VoidAsk, VoidBody, VoidOf, Voids};
+use crate::rounds::committed::committed;
+use crate::rounds::report_hash;
 use crate::rounds::void::{self, Unsettled, Voiding};
 use std::sync::Arc;
 
@@ -36,16 +38,19 @@ fn two_heads(n: u16, crash_after: Option<usize>) -> World {
     world.forge = Some(Box::new(move |world, from, bytes| {
         let message = Message::from_frame(&bytes).unwrap();
         match message {
-            Message::Report(report) if from == NodeId(LIAR) => {
+            Message::Report(mut report) if from == NodeId(LIAR) => {
                 heads += 1;
                 if heads > 1 {
                     return vec![bytes];
                 }
                 let mut body: ReportBody = decode(&report.body.body).unwrap();
-                body.report.0[0] ^= 1;
+                // The head of another report, as good as the true one.
+                report.root.0[0] ^= 1;
+                let (params, given) = (world.warrant.params(), committed(&report));
+                body.report = report_hash(&body.go, from, params.width, params.cells, &given);
                 let body = Sealed::new(&identity(LIAR), Signed::Report, &body).unwrap();
                 world.relinked.borrow_mut().push(from);
-                vec![Message::Report(Report { body }).to_frame().unwrap()]
+                vec![Message::Report(Report { body, ..report }).to_frame().unwrap()]
             }
             Message::ReportBlock(_) if from == NodeId(LIAR) => {
                 blocks += 1;

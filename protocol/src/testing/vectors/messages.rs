@@ -13,7 +13,8 @@ use crate::params::Deadlines;
 use crate::roster::tests::{chain, identity};
 use crate::testing::COORDINATOR;
 use crate::time::Time;
-use crate::warrant::tests::{QUERY, approved, body};
+use crate::warrant::Word;
+use crate::warrant::tests::{ANALYST, QUERY, approved, body};
 use curve25519_dalek::Scalar;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -135,6 +136,7 @@ impl Maker {
             },
             invited: self.list(3, |m, i| Invited { node: NodeId(i), announce: AnnounceHash(m.id()) }),
             bound,
+            opening: None,
         }
     }
 
@@ -142,7 +144,9 @@ impl Maker {
         let (_, roster) = chain(3);
         let warrant = approved(&body(&roster, QUERY), &[800, 801]);
         let raw = warrant.body.to_vec();
-        for (name, bound) in [("OFFER", false), ("OFFER with bound", true)] {
+        for (name, bound) in
+            [("OFFER", false), ("OFFER with bound", true), ("OFFER after a count pass", false)]
+        {
             let bound = bound.then(|| {
                 let (sid, freeze) = (AttemptId(self.id()), FreezeHash(self.id()));
                 let raw = encode(&FreezeBody { sid, freeze }).unwrap();
@@ -153,14 +157,29 @@ impl Maker {
                 let survivors = self.list(3, |_, i| NodeId(i));
                 Bound { roster: RosterHash(self.id()), sid, freeze, survivors, certificate }
             });
-            let header = self.header(bound);
+            let mut header = self.header(bound);
+            if name == "OFFER after a count pass" {
+                let (freeze, result) = (FreezeHash(self.id()), ResultHash(self.id()));
+                let open = Blob::new(vec![0b101, 1]).unwrap();
+                header.opening = Some(Opening { freeze, result, open });
+            }
             let header = self.seal(COORDINATOR, Signed::Header, &header);
             for approver in [800, 801] {
                 self.sign(approver, Signed::Approval, &raw);
             }
+            let asked = encode(&Word::Asked(warrant.hash())).unwrap();
+            self.sign(ANALYST, Signed::Approval, &asked);
             self.message(name, &Message::Offer(Offer { header, warrant: warrant.clone() }));
         }
         self.message("REFUSAL", &Message::Refusal(SID));
+        for (name, answer) in [
+            ("ANSWER waiting", Answer::Waiting),
+            ("ANSWER refused", Answer::Refused),
+            ("ANSWER undecided", Answer::Undecided),
+        ] {
+            let sealed = self.seal(3, Signed::Approval, &Word::Answered { sid: SID, answer });
+            self.message(name, &Message::Answer(sealed));
+        }
         let deposit = self.deposit();
         self.message("DEPOSIT", &Message::Deposit(deposit));
     }
@@ -237,7 +256,9 @@ impl Maker {
         let report =
             ReportBody { sid: SID, go: GoHash([3; 32]), report: ReportHash(self.id()), ledger_seq: 2 };
         let body = self.seal(3, Signed::Report, &report);
-        self.message("CONTRIBUTE", &Message::Report(Report { body }));
+        let (root, blindings) = (self.bytes(), self.list(2, |m, _| m.scalar()));
+        let commitments = self.list(2, |m, _| m.bytes());
+        self.message("CONTRIBUTE", &Message::Report(Report { body, root, blindings, commitments }));
         let block = ReportBlock { sid: SID, index: 0, bytes: self.blob(5) };
         self.message("CONTRIBUTE block", &Message::ReportBlock(block));
 
@@ -287,8 +308,13 @@ impl Maker {
             recovery: m.blob(if i == 2 { 3 * 32 + 16 } else { 0 }),
             recovery_path: m.list(if i == 2 { 3 } else { 0 }, |m, _| m.bytes()),
         });
-        self.message("RESULT", &Message::Outcome(Outcome { body, opened }));
-        let block = OutcomeBlock { sid: SID, of: NodeId(2), index: 0, bytes: self.blob(5) };
+        let blindings = self.list(2, |m, _| m.scalar());
+        self.message("RESULT", &Message::Outcome(Outcome { body, blindings, opened }));
+        let (root, blindings) = (self.bytes(), self.bytes());
+        let committed = Committed { root, blindings, commitments: self.list(2, |m, _| m.bytes()) };
+        let report = OutcomeReport { sid: SID, of: NodeId(2), committed };
+        self.message("RESULT report", &Message::OutcomeReport(report));
+        let block = OutcomeBlock { sid: SID, index: 0, bytes: self.blob(5) };
         self.message("RESULT block", &Message::OutcomeBlock(block));
     }
 
@@ -300,6 +326,7 @@ impl Maker {
             ("END too few", EndReason::TooFew),
             ("END fault", EndReason::Fault),
             ("END left out", EndReason::LeftOut),
+            ("END uncommitted", EndReason::Uncommitted(1)),
         ] {
             let end = self.seal(COORDINATOR, Signed::End, &EndBody { sid: SID, reason });
             self.message(name, &Message::End(end));

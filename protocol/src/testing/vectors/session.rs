@@ -6,6 +6,7 @@
 use super::hex;
 use crate::codec::{Bytes, decode};
 use crate::crypto::channel::{End, IncarnationSecret, channel_key};
+use crate::crypto::pedersen;
 use crate::crypto::sharing::{Statement, Which, scalar};
 use crate::ids::{AnnounceHash, AttemptId, GoHash, NodeId};
 use crate::io::Peer;
@@ -66,6 +67,7 @@ struct Attempt {
     cohort: Vec<Dealt>,
     go: Option<GoHash>,
     packed: BTreeMap<NodeId, Vec<u8>>,
+    blindings: BTreeMap<NodeId, PerBlock>,
 }
 
 struct Told<'a> {
@@ -133,6 +135,11 @@ impl<'a> Told<'a> {
                 attempt.go = Some(body.go);
                 attempt.fields.insert("go".to_owned(), hex(body.go.0));
             }
+            Message::Report(report) => {
+                let Peer::Node(node) = from else { panic!("a report of the coordinator") };
+                let body: ReportBody = decode(&report.body.body).unwrap();
+                self.attempt(&body.sid).blindings.insert(node, report.blindings);
+            }
             Message::ReportBlock(block) => {
                 let Peer::Node(node) = from else { panic!("a block of the coordinator") };
                 self.attempt(&block.sid).packed.insert(node, block.bytes.to_vec());
@@ -152,6 +159,8 @@ impl<'a> Told<'a> {
             Message::Outcome(outcome) => {
                 let body: ResultBody = decode(&outcome.body.body).unwrap();
                 let fields = &mut self.attempt(&body.sid).fields;
+                let sums: Vec<Value> = outcome.blindings.iter().map(|one| hex(one.0)).collect();
+                fields.insert("blindings".to_owned(), json!(sums));
                 fields.insert("total_root".to_owned(), hex(body.total.0));
                 fields.insert("result".to_owned(), hex(body.result.0));
             }
@@ -186,7 +195,7 @@ impl<'a> Told<'a> {
         self.attempts.push((sid, Attempt { fields, invited: header.invited.to_vec(), ..Attempt::default() }));
     }
 
-    /// f_r, f_b, g_r, g_b by their coefficients, then nonce and salt.
+    /// f_r, f_b, g_r, g_b by their coefficients, then the nonce and a blinding for each block.
     fn deposit(&mut self, from: Peer, deposit: Deposit) {
         let sid = deposit.head.sid;
         let node = deposit.head.node;
@@ -200,7 +209,7 @@ impl<'a> Told<'a> {
             polynomials.push((0..threshold).map(draw).collect());
         }
         assert_eq!(self.draw::<32>(from), deposit.head.nonce.0);
-        let salt: [u8; 32] = self.draw(from);
+        let blinding = Scalar::from_bytes_mod_order_wide(&self.draw::<64>(from));
         let root = &deposit.head.leaves.0;
         let statement = Statement { sid: &sid, dealer: node, threshold, root };
         let [r, b, ..] = &polynomials[..] else { panic!("four polynomials") };
@@ -210,7 +219,8 @@ impl<'a> Told<'a> {
             (0..).zip(values).map(|(c, value)| value.abs_diff(layout.bounds(c).0)).collect();
         let told = json!({
             "node": node.0, "deposit": hex(deposit_hash(&deposit).unwrap().0), "r": hex(r[0].to_bytes()),
-            "b": hex(b[0].to_bytes()), "leaves": hex(root), "salt": hex(salt), "lanes": lanes,
+            "b": hex(b[0].to_bytes()), "leaves": hex(root), "blinding": hex(blinding.to_bytes()), "lanes": lanes,
+            "commitment": hex(pedersen::commit(&lanes, &blinding)),
             "contribution": hex(deposit.head.contribution.0),
             "d_r": hex(statement.challenge(Which::R).to_bytes()),
             "d_b": hex(statement.challenge(Which::B).to_bytes()),
@@ -266,7 +276,13 @@ impl<'a> Told<'a> {
             let reports: Vec<Value> = attempt
                 .packed
                 .iter()
-                .map(|(node, packed)| json!({ "node": node.0, "packed": hex(packed), "masked": unpack(packed) }))
+                .map(|(node, packed)| {
+                    let blindings = attempt.blindings[node].iter().map(|one| hex(one.0));
+                    json!({
+                        "node": node.0, "packed": hex(packed), "masked": unpack(packed),
+                        "blindings": blindings.collect::<Vec<_>>(),
+                    })
+                })
                 .collect();
             attempt.fields.insert("reports".to_owned(), json!(reports));
             let clear = self.world.clear(survivors);

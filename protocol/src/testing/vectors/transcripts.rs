@@ -8,16 +8,17 @@ use crate::crypto::keys::Signed;
 use crate::crypto::sharing::scalar_bytes;
 use crate::crypto::transcript::tests::ALL;
 use crate::crypto::transcript::{Label, Transcript};
-use crate::ids::{AttemptId, DepositHash, ExtractHash, GoHash, NodeId, QueryHash, ReportHash, WarrantHash};
-use crate::message::{Confirmation, Counted, Dealt, Opened, Pass, ReadyOf, Sealed};
+use crate::ids::{AttemptId, DepositHash, GoHash, NodeId, QueryHash, ReportHash, WarrantHash};
+use crate::message::{Committed, Confirmation, Counted, Dealt, Opened, Pass, PerBlock, ReadyOf, Sealed};
 use crate::params::Thresholds;
-use crate::ring::{self, Contribution};
+use crate::ring;
 use crate::roster::Roster;
 use crate::roster::tests::identity;
 use crate::rounds::channel::announce_hash;
+use crate::rounds::committed::{commitments_root, hash_of};
 use crate::rounds::offer::{attempt_id, session_id};
 use crate::rounds::{
-    certificate_hash, freeze_hash, go_hash, report_hash, result_hash, start_hash, total_root,
+    certificate_hash, freeze_hash, go_hash, opened_hash, report_hash, result_hash, start_hash, total_root,
 };
 use crate::warrant::WarrantBody;
 use curve25519_dalek::Scalar;
@@ -95,8 +96,6 @@ fn signatures() -> Value {
 fn ids() -> Value {
     let announce = Sealed { body: Blob::new(b"announce".to_vec()).unwrap(), signature: Bytes([0; 64]) };
     let query = Transcript::new(Label::Query).bytes(b"query").finish();
-    let lanes = [i64::MIN + 1, i64::MIN + 2, i64::MAX];
-    let all = Contribution::new(3, |_| (i64::MIN, i64::MAX), &lanes, ExtractHash([0; 32])).unwrap();
     let tie = Transcript::new(Label::Tie).fixed(&SID.0).u16(U.0).finish();
     json!({
         "sid": { "header": hex(b"header"), "hash": hex(attempt_id(b"header").0) },
@@ -110,7 +109,6 @@ fn ids() -> Value {
         "announce": { "body": hex(b"announce"), "hash": hex(announce_hash(&announce).0) },
         "token": { "secret": hex([4; 32]), "hash": hex(TokenSecret(Bytes([4; 32])).hash()) },
         "words": { "of": hex([4; 32]), "words": words(&[4; 32]) },
-        "contribution": { "salt": hex([2; 32]), "lanes": [1, 2, u64::MAX], "hash": hex(all.commitment(&[2; 32])) },
         "tie": { "sid": hex(SID.0), "node": U.0, "hash": hex(tie) },
     })
 }
@@ -125,7 +123,14 @@ fn chain() -> Value {
     };
     let readies = [ready(U, b"one", 8), ready(V, b"second", 9)];
     let blocks = [&b"block 0"[..], b"block 1", b"block 2"];
-    let report = report_hash(&GO, U, 27, 19_000, &blocks.map(commit::leaf));
+    let blindings = PerBlock::new(vec![Bytes([11; 32]), Bytes([12; 32])]).unwrap();
+    let commitments = PerBlock::new(vec![Bytes([13; 32]), Bytes([14; 32])]).unwrap();
+    let given = Committed {
+        root: Bytes(commit::root(&blocks.map(commit::leaf))),
+        blindings: Bytes(hash_of(&blindings)),
+        commitments: commitments.clone(),
+    };
+    let report = report_hash(&GO, U, 27, 19_000, &given);
     let counted = |node, report| Counted { node, report, ledger_seq: 9, signature: Bytes([0; 64]) };
     let freeze = freeze_hash(&GO, &[counted(U, report), counted(V, ReportHash([6; 32]))]);
     let confirmed = |node, byte| Confirmation { node, signature: Bytes([byte; 64]) };
@@ -139,7 +144,9 @@ fn chain() -> Value {
         recovery_path: List::new(vec![Bytes([6; 32])]).unwrap(),
     };
     let raw = encode(&opened).unwrap();
-    let result = result_hash(&certificate, &total, &List::new(vec![opened]).unwrap()).unwrap();
+    let opened = opened_hash(&List::new(vec![opened]).unwrap()).unwrap();
+    let result = result_hash(&certificate, &total, &blindings, &opened);
+    let each = |all: &PerBlock| all.iter().map(|one| hex(one.0)).collect::<Vec<_>>();
     let node = |node: NodeId, name: &str, value: Value| json!({ "node": node.0, name: value });
     json!({
         "start": {
@@ -154,7 +161,8 @@ fn chain() -> Value {
         },
         "report": {
             "go": hex(GO.0), "node": U.0, "width": 27, "cells": 19_000, "blocks": blocks.map(hex),
-            "hash": hex(report.0),
+            "blindings": each(&blindings), "commitments": each(&commitments), "hash": hex(report.0),
+            "commitments_root": hex(commitments_root(commitments.iter())),
         },
         "freeze": {
             "go": hex(GO.0), "hash": hex(freeze.0),
@@ -166,7 +174,8 @@ fn chain() -> Value {
         },
         "total": { "lanes_from_0_to": 8192, "root": hex(total) },
         "result": {
-            "certificate": hex(certificate), "total": hex(total), "opened": [hex(raw)], "hash": hex(result.0),
+            "certificate": hex(certificate), "total": hex(total), "blindings": each(&blindings),
+            "opened": [hex(raw)], "hash": hex(result.0),
         },
     })
 }

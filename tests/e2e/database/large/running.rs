@@ -1,6 +1,7 @@
 //! Large extracts as time goes on: rows that change, the program as it is shipped, a stop, and many rows.
 
 use super::*;
+use samensom_tests::deployment::{Pace, Template, figures};
 
 #[test]
 fn rows_that_changed_since_the_freeze_are_refused_by_name() {
@@ -178,4 +179,38 @@ fn many_rows_stay_where_they_are() {
     );
     let told = hospital.report_of_file().problem.unwrap();
     assert!(told.contains("more than 1000000 different codes"), "{told}");
+}
+
+/// A hospital whose rows stay in its database takes part in both passes as the others do.
+#[test]
+fn a_session_over_a_large_extract_has_its_sum() {
+    let Some(server) = Server::start("a_session_over_a_large_extract") else { return };
+    server.database("session", "CREATE TABLE v (code text, quantity numeric); GRANT SELECT ON v TO samensom");
+    let mut deployment = Template::make(4, 1, Pace::of_two_passes()).deploy();
+    let home = deployment.home(0);
+    let database = format!(
+        "host = \"{}\"\nport = {}\ndbname = \"session\"\nuser = \"samensom\"\n",
+        server.socket().display(),
+        server.port()
+    );
+    std::fs::write(home.join("database.toml"), database).unwrap();
+    std::fs::write(home.join("rows.sql"), "SELECT code, quantity FROM v").unwrap();
+    let toml = std::fs::read_to_string(home.join("node.toml")).unwrap();
+    let of_file = "file = \"stock.csv\"\nencoding = \"utf-8\"\nseparator = \";\"\ndecimal = \",\"\n";
+    assert!(toml.contains(of_file), "{toml}");
+    let of_database = "select = \"rows.sql\"\ndatabase = \"database.toml\"\nlarge = true\n";
+    std::fs::write(home.join("node.toml"), toml.replace(of_file, of_database)).unwrap();
+    deployment.start_all();
+    for _ in 0..2 {
+        let slot = deployment.next_slot();
+        std::fs::remove_file(home.join("stock.csv")).unwrap();
+        let rows = figures(0, slot);
+        let rows: Vec<String> =
+            rows.iter().enumerate().map(|(place, figure)| format!("('c{place}', {figure})")).collect();
+        server.sql(
+            "session",
+            &format!("BEGIN; DELETE FROM v; INSERT INTO v VALUES {}; COMMIT", rows.join(", ")),
+        );
+        assert_eq!(deployment.run(0).sum().survivors, [0, 1, 2, 3], "{}", deployment.tails());
+    }
 }

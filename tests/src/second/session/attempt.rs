@@ -1,13 +1,15 @@
 //! One attempt: its header, its deposits, and every later message made again.
 
 use super::*;
-use crate::second::values::{commitment, result_hash};
+use crate::second::commitments::{commit, commitments_root, mask_blindings};
+use crate::second::values::result_hash;
 
 /// What one dealer drew and deposited.
 pub struct Dealt {
     pub f_r: Vec<Scalar>,
     pub f_b: Vec<Scalar>,
-    pub salt: Hash,
+    pub blindings: Vec<Scalar>,
+    pub commitments: Vec<Hash>,
     pub lanes: Vec<u64>,
     pub leaves: Hash,
     pub deposit: Value,
@@ -35,6 +37,8 @@ pub struct Attempt {
     pub go: Option<Hash>,
     pub reports: BTreeMap<u16, Value>,
     pub packed: BTreeMap<u16, Vec<u8>>,
+    /// Masked.
+    pub blindings: BTreeMap<u16, Vec<Scalar>>,
     pub survivors: Vec<u16>,
     pub freeze: Option<Hash>,
     pub confirms: BTreeMap<u16, Value>,
@@ -42,7 +46,8 @@ pub struct Attempt {
     /// Shares that were revealed, by dealer.
     pub r: BTreeMap<u16, BTreeMap<u16, Scalar>>,
     pub b: BTreeMap<u16, BTreeMap<u16, Scalar>>,
-    pub outcome: Option<(Vec<u64>, Hash, Hash)>,
+    /// T, R, the root of T, and the result.
+    pub outcome: Option<(Vec<u64>, Vec<Scalar>, Hash, Hash)>,
 }
 
 fn ids(value: &Value, field: &str) -> Checked<Vec<u16>> {
@@ -126,10 +131,13 @@ fn warranted(session: &Session, signed: &Value) -> Checked<(Hash, Bounds, u32)> 
     for one in approvals {
         verify(&array(&one["key"])?, "approval", &body, &array(&one["signature"])?)?;
     }
+    let hash = H::new("warrant").bytes(&body).end();
+    let asked = encode(&wire::word(), &json!({ "Asked": hex(hash) }))?;
+    verify(&array(&warrant["requester"]["key"])?, "approval", &asked, &array(&signed["request"])?)?;
     same("roster", &warrant["roster"], &hex(session.facts.roster))?;
     let bounds = bounds(&decode(&wire::query(), &bytes(&warrant["query"])?)?)?;
     let widest = bounds.iter().map(|(lo, hi)| hi.abs_diff(*lo)).max().unwrap_or(0);
-    Ok((H::new("warrant").bytes(&body).end(), bounds, width(session.facts.n, widest)))
+    Ok((hash, bounds, width(session.facts.n, widest)))
 }
 
 pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
@@ -161,7 +169,7 @@ pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
             "contribute_ms": limit("contribute_ms")? + growing, "confirm_ms": limit("confirm_ms")?,
             "reveal_ms": limit("reveal_ms")?,
         },
-        "invited": invited, "bound": null, "nonce": hex(session.draw::<32>(None)?),
+        "invited": invited, "bound": null, "opening": null, "nonce": hex(session.draw::<32>(None)?),
     });
     same("header", &header, &made)?;
     same("header", &offer["header"], &session.seal(COORDINATOR, "header", &made)?)?;
@@ -192,6 +200,7 @@ pub fn offer(session: &mut Session, node: u16, offer: &Value) -> Checked<()> {
         go: None,
         reports: BTreeMap::new(),
         packed: BTreeMap::new(),
+        blindings: BTreeMap::new(),
         survivors: Vec::new(),
         freeze: None,
         confirms: BTreeMap::new(),
@@ -214,8 +223,13 @@ pub fn deposit(session: &mut Session, node: u16, given: &Value) -> Checked<()> {
     for _ in 0..4 * threshold {
         all.push(wide(&session.draw::<64>(Some(node))?));
     }
-    let (nonce, salt): (Hash, Hash) = (session.draw(Some(node))?, session.draw(Some(node))?);
-    let dealt = deal(session, &session.attempts[index], (node, &all, nonce, salt), given)?;
+    let nonce: Hash = session.draw(Some(node))?;
+    let blocks = session.attempts[index].bounds.len().div_ceil(1024);
+    let mut blindings = Vec::new();
+    for _ in 0..blocks {
+        blindings.push(wide(&session.draw::<64>(Some(node))?));
+    }
+    let dealt = deal(session, &session.attempts[index], (node, &all, nonce, blindings), given)?;
     same("deposit", given, &dealt.deposit)?;
     session.attempts[index].dealt.push((node, dealt));
     Ok(())
@@ -225,7 +239,7 @@ pub fn deposit(session: &mut Session, node: u16, given: &Value) -> Checked<()> {
 fn deal(
     session: &Session,
     attempt: &Attempt,
-    (node, drawn, nonce, salt): (u16, &[Scalar], Hash, Hash),
+    (node, drawn, nonce, blindings): (u16, &[Scalar], Hash, Vec<Scalar>),
     given: &Value,
 ) -> Checked<Dealt> {
     let threshold = session.facts.shares;
@@ -275,9 +289,10 @@ fn deal(
         return Err("figures out of range".to_owned());
     }
     let lanes: Vec<u64> = values.iter().zip(&attempt.bounds).map(|(v, (lo, _))| v.abs_diff(*lo)).collect();
+    let commitments = commit(&lanes, &blindings);
     let head = json!({
         "sid": hex(sid), "node": node, "nonce": hex(nonce), "leaves": hex(leaves), "z": hex(sha(&z_raw)),
-        "contribution": hex(commitment(&salt, &lanes)), "ledger_seq": given["head"]["ledger_seq"],
+        "contribution": hex(commitments_root(&commitments)), "ledger_seq": given["head"]["ledger_seq"],
     });
     let recovery = hex(seal(&derive(&f_r[0].to_bytes(), "list", sid), &list));
     let mut tree = vec![leaf(&encode(&wire::head(), &head)?), leaf(&z_raw)];
@@ -290,13 +305,15 @@ fn deal(
     let deposit =
         json!({ "head": head, "z": z, "sections": sections, "recovery": recovery, "signature": signature });
     let (f_r, f_b) = (f_r.to_vec(), f_b.to_vec());
-    Ok(Dealt { f_r, f_b, salt, lanes, leaves, deposit, root, tree, leaf_tree })
+    Ok(Dealt { f_r, f_b, blindings, commitments, lanes, leaves, deposit, root, tree, leaf_tree })
 }
 
 /// The attempt that a later message is of.
 pub fn sid_of(kind: &str, inner: &Value) -> Checked<Value> {
     let sealed = match kind {
-        "ReportBlock" | "OutcomeBlock" | "RevealR" | "RevealB" => return Ok(inner["sid"].clone()),
+        "ReportBlock" | "OutcomeReport" | "OutcomeBlock" | "RevealR" | "RevealB" => {
+            return Ok(inner["sid"].clone());
+        }
         "Ready" | "Confirm" | "AskB" | "End" => inner,
         _ => &inner["body"],
     };
@@ -362,12 +379,20 @@ impl Attempt {
             ("AskB", false) => session.seal(COORDINATOR, "ask-b", &freeze(self)?),
             ("RevealB", true) => self.reveal(given, peer, true),
             ("Outcome", false) => self.outcome(session, given),
-            ("OutcomeBlock", false) => {
+            ("OutcomeReport", false) => {
                 let of = u16::try_from(number(&given["of"])?).map_err(|_| "no id")?;
-                let packed = self.packed.get(&of).filter(|_| self.survivors.contains(&of));
-                Ok(
-                    json!({ "sid": hex(self.sid), "of": of, "index": 0, "bytes": hex(packed.ok_or("of nobody")?) }),
-                )
+                if !self.survivors.contains(&of) {
+                    return Err("of nobody".to_owned());
+                }
+                let (root, blindings, commitments) = self.committed(of)?;
+                let commitments: Vec<Value> = commitments.iter().map(hex).collect();
+                let committed =
+                    json!({ "root": hex(root), "blindings": hex(blindings), "commitments": commitments });
+                Ok(json!({ "sid": hex(self.sid), "of": of, "committed": committed }))
+            }
+            ("OutcomeBlock", false) => {
+                let (lanes, ..) = self.outcome.as_ref().ok_or("before RESULT")?;
+                Ok(json!({ "sid": hex(self.sid), "index": 0, "bytes": hex(pack(lanes, self.width)) }))
             }
             ("End", false) => {
                 session.seal(COORDINATOR, "end", &json!({ "sid": hex(self.sid), "reason": "LeftOut" }))
@@ -424,14 +449,22 @@ impl Attempt {
         let go = Self::known(self.go, "GO")?;
         let dealt = self.of(node)?;
         let mut lanes = dealt.lanes.clone();
-        mask(&mut lanes, &own_seed(&dealt.f_b[0], &go, node), true);
+        let mut blindings = dealt.blindings.clone();
+        let mut masked = |seed: &Hash, plus: bool| {
+            mask(&mut lanes, seed, plus);
+            mask_blindings(&mut blindings, seed, plus);
+        };
+        masked(&own_seed(&dealt.f_b[0], &go, node), true);
         for other in self.cohort.iter().filter(|other| **other != node) {
-            mask(&mut lanes, &derive(self.sigma(node, *other)?, "pair", &go), node < *other);
+            masked(&derive(self.sigma(node, *other)?, "pair", &go), node < *other);
         }
         reduce(&mut lanes, self.width);
         let packed = pack(&lanes, self.width);
         let cells = u32::try_from(lanes.len()).map_err(|_| "too many cells")?;
-        let report = report_hash(&go, node, self.width, cells, &packed);
+        self.packed.insert(node, packed);
+        self.blindings.insert(node, blindings);
+        let (root, hashed, commitments) = self.committed(node)?;
+        let report = report_hash(&go, node, (self.width, cells), &root, &hashed, &commitments);
         // Its own ledger's number is the contributor's word.
         let said = session.open(node, "contribute", &given["body"])?;
         let body = json!({
@@ -442,8 +475,20 @@ impl Attempt {
             "node": node, "report": hex(report), "ledger_seq": said["ledger_seq"], "signature": sealed["signature"],
         });
         self.reports.insert(node, counted);
-        self.packed.insert(node, packed);
-        Ok(json!({ "body": sealed }))
+        let blindings: Vec<Value> = self.blindings[&node].iter().map(|one| hex(one.to_bytes())).collect();
+        let commitments: Vec<Value> = commitments.iter().map(hex).collect();
+        Ok(json!({
+            "body": sealed, "root": hex(root), "blindings": blindings, "commitments": commitments,
+        }))
+    }
+
+    /// What is published of a report: the root of its blocks, the hash of its masked blindings, its commitments.
+    fn committed(&self, node: u16) -> Checked<(Hash, Hash, Vec<Hash>)> {
+        let packed = self.packed.get(&node).ok_or("before its report")?;
+        let blindings = self.blindings.get(&node).ok_or("before its report")?;
+        let blocks: Vec<Hash> = packed.chunks(65_536).map(leaf).collect();
+        let bytes: Vec<Hash> = blindings.iter().map(Scalar::to_bytes).collect();
+        Ok((root(&blocks), sha(bytes.as_flattened()), self.of(node)?.commitments.clone()))
     }
 
     fn freeze(&mut self, session: &Session, given: &Value) -> Checked<Value> {
@@ -510,15 +555,18 @@ impl Attempt {
     fn outcome(&mut self, session: &Session, given: &Value) -> Checked<Value> {
         let said = session.open(COORDINATOR, "result", &given["body"])?;
         let opened = sums::opened(self, session)?;
-        let lanes = sums::total(self, session)?;
+        let (lanes, blindings) = sums::total(self, session)?;
         let raw = opened.iter().map(|one| encode(&wire::opened(), one)).collect::<Checked<Vec<_>>>()?;
         let root = total_root(&lanes);
-        let result = result_hash(&Self::known(self.certificate, "CERT")?, &root, &raw);
-        self.outcome = Some((lanes, root, result));
+        let sums: Vec<Hash> = blindings.iter().map(Scalar::to_bytes).collect();
+        let result = result_hash(&Self::known(self.certificate, "CERT")?, &root, &sums, &raw);
+        self.outcome = Some((lanes, blindings, root, result));
         let body = json!({
             "sid": hex(self.sid), "freeze": hex(Self::known(self.freeze, "FREEZE")?), "total": hex(root),
             "result": hex(result), "at": said["at"],
         });
-        Ok(json!({ "body": session.seal(COORDINATOR, "result", &body)?, "opened": opened }))
+        let blindings: Vec<Value> = sums.iter().map(hex).collect();
+        let body = session.seal(COORDINATOR, "result", &body)?;
+        Ok(json!({ "body": body, "blindings": blindings, "opened": opened }))
     }
 }

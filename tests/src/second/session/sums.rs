@@ -5,6 +5,7 @@
 
 use super::attempt::Attempt;
 use super::*;
+use crate::second::commitments::{mask_blindings, opens};
 
 /// The polynomial of a dealer's secret, from t_s revealed shares; the others must lie on it.
 fn reconstruct(shares: Option<&BTreeMap<u16, Scalar>>, threshold: u16) -> Checked<Vec<Scalar>> {
@@ -37,17 +38,22 @@ pub fn opened(attempt: &Attempt, session: &Session) -> Checked<Vec<Value>> {
     attempt.cohort.iter().map(one).collect()
 }
 
-/// T: the reports, without the masks that were opened.
-pub fn total(attempt: &Attempt, session: &Session) -> Checked<Vec<u64>> {
+/// T and R: the reports, without the masks that were opened; they open the sum of the commitments.
+pub fn total(attempt: &Attempt, session: &Session) -> Checked<(Vec<u64>, Vec<Scalar>)> {
     let go = attempt.go.ok_or("before GO")?;
     let cells = attempt.bounds.len();
     let mut lanes = vec![0u64; cells];
+    let mut blindings = vec![Scalar::ZERO; cells.div_ceil(1024)];
+    let (mut seeds, mut all) = (Vec::new(), Vec::new());
     for id in &attempt.survivors {
         let packed = attempt.packed.get(id).ok_or("no report")?;
         let report = unpack(packed, cells, attempt.width);
         lanes.iter_mut().zip(report).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));
         let b = reconstruct(attempt.b.get(id), session.facts.shares)?[0];
-        mask(&mut lanes, &own_seed(&b, &go, *id), false);
+        let masked = attempt.blindings.get(id).ok_or("no report")?;
+        blindings.iter_mut().zip(masked).for_each(|(sum, masked)| *sum += masked);
+        seeds.push((own_seed(&b, &go, *id), false));
+        all.push(attempt.of(*id)?.commitments.clone());
     }
     for dropout in attempt.cohort.iter().filter(|id| !attempt.survivors.contains(id)) {
         let r = reconstruct(attempt.r.get(dropout), session.facts.shares)?[0];
@@ -62,11 +68,18 @@ pub fn total(attempt: &Attempt, session: &Session) -> Checked<Vec<u64>> {
                 ["pair"]
                 .clone();
             same("pair", &known, &hex(pair_commitment(&sigma, *other, *dropout, &attempt.sid)))?;
-            mask(&mut lanes, &derive(&sigma, "pair", &go), other > dropout);
+            seeds.push((derive(&sigma, "pair", &go), other > dropout));
         }
     }
+    for (seed, plus) in seeds {
+        mask(&mut lanes, &seed, plus);
+        mask_blindings(&mut blindings, &seed, plus);
+    }
     reduce(&mut lanes, attempt.width);
-    Ok(lanes)
+    if !opens(&all, &lanes, &blindings)? {
+        return Err("the total is not what was committed to".to_owned());
+    }
+    Ok((lanes, blindings))
 }
 
 /// An attempt as a vector tells it, as far as it came.
@@ -76,8 +89,8 @@ pub fn told(attempt: &Attempt, session: &Session) -> Checked<Value> {
         let d = |second| challenge(&attempt.sid, *id, session.facts.shares, &dealt.leaves, second);
         json!({
             "node": id, "deposit": hex(dealt.root), "r": hex(dealt.f_r[0].to_bytes()),
-            "b": hex(dealt.f_b[0].to_bytes()), "leaves": hex(dealt.leaves), "salt": hex(dealt.salt),
-            "lanes": dealt.lanes, "contribution": dealt.deposit["head"]["contribution"],
+            "b": hex(dealt.f_b[0].to_bytes()), "leaves": hex(dealt.leaves), "blinding": hex(dealt.blindings[0].to_bytes()),
+            "commitment": hex(dealt.commitments[0]), "lanes": dealt.lanes, "contribution": dealt.deposit["head"]["contribution"],
             "d_r": hex(d(false).to_bytes()), "d_b": hex(d(true).to_bytes()),
         })
     });
@@ -97,10 +110,13 @@ pub fn told(attempt: &Attempt, session: &Session) -> Checked<Value> {
     told["own_mask_seeds"] = own.collect();
     let reports = attempt.packed.iter().map(|(id, packed)| {
         let masked = unpack(packed, attempt.bounds.len(), attempt.width);
-        json!({ "node": id, "packed": hex(packed), "masked": masked })
+        let blindings = attempt.blindings[id].iter().map(|one| hex(one.to_bytes()));
+        json!({
+            "node": id, "packed": hex(packed), "masked": masked, "blindings": blindings.collect::<Vec<_>>(),
+        })
     });
     told["reports"] = reports.collect();
-    let (Some(freeze), Some(certificate), Some((lanes, root, result))) =
+    let (Some(freeze), Some(certificate), Some((lanes, blindings, root, result))) =
         (attempt.freeze, attempt.certificate, &attempt.outcome)
     else {
         return Err("a session that opened nothing".to_owned());
@@ -117,6 +133,7 @@ pub fn told(attempt: &Attempt, session: &Session) -> Checked<Value> {
     told["survivors"] = json!(attempt.survivors);
     told["freeze"] = hex(freeze);
     told["certificate"] = hex(certificate);
+    told["blindings"] = blindings.iter().map(|one| hex(one.to_bytes())).collect();
     told["total_lanes"] = json!(lanes);
     told["totals"] = json!(totals);
     told["total_root"] = hex(root);

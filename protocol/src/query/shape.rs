@@ -1,0 +1,196 @@
+//! Which rows a query's figures are of, and whether those of another may open over the same extract (A23).
+//!
+//! Owns that rule alone (protocol.md 3.3). Within one query the count pass judges all that can be added and
+//! subtracted. Figures of two queries were counted apart, so each cell of one must be a cell of the other or share
+//! no row with any; what is between cells that overlap was never counted and might be one hospital's.
+
+use super::count::added;
+use super::dimension::{Classes, Dimension};
+use super::expr::Expr;
+use super::measure::{Measure, MeasureKind};
+use super::{Column, Dataset, Query};
+use serde::{Deserialize, Serialize};
+
+/// What decides which figures of a query open: all of it but the names, and the floors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    query: Query,
+    floors: Floors,
+}
+
+/// The floors of one count pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floors {
+    /// Fewest hospitals behind a figure.
+    pub hospitals: u64,
+    /// Patients that make a hospital one of those that have enough.
+    pub patients: u32,
+}
+
+/// What figures are sums of: those of one kind can be added and subtracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// Of a column.
+    Of(Column),
+    /// Of rows, patients or hospitals.
+    Rows,
+}
+
+impl Shape {
+    /// Of a query whose parameters have been replaced by their values.
+    #[must_use]
+    pub fn new(resolved: Query, floors: Floors) -> Shape {
+        Shape { query: resolved, floors }
+    }
+
+    /// Whether figures of both may open over one extract: they are of the same cells, of cells that share no row, or
+    /// sums that cannot be added and subtracted.
+    #[must_use]
+    pub fn may_stand_beside(&self, other: &Shape) -> bool {
+        self.has_other_data(other)
+            || self.sums().iter().all(|sums| !other.sums().contains(sums))
+                && self.query.dataset == other.query.dataset
+            || self.is_of_same_cells(other)
+            || self.has_other_rows(other)
+    }
+
+    /// Data sets of which neither is derived from the other.
+    fn has_other_data(&self, other: &Shape) -> bool {
+        let derived = |one: &Shape| matches!(one.query.dataset, Dataset::Position | Dataset::Course);
+        self.query.dataset != other.query.dataset && !derived(self) && !derived(other)
+    }
+
+    fn sums(&self) -> Vec<Sums> {
+        let of = |measure: &Measure| {
+            let columns: Vec<Column> =
+                added(measure).into_iter().flat_map(|added| added.of.columns()).collect();
+            let rows = columns.is_empty() || !matches!(measure.kind(), MeasureKind::Sum { .. });
+            let columns = columns.into_iter().map(Sums::Of);
+            columns.chain(rows.then_some(Sums::Rows)).collect::<Vec<_>>()
+        };
+        self.query.measures().iter().flat_map(of).collect()
+    }
+
+    /// The same rows of the same sums, cell by cell, of perhaps other listed values.
+    fn is_of_same_cells(&self, other: &Shape) -> bool {
+        let sums = |shape: &Shape| -> Vec<(MeasureKind, Expr)> {
+            shape.query.measures().iter().map(|one| (one.kind().clone(), one.filter().clone())).collect()
+        };
+        let (own, theirs) = (&self.query, &other.query);
+        let pairs = own.dimensions().iter().zip(theirs.dimensions());
+        own.dataset == theirs.dataset
+            && own.population == theirs.population
+            && self.floors == other.floors
+            && sums(self) == sums(other)
+            && own.dimensions().len() == theirs.dimensions().len()
+            && pairs.into_iter().all(|(own, theirs)| own == theirs || lists_alone(own, theirs))
+    }
+
+    /// A column of which both list their values, and none in common.
+    fn has_other_rows(&self, other: &Shape) -> bool {
+        let apart = |own: &Dimension, theirs: &Dimension| {
+            let common = own.codes().iter().any(|code| theirs.codes().contains(code));
+            lists_alone(own, theirs) && !common && !(own.has_missing() && theirs.has_missing())
+        };
+        let goods = |one: &Shape| {
+            matches!(one.query.dataset, Dataset::Stock | Dataset::Use | Dataset::Orders | Dataset::Position)
+        };
+        let same = self.query.dataset == other.query.dataset;
+        let fits = |column: Column| same || column == Column::Code && goods(self) && goods(other);
+        self.query
+            .dimensions()
+            .iter()
+            .any(|own| fits(own.column()) && other.query.dimensions().iter().any(|theirs| apart(own, theirs)))
+    }
+}
+
+/// Both list values of one column, and give no place to all others.
+fn lists_alone(own: &Dimension, theirs: &Dimension) -> bool {
+    let lists = |one: &Dimension| matches!(one.classes(), Classes::Codes(_)) && !one.has_other();
+    own.column() == theirs.column() && lists(own) && lists(theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLOORS: Floors = Floors { hospitals: 3, patients: 0 };
+    const ALL: &str =
+        "[[measure]]\nname = \"m\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9]\n";
+    const CCV: &str = "[[measure]]\nname = \"m\"\nsum = \"quantity\"\nwhere = \"kind = 'ccv'\"\nunit = \"piece\"\nscale = 0\n\
+                       range = [0, 9]\n";
+    const ROWS: &str = "[[measure]]\nname = \"n\"\nrows = true\nmax = 9\n";
+
+    fn of(dataset: &str, rest: &str, floors: Floors) -> Shape {
+        let text = format!(
+            "[query]\nid = \"{}\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
+             dataset = \"{dataset}\"\n{rest}",
+            ["one", "another"][rest.len() % 2]
+        );
+        let query = Query::from_toml(&text, &mut |_| Err("no files".into())).unwrap();
+        Shape::new(query.resolved().unwrap(), floors)
+    }
+
+    fn stock(rest: &str) -> Shape {
+        of("stock", rest, FLOORS)
+    }
+
+    fn codes(list: &str, more: &str) -> String {
+        format!("[[dimension]]\ncolumn = \"code\"\ncodes = [{list}]\n{more}\n")
+    }
+
+    /// Both ways round.
+    #[track_caller]
+    fn judged(one: &Shape, other: &Shape) -> bool {
+        let judged = one.may_stand_beside(other);
+        assert_eq!(other.may_stand_beside(one), judged);
+        judged
+    }
+
+    #[test]
+    fn the_same_cells_may_be_asked_again() {
+        let (a, b) = (codes("'a', 'b'", ""), codes("'b', 'c'", ""));
+        let (a, b) = (a.replace('\'', "\""), b.replace('\'', "\""));
+        assert!(judged(&stock(ALL), &stock(ALL)));
+        assert!(judged(&stock(&(a.clone() + ALL)), &stock(&(b.clone() + ALL))), "b twice, a and c once");
+        assert!(!judged(&stock(&(a.clone() + ALL)), &stock(&(b.clone() + CCV))), "b's ccv is a part of b");
+        assert!(!judged(&stock(&(a + ALL)), &of("stock", &(b + ALL), Floors { hospitals: 4, patients: 0 })));
+    }
+
+    #[test]
+    fn cells_that_overlap_are_refused() {
+        let listed = |list: &str, more: &str| codes(list, more).replace('\'', "\"");
+        let population = |of: &str| format!("[population]\nwhere = \"{of}\"\n");
+        assert!(!judged(&stock(ALL), &stock(CCV)));
+        assert!(!judged(&stock(ALL), &stock(&(population("kind = 'ccv'") + ALL))));
+        assert!(!judged(&stock(ALL), &stock(&(listed("'a'", "") + ALL))), "the nation and one product");
+        let (with, without) = (listed("'a'", "other = true"), listed("'b'", ""));
+        assert!(!judged(&stock(&(with + ALL)), &stock(&(without + ALL))), "all others, and one of them");
+        assert!(!judged(
+            &stock(&(listed("'a'", "") + ALL)),
+            &of("position", &position(&listed("'a'", "")), FLOORS)
+        ));
+        assert!(!judged(&stock(ALL), &of("position", &position(""), FLOORS)));
+    }
+
+    fn position(dimension: &str) -> String {
+        format!(
+            "{dimension}[[measure]]\nname = \"m\"\nsum = \"stock\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9]\n"
+        )
+    }
+
+    #[test]
+    fn what_shares_nothing_may_be_asked_beside_it() {
+        let listed = |list: &str, more: &str| codes(list, more).replace('\'', "\"");
+        assert!(judged(&stock(ALL), &of("use", ALL, FLOORS)), "other data");
+        assert!(judged(&stock(ALL), &stock(&(listed("'a'", "") + ROWS))), "pieces and rows");
+        let (a, b) = (listed("'a'", ""), listed("'b', 'c'", ""));
+        assert!(judged(&stock(&(a.clone() + ALL)), &stock(&(b.clone() + CCV))), "other products");
+        assert!(judged(&stock(&(a + ALL)), &of("position", &position(&b), FLOORS)));
+        let missing = |list: &str| listed(list, "missing = true") + ALL;
+        assert!(
+            !judged(&stock(&missing("'a'")), &stock(&(listed("'b'", "missing = true") + CCV))),
+            "no code twice"
+        );
+    }
+}
