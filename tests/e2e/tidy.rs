@@ -4,6 +4,7 @@
 //! so that none can pass by looking at nothing.
 
 mod attacks;
+mod pack;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -386,6 +387,16 @@ fn attacks() {
         ],
     );
     hold(attacks::the_table_is_the_tests, &[bad("protocol/src/manual/attacks.md", "an old table")]);
+}
+
+#[test]
+fn pack() {
+    let head = "| requirement | what | test |\n|---|---|---|\n";
+    let (stray, none) = (format!("{head}| a | b | `no_such_test` |"), format!("{head}| a | b | - |"));
+    hold(
+        pack::every_control_has_its_test,
+        &[bad("deploy/privacy/controls.md", &stray), bad("deploy/privacy/controls.md", &none)],
+    );
 }
 
 /// The table of house.md on crates: what each member may depend on.
