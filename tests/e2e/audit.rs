@@ -60,7 +60,7 @@ fn needles(slots: &[u64]) -> Needles {
     for hospital in 0..HOSPITALS {
         for slot in slots {
             for figure in figures(hospital, *slot).into_iter().filter(|figure| figure.abs() > 99_999) {
-                needles.text(&format!("figure {figure} of hospital {hospital}"), &figure.abs().to_string());
+                needles.short(&format!("figure {figure} of hospital {hospital}"), figure.unsigned_abs());
             }
         }
     }

@@ -10,10 +10,15 @@ use std::path::Path;
 
 const CHUNK: usize = 1 << 20;
 
+/// So many digits in a row, of base 16, are no figure: a digest, a key, or a time in milliseconds.
+const NO_FIGURE: usize = 13;
+
 /// Forms of planted figures, by what they are called.
 #[derive(Debug, Clone, Default)]
 pub struct Needles {
     named: Vec<(String, Vec<u8>)>,
+    /// Which of them are short enough to stand in a digest by chance.
+    short: Vec<bool>,
     by_start: BTreeMap<[u8; 2], Vec<usize>>,
     longest: usize,
 }
@@ -22,6 +27,13 @@ impl Needles {
     /// Adds a text.
     pub fn text(&mut self, name: &str, text: &str) {
         self.add(format!("{name} as text"), text.as_bytes().to_vec());
+    }
+
+    /// Adds the digits of a figure that is short enough to stand in a digest or a time by chance: in
+    /// [`NO_FIGURE`] digits of base 16 in a row it does not count.
+    pub fn short(&mut self, name: &str, figure: u64) {
+        self.text(name, &figure.to_string());
+        *self.short.last_mut().expect("just added") = true;
     }
 
     /// Adds a machine word in both byte orders, raw and as hexadecimal text.
@@ -43,6 +55,7 @@ impl Needles {
         self.longest = self.longest.max(bytes.len());
         self.by_start.entry([first, second]).or_default().push(self.named.len());
         self.named.push((name, bytes));
+        self.short.push(false);
     }
 
     /// Every form, one after the other with bytes between.
@@ -69,7 +82,8 @@ impl Needles {
             let start = [pair[0], pair[1]];
             if starts[usize::from(u16::from_be_bytes(start))] {
                 for index in &self.by_start[&start] {
-                    found[*index] |= bytes[at..].starts_with(&self.named[*index].1);
+                    found[*index] |= bytes[at..].starts_with(&self.named[*index].1)
+                        && !(self.short[*index] && digits_around(bytes, at) >= NO_FIGURE);
                 }
             }
         }
@@ -119,9 +133,33 @@ impl Needles {
     }
 }
 
+/// How many digits of base 16 stand in a row around a place.
+fn digits_around(bytes: &[u8], at: usize) -> usize {
+    let before = bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    before + bytes[at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count()
+}
+
 fn readable(line: &str) -> Option<(u64, u64)> {
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('-')?;
     words.next()?.starts_with('r').then_some(())?;
     Some((u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of a real session was said to hold the figure 697050: it held a digest with these digits.
+    #[test]
+    fn repro_a_digest_is_no_figure() {
+        let mut needles = Needles::default();
+        needles.short("it", 697_050);
+        for none in ["\"6f2c697050ae81\"", "at 1763852697050 it", "697051", "69705"] {
+            assert_eq!(needles.in_bytes(none.as_bytes()), Vec::<&str>::new(), "{none}");
+        }
+        for one in ["697050", "sum=697050", "697050.000000", "697050pcs", "x,697050", "697050000000"] {
+            assert_eq!(needles.in_bytes(one.as_bytes()), ["it as text"], "{one}");
+        }
+    }
 }
