@@ -4,8 +4,10 @@
 //! they come, some 100) below SAMENSOM_BENCH_FOLDER, lets the reading child freeze it as the service does, and
 //! asks for lists of codes. Prints figures; nothing fails by being slow. The child is this program itself.
 
-use samensom_node::extract::{ExtractConfig, Frozen, Reader, Snapshots, Stop, VERB, evaluate, read_as_child};
-use samensom_protocol::query::Query;
+use samensom_node::extract::{
+    ExtractConfig, Frozen, Home, Reader, Snapshots, Stop, VERB, count, evaluate, read_as_child,
+};
+use samensom_protocol::query::{Counting, Query};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
@@ -54,30 +56,47 @@ fn main() -> ExitCode {
     time("reading it through (once per process)", || Frozen::open(frozen.path()).map(drop).expect("sound"));
     let goal = if rows > 5_000_000 { "goal 10 s for 50 M rows" } else { "goal 1.0 s for 5 M rows" };
     for codes in [16, 1_000, CODES] {
-        let query = query(codes, "");
-        println!(
-            "{:<44} {:>9.3} s        {goal}",
-            format!("sum, rows and holders of {codes} codes"),
-            seconds(|| drop(evaluate(&query, &frozen).expect("figures")))
-        );
+        both_passes(&format!("sum, rows and holders of {codes} codes"), &query(codes, ""), &frozen, goal);
     }
     let kinds = "[[dimension]]\ncolumn = \"kind\"\ncodes = [\"regular\", \"ccv\", \"import\", \"own\"]\n";
     let query = query(1_000, kinds);
-    time("the same of 1000 codes by 4 kinds", || drop(evaluate(&query, &frozen).expect("figures")));
+    both_passes("the same of 1000 codes by 4 kinds", &query, &frozen, goal);
     for codes in [16, 1_000] {
         for (name, measure) in MEASURES {
             let query = asked("stock", codes, "", measure);
-            println!(
-                "{:<44} {:>9.3} s        {goal}",
-                format!("{name} of {codes} codes"),
-                seconds(|| drop(evaluate(&query, &frozen).expect("figures")))
-            );
+            both_passes(&format!("{name} of {codes} codes"), &query, &frozen, goal);
         }
     }
     drop(frozen);
     care(folder.path(), rows, &reader);
     ExitCode::SUCCESS
 }
+
+/// What the value pass and the count pass of a query take, each with the peak of memory.
+fn both_passes(name: &str, query: &Query, frozen: &Frozen, goal: &str) -> Vec<i64> {
+    let mut figures = Vec::new();
+    let used = measured(|| figures = evaluate(query, frozen).expect("figures"));
+    println!("{name:<44} {:>9.3} s {:>4} MB   {goal}; 256 MB", used.0, used.1);
+    let counting = Counting::of(query, query.floor_patients() > 0).expect("lanes");
+    let stop = Stop::default();
+    let home = Home { configs: &[], base_dir: Path::new("."), stop: &stop };
+    let now = samensom_node::clock::now();
+    let mut lanes = Vec::new();
+    let used = measured(|| lanes = count(query, frozen, now, (&counting, ENOUGH), &home).expect("lanes"));
+    let name = format!("  its count pass: {} lanes, {} of them 1", lanes.len(), lanes.iter().sum::<i64>());
+    println!("{name:<44} {:>9.3} s {:>4} MB   {goal}; 256 MB", used.0, used.1);
+    figures
+}
+
+/// Seconds, and the resident peak of this program in MB from its beginning to its end.
+fn measured(work: impl FnOnce()) -> (f64, u64) {
+    std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
+    let took = seconds(work);
+    (took, look(&std::process::id().to_string()).map_or(0, |used| used.peak_mb))
+}
+
+/// So many patients of this hospital are enough: a floor of 10 over 3 hospitals.
+const ENOUGH: u32 = 4;
 
 /// Every other kind of measure, alone.
 const MEASURES: [(&str, &str); 6] = [
@@ -141,15 +160,8 @@ fn care(folder: &Path, rows: u64, reader: &Reader) {
         );
         let query =
             Query::from_toml(&text, &mut |_| Err(String::new())).unwrap_or_else(|error| panic!("{error}"));
-        // From here on the peak is this query's.
-        std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
-        let mut figures = Vec::new();
-        time(name, || figures = evaluate(&query, &frozen).expect("figures"));
-        let peak = look(&std::process::id().to_string()).map_or(0, |used| used.peak_mb);
-        println!(
-            "{:<44} {peak:>9} MB       goal 256 MB; {} in the first cell",
-            "  resident peak of this program", figures[0]
-        );
+        let figures = both_passes(name, &query, &frozen, "no goal");
+        println!("{:<44} {:>9}", "  in the first cell", figures[0]);
     }
 }
 
