@@ -7,6 +7,7 @@
 mod between;
 mod commitments;
 mod dealers;
+mod floors;
 mod headers;
 mod keys;
 mod replays;

@@ -5,6 +5,7 @@
 //! everything that honest nodes sent.
 
 pub mod drops;
+pub mod floors;
 pub mod liar;
 pub mod office;
 pub mod referee;

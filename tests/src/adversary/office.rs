@@ -7,14 +7,14 @@ use super::liar::Liar;
 use super::referee::Frozen;
 use super::world::World;
 use crate::forge::puppet::Puppet;
-use samensom_protocol::codec::decode;
+use samensom_protocol::codec::{Blob, decode};
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::sharing::{Polynomial, scalar};
 use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, GoHash, NodeId, StartHash};
 use samensom_protocol::io::{Event, Failure, Input, Output, Peer, Record, Sum};
 use samensom_protocol::message::{
-    Bound, Deposit, FreezeBody, GoBody, Invited, Message, Round, StartBody, Voids,
+    Bound, Deposit, FreezeBody, GoBody, Invited, Message, Opening, Pass, ResultBody, Round, StartBody, Voids,
 };
 use samensom_protocol::rounds::offer::Facts;
 use samensom_protocol::rounds::pairs::{BEFORE, History, Pair};
@@ -82,7 +82,7 @@ impl core::fmt::Debug for Liars<'_> {
 /// The coordinator's books.
 #[derive(Debug, Default)]
 pub struct Office {
-    bound: Option<(u64, Bound)>,
+    bound: BTreeMap<Pass, (u64, Bound)>,
     lost: Vec<(u64, Unsettled)>,
     voided: Vec<Voids>,
     spool: BTreeMap<(NodeId, u32), Vec<u8>>,
@@ -90,6 +90,8 @@ pub struct Office {
     gos: BTreeMap<AttemptId, GoHash>,
     /// Which of the town's warrants is run.
     pub warrant: usize,
+    /// What the next session opens, and who was counted; none before a count pass.
+    pub opening: Option<(Opening, Vec<NodeId>)>,
     /// Bad pairs by slot, and who was left out because of them.
     slots: BTreeMap<u64, (BTreeSet<Pair>, BTreeSet<NodeId>)>,
     /// The attempt that was begun last, and its deposits.
@@ -132,15 +134,23 @@ impl Office {
         let announces = world.announces.iter().filter(|(node, _)| here(node));
         let mut invited: Vec<Invited> =
             announces.map(|(node, announce)| Invited { node: *node, announce: *announce }).collect();
-        let bound = self.bound.clone().filter(|(at, _)| *at == slot).map(|(_, bound)| bound);
+        let (signed, warrant) = &world.town.warrants[self.warrant];
+        let counts = warrant.count().is_some() && self.opening.is_none();
+        let pass = if counts { Pass::Count } else { Pass::Value };
+        let of = |wanted: &dyn Fn(u64) -> bool| {
+            self.bound.get(&pass).filter(|(at, _)| wanted(*at)).map(|(_, bound)| bound.clone())
+        };
+        let (bound, earlier) = (of(&|at| at == slot), of(&|at| at < slot));
         if let Some(bound) = &bound {
             invited.retain(|one| bound.survivors.contains(&one.node));
         }
-        let (signed, warrant) = &world.town.warrants[self.warrant];
+        if let Some((_, counted)) = &self.opening {
+            invited.retain(|one| counted.contains(&one.node));
+        }
         let unsettled = self.lost.iter().filter(|(at, _)| *at == slot).map(|(_, one)| one.clone());
         Setup {
-            pass: samensom_protocol::message::Pass::Value,
-            opening: None,
+            pass,
+            opening: self.opening.clone(),
             identity: Arc::clone(&world.town.coordinator),
             roster: Arc::clone(&world.town.roster),
             warrant: Arc::clone(warrant),
@@ -149,7 +159,7 @@ impl Office {
             slot,
             invited,
             bound,
-            earlier: self.bound.clone().filter(|(at, _)| *at < slot).map(|(_, bound)| bound),
+            earlier,
             history: self.history(slot),
             unsettled: unsettled.collect(),
             voided: self.voided.clone(),
@@ -174,6 +184,24 @@ impl Office {
         twist: Twist,
     ) -> Result<Sum, Failure> {
         self.among(world, stops, &mut Liars { node: Some(twist), ..Liars::default() })
+    }
+
+    /// Runs a warrant's count pass and keeps what opens after it; the next session is its value pass.
+    ///
+    /// # Errors
+    /// The coordinator's failure.
+    pub fn count(&mut self, world: &mut World, stops: &BTreeMap<NodeId, Stop>) -> Result<Sum, Failure> {
+        self.opening = None;
+        let sum = self.among(world, stops, &mut Liars::default())?;
+        let warrant = Arc::clone(&world.town.warrants[self.warrant].1);
+        let result: ResultBody = decode(&sum.outcome.body.body).unwrap_or_else(|_| unreachable!("its own"));
+        let count = warrant.count().unwrap_or_else(|| unreachable!("a warrant under a floor"));
+        let least = warrant.least(&world.town.roster, &world.announces.keys().copied().collect::<Vec<_>>());
+        let open = count.counting.open(&sum.lanes, least).to_bytes();
+        let open = Blob::new(open).unwrap_or_else(|_| unreachable!("of this query"));
+        let opening = Opening { freeze: sum.bound.freeze, result: result.result, open };
+        self.opening = Some((opening, sum.survivors.clone()));
+        Ok(sum)
     }
 
     /// Runs one session among liars.
@@ -286,8 +314,8 @@ impl Session<'_, '_> {
 
     fn keep(&mut self, record: &Record) {
         match record {
-            Record::Bound { slot, bound, .. } => {
-                self.office.bound = Some((*slot, bound.clone()));
+            Record::Bound { slot, pass, bound, .. } => {
+                self.office.bound.insert(*pass, (*slot, bound.clone()));
                 self.office.lost.retain(|(_, one)| one.sid != bound.sid);
             }
             Record::BadPairs { slot, pairs, left_out, .. } => {

@@ -62,9 +62,13 @@ fn text<const MAX: usize>(text: &str) -> Text<MAX> {
 }
 
 fn lock() -> Lock {
+    lock_of("goods", &["stock", "use"])
+}
+
+fn lock_of(name: &str, datasets: &[&str]) -> Lock {
     Lock {
-        name: text("goods"),
-        datasets: List::new(vec![text("stock"), text("use")]).unwrap(),
+        name: text(name),
+        datasets: List::new(datasets.iter().map(|dataset| text(dataset)).collect()).unwrap(),
         spacing_s: SPACING_S,
         floor_hospitals: 0,
         floor_patients: 0,
@@ -87,7 +91,7 @@ pub fn next_roster(roster: &Roster) -> Arc<Roster> {
     Arc::new(roster.next(&body.to_signed(signatures).unwrap()).unwrap())
 }
 
-fn founding() -> RosterBody {
+fn founding(locks: Vec<Lock>) -> RosterBody {
     let signer = |i| Signer { key: public(i), person: text("s"), organisation: text("h") };
     let mut signers: Vec<Signer> = (900..903).map(signer).collect();
     signers.sort_by_key(|signer| signer.key);
@@ -111,7 +115,7 @@ fn founding() -> RosterBody {
         signers: List::new(signers).unwrap(),
         threshold: 2,
         rules: List::new(vec![rule]).unwrap(),
-        locks: List::new(vec![lock()]).unwrap(),
+        locks: List::new(locks).unwrap(),
         limits: Limits::default(),
         honest_min: 0,
         policy: Bytes([0; 32]),
@@ -124,7 +128,7 @@ fn founding() -> RosterBody {
 /// When the sample document above is no longer valid.
 #[must_use]
 pub fn first() -> SignedRoster {
-    founding().to_signed(vec![]).unwrap()
+    founding(vec![lock()]).to_signed(vec![]).unwrap()
 }
 
 /// The second roster of a town of `n` hospitals, as it travels.
@@ -133,6 +137,23 @@ pub fn first() -> SignedRoster {
 /// When the sample document above is no longer valid.
 #[must_use]
 pub fn second(n: u16) -> SignedRoster {
+    members(n, &first(), founding(vec![lock()]))
+}
+
+/// The roster of a town of `n` hospitals that have patients' rows under a lock of their own.
+///
+/// # Panics
+/// When the sample document above is no longer valid.
+#[must_use]
+pub fn with_patients(n: u16) -> Roster {
+    let locks = vec![lock(), lock_of("patients", &["administration"])];
+    let first = founding(locks.clone()).to_signed(vec![]).unwrap();
+    let second = members(n, &first, founding(locks));
+    Roster::founding(&first).unwrap().next(&second).unwrap()
+}
+
+/// The roster after the first, with members.
+fn members(n: u16, first: &SignedRoster, founding: RosterBody) -> SignedRoster {
     let member = |id: u16| Member {
         id: NodeId(id),
         institution: text(&format!("h{id}")),
@@ -143,9 +164,9 @@ pub fn second(n: u16) -> SignedRoster {
         status: Status::Active,
         floor_hospitals: 0,
     };
-    let first = Roster::founding(&first()).unwrap();
+    let first = Roster::founding(first).unwrap();
     let members = List::new((1..=n).map(member).collect()).unwrap();
-    let body = RosterBody { epoch: 1, previous: first.hash(), members, ..founding() };
+    let body = RosterBody { epoch: 1, previous: first.hash(), members, ..founding };
     let raw = encode(&body).unwrap();
     body.to_signed((900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect()).unwrap()
 }

@@ -1,9 +1,12 @@
 //! Real node machines with their ledgers, clocks and extracts; whoever holds the coordinator's key speaks to
 //! them through [`World::deliver`].
 //!
+//! Where a warrant holds a floor, hospitals have rows (`floors.rs`) and answer both passes.
+//!
 //! It keeps a node's promises to its disk and its clock as the programs do, and shows every frame to the
 //! leakage oracle's observer and to the referee. It must not know what is sent to the nodes, nor why.
 
+use super::floors::{self, Rows};
 use super::referee::Referee;
 use super::town::{LARGEST, NOTHING, Town};
 use crate::leak::observer::Observer;
@@ -14,8 +17,9 @@ use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AnnounceHash, AttemptId, ExtractHash, NodeId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Record, Refusal};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Message, Round};
+use samensom_protocol::message::{Message, Pass, Round};
 use samensom_protocol::node::Node;
+use samensom_protocol::query::Open;
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::{least_ms, slot_at};
@@ -54,6 +58,8 @@ pub struct World {
     pub announces: BTreeMap<NodeId, AnnounceHash>,
     /// Figures that stand in for those of the rows, in range or not.
     pub planted: BTreeMap<NodeId, i64>,
+    /// Rows of hospitals, for warrants under a floor.
+    pub rows: Vec<Rows>,
     /// Every frame that was given to a node, once it is kept.
     pub told: Option<Vec<(NodeId, Vec<u8>)>>,
     /// Pairs that never share a channel.
@@ -97,6 +103,7 @@ impl World {
             hospitals: BTreeMap::new(),
             announces: BTreeMap::new(),
             planted: BTreeMap::new(),
+            rows: Vec::new(),
             told: None,
             apart,
             inbox: Vec::new(),
@@ -280,7 +287,14 @@ impl World {
         for output in outputs {
             match output {
                 Output::Persist(record) => self.persist(node, record),
-                Output::Measure { sid, slot, warrant, .. } => self.measure(node, sid, slot, &warrant),
+                Output::Measure { sid, slot, warrant, pass, open, patients_each, .. } => {
+                    match warrant.count().is_some() {
+                        true => {
+                            self.count(node, (sid, slot), (pass, &warrant), (open.as_deref(), patients_each))
+                        }
+                        false => self.measure(node, sid, slot, &warrant),
+                    }
+                }
                 Output::Send { bytes, .. } => self.send(node, &bytes),
                 Output::Arm { sid, round, at } => self.arm(node, (sid, round, at)),
                 Output::Notify(Event::Ended { fault, .. }) => self.ended.push((node, fault)),
@@ -326,6 +340,25 @@ impl World {
         }
         self.referee.measured(node, sid, true_slot);
         self.step(node, Input::Measured { sid, contribution, at });
+    }
+
+    /// What the hospital's rows say in a pass of a warrant under a floor. Neither observer nor referee knows passes.
+    fn count(
+        &mut self,
+        node: NodeId,
+        (sid, slot): (AttemptId, u64),
+        (pass, warrant): (Pass, &Warrant),
+        held: (Option<&Open>, u32),
+    ) {
+        let at = self.clock(node);
+        let Some(hospital) = self.hospitals.get_mut(&node) else { return };
+        let extract = extract(node, *hospital.frozen.entry(slot).or_insert(hospital.live));
+        let own: Vec<Rows> = self.rows.iter().filter(|rows| rows.node == node).copied().collect();
+        let input = match floors::contribution(warrant, pass, &own, held, extract) {
+            Some(contribution) => Input::Measured { sid, contribution, at },
+            None => Input::Refused { sid, why: Refusal::Extract },
+        };
+        self.step(node, input);
     }
 
     fn send(&mut self, node: NodeId, bytes: &[u8]) {
