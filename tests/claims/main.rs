@@ -8,6 +8,7 @@ mod blame;
 #[cfg(feature = "programs")]
 mod catalogue;
 mod claims;
+mod commitments;
 #[cfg(samensom_ablation)]
 mod controls;
 mod leakage;
