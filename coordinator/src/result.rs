@@ -8,6 +8,7 @@ mod figures;
 mod render;
 #[cfg(test)]
 mod sample;
+mod words;
 
 use crate::audit::{Audit, Event};
 use crate::cli::Context;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::shown;
 use crate::store::Store;
 use figures::Figures;
-use samensom_protocol::admission::words;
+use samensom_protocol::admission;
 use samensom_protocol::bundle::{Bundle, BundledSession, Verified, assemble};
 use samensom_protocol::codec::decode;
 use samensom_protocol::ids::{AttemptId, SessionId};
@@ -206,7 +207,7 @@ pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
 /// When it does not verify, or its founding roster has other words.
 pub fn verify(context: &Context, args: &Verify) -> Result<(), Error> {
     let verified = load(&args.file)?;
-    let found = words(&verified.founding.0);
+    let found = admission::words(&verified.founding.0);
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     if let Some(given) = &args.roster_fingerprint
         && plain(given) != found
@@ -226,15 +227,5 @@ pub fn verify(context: &Context, args: &Verify) -> Result<(), Error> {
         "survivors": verified.survivors.len(),
         "hospitals": verified.facts.roster.size(),
     });
-    context.print(&facts, || {
-        let what = format!(
-            "verified: every signature holds, and the total is the sum of what {} hospitals committed to before \
-             any figure was masked\n\
-             session  {}\nresult   {}\nroster   {found}",
-            verified.survivors.len(),
-            session_of(&verified),
-            verified.result,
-        );
-        if compared { what } else { format!("{what}\ncompare these words with those of the roster you were told") }
-    })
+    context.print(&facts, || words::verified(&verified, &found, compared, args.lang.into()))
 }

@@ -28,6 +28,18 @@ fn the_bundle_is_enough_to_verify_and_its_words_are_compared() {
     let words = facts["founding_roster_words"].as_str().unwrap();
     assert_eq!(words.split(' ').count(), 6);
     assert!(verify(&[path, "--roster-fingerprint", words]).status.success());
+    // It says what it checked, in both languages, and warns when there was nothing to compare.
+    for (lang, says, warns) in [
+        ("nl", "de woorden die u opgaf", "iemand anders"),
+        ("en", "the words that you gave", "somebody else's"),
+    ] {
+        let told = |args: &[&str]| String::from_utf8(verify(args).stdout).unwrap();
+        let (bare, compared) =
+            (told(&[path, "--lang", lang]), told(&[path, "--lang", lang, "--roster-fingerprint", words]));
+        assert!(bare.contains(warns) && !bare.contains(says) && bare.contains(words), "{bare}");
+        assert!(compared.contains(says) && !compared.contains(warns), "{compared}");
+        assert!(bare.lines().filter(|line| line.starts_with("- ")).count() == 5, "{bare}");
+    }
     let wrong = words.split(' ').rev().collect::<Vec<_>>().join(" ");
     assert_eq!(verify(&[path, "--roster-fingerprint", &wrong]).status.code(), Some(8));
 }

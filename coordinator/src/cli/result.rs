@@ -14,7 +14,8 @@ pub enum Args {
     #[command(after_help = "Examples:\n  samensom result export 8c1d --out stock.csv\n  \
 samensom result export 8c1d --out stock.svg")]
     Export(Export),
-    /// Verify a bundle: every signature, and the total against what was committed to. Needs nothing but the bundle.
+    /// Verify a bundle: every signature, and the total against what was committed to. Needs nothing but the bundle;
+    /// says what was checked and what that means.
     #[command(after_help = "Example:\n  samensom result verify stock.bundle --roster-fingerprint \
 \"bihun dafok lusab tivon gohar pizut\"")]
     Verify(Verify),
@@ -45,6 +46,9 @@ pub struct Verify {
     /// The words of the founding roster, as they were given to you; another roster is refused.
     #[arg(long, value_name = "WORDS")]
     pub roster_fingerprint: Option<String>,
+    /// The language of the words.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: super::query::Lang,
 }
 
 /// Does it.
