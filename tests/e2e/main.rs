@@ -20,4 +20,5 @@ mod privacy;
 mod reader;
 mod service;
 mod state;
+mod stolen;
 mod tidy;

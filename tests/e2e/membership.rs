@@ -63,7 +63,7 @@ fn sign(deployment: &Deployment) -> String {
     words
 }
 
-fn propose_and_sign(deployment: &Deployment, args: &[&str]) -> String {
+pub(crate) fn propose_and_sign(deployment: &Deployment, args: &[&str]) -> String {
     lcg(deployment, &[&["roster", "propose"], args].concat());
     sign(deployment)
 }

@@ -10,7 +10,9 @@ use quinn::{Endpoint, RecvStream, SendStream, VarInt};
 use samensom_coordinator::{folder::Folder, frame, tls};
 use samensom_node::link::{Link, LinkSender, Timing, dial};
 use samensom_protocol::crypto::keys::Identity;
+use samensom_protocol::ids::PublicKey;
 use samensom_protocol::message::{Message, is_channel};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,7 +41,7 @@ pub struct Middle {
 
 struct Ends {
     coordinator: Identity,
-    hospital: Identity,
+    hospitals: BTreeMap<PublicKey, Identity>,
     server: SocketAddr,
     timing: Timing,
     to_agent: Mutex<Change>,
@@ -67,11 +69,29 @@ impl Middle {
     /// When the keys cannot be read or no port is free.
     #[must_use]
     pub fn between(deployment: &Deployment, hospital: usize, to_agent: Change, to_server: Change) -> Middle {
+        Middle::before(deployment, &[hospital], to_agent, to_server)
+    }
+
+    /// Stands between these hospitals' agents and the server.
+    ///
+    /// # Panics
+    /// When the keys cannot be read or no port is free.
+    #[must_use]
+    pub fn before(
+        deployment: &Deployment,
+        hospitals: &[usize],
+        to_agent: Change,
+        to_server: Change,
+    ) -> Middle {
         let pace = &deployment.pace;
         let ms = |ms: u32| Duration::from_millis(u64::from(ms));
         let ends = Arc::new(Ends {
             coordinator: coordinator(deployment),
-            hospital: own(deployment, hospital),
+            hospitals: hospitals
+                .iter()
+                .map(|hospital| own(deployment, *hospital))
+                .map(|key| (key.public(), key))
+                .collect(),
             server: deployment.server_address,
             timing: Timing { idle: ms(pace.idle_ms), keep_alive: ms(pace.keep_alive_ms) },
             to_agent: Mutex::new(to_agent),
@@ -85,7 +105,9 @@ impl Middle {
             let _inside = runtime.enter();
             Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).expect("a free port")
         };
-        deployment.dial_from(hospital, endpoint.local_addr().expect("its address"));
+        for hospital in hospitals {
+            deployment.dial_from(*hospital, endpoint.local_addr().expect("its address"));
+        }
         runtime.spawn(accept(endpoint, Arc::clone(&ends)));
         Middle { ends, runtime: Some(runtime) }
     }
@@ -160,11 +182,14 @@ async fn accept(endpoint: Endpoint, ends: Arc<Ends>) {
             let Ok(connecting) = incoming.accept() else { return };
             let Ok(connection) = connecting.await else { return };
             let Ok((to, from)) = connection.accept_bi().await else { return };
+            let Some(hospital) = tls::peer_key(&connection).and_then(|key| ends.hospitals.get(&key)) else {
+                return;
+            };
             let (address, key) = (ends.server.to_string(), ends.coordinator.public());
-            let Ok(link) = dial(&address, &key, &ends.hospital, ends.timing).await else { return };
+            let Ok(link) = dial(&address, &key, hospital, ends.timing).await else { return };
             // When one of the two is gone, so is the other.
             tokio::select! {
-                () = up(from, link.sender(), &ends) => {}
+                () = up(from, link.sender(), &ends, hospital) => {}
                 () = down(link, to, &ends) => {}
             }
             connection.close(VarInt::from_u32(0), b"the other end is gone");
@@ -173,10 +198,10 @@ async fn accept(endpoint: Endpoint, ends: Arc<Ends>) {
 }
 
 /// What the agent says.
-async fn up(mut from: RecvStream, to: LinkSender, ends: &Ends) {
+async fn up(mut from: RecvStream, to: LinkSender, ends: &Ends, hospital: &Identity) {
     while let Ok(Some(bytes)) = frame::read(&mut from, || frame::MAX_FRAME).await {
         ends.note(&bytes);
-        for sent in ends.changed(&ends.to_server, &ends.hospital, bytes) {
+        for sent in ends.changed(&ends.to_server, hospital, bytes) {
             let Sent::Frame(bytes) = sent else { continue };
             if to.send(bytes).await.is_err() {
                 return;
