@@ -194,7 +194,7 @@ fn is_of_the_same(one: &Statement, other: &Statement) -> bool {
 /// One changed statement: which change, and whether it is accepted; none where the change changed nothing.
 fn changed(seed: u64, sessions: &BTreeMap<u64, Facts>, large: &[Statement; 2]) -> Option<(usize, bool)> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let cells = if seed % 50 == 0 { 1025 } else { 1 + rng.next_u64() % FEW };
+    let cells = if seed.is_multiple_of(50) { 1025 } else { 1 + rng.next_u64() % FEW };
     let [one, other] = match cells {
         1025 => large.clone(),
         _ => [statement(cells, &mut rng), statement(cells, &mut rng)],
