@@ -91,9 +91,10 @@ impl Evaluation<'_> {
         let columns = functions::columns_of(counting.filters());
         let columns: Vec<String> = columns.into_iter().map(|column| sql.column(column)).collect();
         let groups = if counting.filters().is_empty() {
-            // All rows are of one atom; a call for each of them costs as much as the rest of the scan.
+            // All rows are of one atom; a call for each of them costs as much as the rest of the scan. An aggregate,
+            // for without one and without groups there is no HAVING.
             let groups = sql::group_by_cell(&shown);
-            shown.push("0".to_owned());
+            shown.push("MIN(0)".to_owned());
             groups
         } else {
             functions::signature(&self.connection, counting.filters(), &self.unfit).map_err(self.failing)?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::extract::tests::{Folder, PER_CODE, query, sum};
+use samensom_protocol::query::Counting;
 
 /// What SQLite says of every statement of a query, one step a line.
 fn plan(query: &Query, frozen: &Frozen) -> String {
@@ -68,4 +69,28 @@ fn a_sum_that_is_too_large_is_named_among_others() {
     );
     let error = folder.evaluate(&query(&body)).unwrap_err().to_string();
     assert!(error.contains("measure `stock`: the sum is too large"), "{error}");
+}
+
+/// A query without filters has one atom: counted with groups and without, with something added up and without.
+#[test]
+fn repro_rows_alone_without_groups_are_counted() {
+    let folder = Folder::stock(&["midazolam;1;ccv;;;01-11-2026;1", "propofol;2;ccv;;;01-11-2026;1"]);
+    let frozen = folder.freeze().unwrap();
+    let rows = "[[measure]]\nname = \"lines\"\nrows = true\n";
+    let kinds = "[[dimension]]\ncolumn = \"kind\"\ncodes = [\"ccv\", \"import\"]\n";
+    let only = |code: &str| format!("[[dimension]]\ncolumn = \"code\"\ncodes = [\"{code}\"]\n");
+    for (body, expected) in [
+        (rows.to_owned(), vec![1]),
+        (sum(0, "[0, 9]"), vec![1, 1]),
+        (format!("{}{rows}", only("propofol")), vec![1]),
+        (format!("{}{rows}", only("ketamine")), vec![0]),
+        (format!("{kinds}{rows}"), vec![1, 0]),
+        (format!("{}{kinds}{}", only("propofol"), sum(0, "[0, 9]")), vec![1, 1, 0, 0]),
+        (format!("population.where = \"kind = 'import'\"\n{rows}"), vec![0]),
+    ] {
+        let query = query(&body);
+        let counting = Counting::of(&query, false).unwrap();
+        let said = holders(&query, &frozen, &counting, 1).unwrap_or_else(|error| panic!("{error:?}: {body}"));
+        assert_eq!(said, expected, "{body}");
+    }
 }
