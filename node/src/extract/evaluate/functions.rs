@@ -9,6 +9,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 use samensom_protocol::query::{Column, ColumnType, Date, Decimal, Expr, MeasureKind, Operand, Scalar};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What went wrong first.
@@ -83,6 +84,12 @@ pub(super) fn tally(
     connection.create_aggregate_function(name, arguments, flags(), gather)
 }
 
+/// Makes `some_of(x)` known to SQLite: how many different texts there are, `most` at most. Of a whole column that is
+/// known after a few rows, where `COUNT(DISTINCT x)` keeps all of them.
+pub(super) fn some_of(connection: &Connection, most: u32) -> rusqlite::Result<()> {
+    connection.create_aggregate_function("some_of", 1, flags(), Different { most })
+}
+
 /// The columns of a measure over rows, each once.
 pub(super) fn columns(kind: &MeasureKind) -> Vec<Column> {
     columns_of(expressions(kind))
@@ -152,7 +159,56 @@ impl Aggregate<Tally, Vec<u8>> for Gather {
     }
 }
 
+struct Different {
+    most: u32,
+}
+
+impl Aggregate<BTreeSet<Vec<u8>>, i64> for Different {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<BTreeSet<Vec<u8>>> {
+        Ok(BTreeSet::new())
+    }
+
+    fn step(&self, context: &mut Context<'_>, seen: &mut BTreeSet<Vec<u8>>) -> rusqlite::Result<()> {
+        let has_room = u32::try_from(seen.len()).is_ok_and(|count| count < self.most);
+        if let (true, ValueRef::Text(text)) = (has_room, context.get_raw(0))
+            && !seen.contains(text)
+        {
+            seen.insert(text.to_vec());
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, seen: Option<BTreeSet<Vec<u8>>>) -> rusqlite::Result<i64> {
+        Ok(seen.map_or(0, |seen| i64::try_from(seen.len()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// The figures of a result of [`tally`].
 pub(super) fn figures(bytes: &[u8]) -> Vec<i128> {
     bytes.as_chunks::<16>().0.iter().map(|chunk| i128::from_le_bytes(*chunk)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_texts_are_counted_until_there_are_enough() {
+        let connection = Connection::open_in_memory().unwrap();
+        some_of(&connection, 3).unwrap();
+        let count = |rows: &str| -> i64 {
+            let text = format!("SELECT some_of(column1) FROM (VALUES {rows}) WHERE column1 IS NOT 'x'");
+            connection.query_row(&text, [], |row| row.get(0)).unwrap()
+        };
+        for (rows, expected) in [
+            ("('x')", 0),
+            ("(NULL)", 0),
+            ("('a'), ('a'), (NULL), ('a')", 1),
+            ("('a'), ('b'), ('a'), ('b')", 2),
+            ("('a'), ('b'), ('b'), ('c')", 3),
+            ("('a'), ('b'), ('c'), ('d'), ('e')", 3),
+        ] {
+            assert_eq!(count(rows), expected, "{rows}");
+        }
+    }
 }

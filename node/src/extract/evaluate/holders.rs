@@ -79,6 +79,9 @@ fn says(lane: Lane, atoms: &Atoms, counting: &Counting, value: impl Fn(usize, us
     }
 }
 
+/// So many patients of one atom are kept in memory while they are counted; more go through SQLite's files.
+const MOST_SEEN: u32 = 10_000;
+
 impl Evaluation<'_> {
     /// The atoms of every box that have rows.
     fn atoms(&self, counting: &Counting, enough: u32) -> Result<BTreeMap<usize, Atoms>, ExtractError> {
@@ -118,7 +121,13 @@ impl Evaluation<'_> {
             });
         }
         if counting.counts_patients() {
-            shown.push(format!("COUNT(DISTINCT {})", sql.column(Column::Person)));
+            let person = sql.column(Column::Person);
+            if enough <= MOST_SEEN {
+                functions::some_of(&self.connection, enough).map_err(self.failing)?;
+                shown.push(format!("some_of({person})"));
+            } else {
+                shown.push(format!("COUNT(DISTINCT {person})"));
+            }
         }
         let cells = sql.cells(&self.dimensions).ok_or_else(|| overflow(first))?;
         let population = sql.condition(self.cells.query.population()).ok_or_else(|| overflow(first))?;
