@@ -16,7 +16,7 @@ use crate::cli::result::{Export, Show, Verify};
 use crate::error::Error;
 use crate::shown;
 use crate::store::Store;
-use figures::Figures;
+use figures::{Before, Figures};
 use samensom_protocol::admission;
 use samensom_protocol::bundle::{Bundle, BundledSession, Verified, assemble};
 use samensom_protocol::codec::decode;
@@ -159,6 +159,21 @@ fn find(context: &Context, typed: &str, what: &str) -> Result<PathBuf, Error> {
     Ok(context.folder.path().join(finished.bundle))
 }
 
+/// A result, and who stood behind the same query in the slot before, where this data folder has both.
+fn compared(context: &Context, verified: &Verified) -> Result<Figures, Error> {
+    let session = session_of(verified);
+    let mut figures = Figures::of(&session, verified);
+    // A bundle is shown anywhere; where there is no store there is nothing to compare with.
+    let Ok(store) = context.folder.read_store() else { return Ok(figures) };
+    if let Some(earlier) = store.result_before(&session)? {
+        match load(&context.folder.path().join(&earlier.bundle)) {
+            Ok(earlier) => figures.before = Some(Before::of(&earlier, verified)),
+            Err(why) => crate::cli::hint(&format!("not compared with the slot before: {why}")),
+        }
+    }
+    Ok(figures)
+}
+
 fn session_of(verified: &Verified) -> SessionId {
     verified.facts.session
 }
@@ -170,7 +185,7 @@ fn session_of(verified: &Verified) -> SessionId {
 pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
     let path = find(context, &args.result, "shown")?;
     let verified = load(&path)?;
-    let figures = Figures::of(&session_of(&verified), &verified);
+    let figures = compared(context, &verified)?;
     context.print(&render::json(&figures), || render::text(&figures))
 }
 
@@ -180,7 +195,7 @@ pub fn show(context: &Context, args: &Show) -> Result<(), Error> {
 /// When there is none, it does not verify, or it cannot be written.
 pub fn export(context: &Context, args: &Export) -> Result<(), Error> {
     let verified = load(&find(context, &args.result, &format!("exported to {}", args.out.display()))?)?;
-    let figures = Figures::of(&session_of(&verified), &verified);
+    let figures = compared(context, &verified)?;
     let text = match args.out.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => render::csv(&figures)?,
         Some("json") => shown::json(&format!("{:#}\n", render::json(&figures))),

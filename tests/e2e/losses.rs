@@ -101,3 +101,18 @@ fn a_second_query_in_a_slot_has_the_same_hospitals_or_none() {
     assert!(why.contains("bound to this slot are not there") && why.contains("node 2"), "{why}");
     assert_eq!((deployment.slot(), contributions(&deployment)), (slot, before), "nobody contributed");
 }
+
+#[test]
+fn a_result_says_who_is_not_behind_it_but_was_behind_the_one_before() {
+    let mut deployment = Template::make(HOSPITALS, 1, Pace::quick()).deploy();
+    deployment.start_all();
+    deployment.next_slot();
+    let first = deployment.run(0).sum();
+    deployment.kill(3);
+    deployment.next_slot();
+    let second = deployment.run(0).sum();
+    let before =
+        |session: &str| deployment.asked(&["result", "show", session]).unwrap().get("before").cloned();
+    assert_eq!(before(&first.session), None);
+    assert_eq!(before(&second.session), Some(json!({ "session": first.session, "gone": [4], "new": [] })));
+}

@@ -18,6 +18,28 @@ pub struct Approved {
     pub organisation: String,
 }
 
+/// The result of the same query in the slot before: whose figures are in one of both alone. What lies between the
+/// two may be theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    pub session: SessionId,
+    /// In that one, not in this.
+    pub gone: Vec<NodeId>,
+    /// In this one, not in that.
+    pub new: Vec<NodeId>,
+}
+
+impl Before {
+    /// Of two results.
+    pub fn of(earlier: &Verified, now: &Verified) -> Before {
+        let alone = |one: &Verified, other: &Verified| {
+            let own = one.survivors.iter().filter(|node| !other.survivors.contains(node));
+            own.copied().collect()
+        };
+        Before { session: earlier.facts.session, gone: alone(earlier, now), new: alone(now, earlier) }
+    }
+}
+
 /// Facts of a result.
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -39,6 +61,8 @@ pub struct Figures {
     pub least: Option<u64>,
     pub approvers: Vec<Approved>,
     pub rows: Vec<Row>,
+    /// Where this computer has one.
+    pub before: Option<Before>,
 }
 
 impl Figures {
@@ -70,6 +94,7 @@ impl Figures {
             }),
             approvers: approved.collect(),
             rows: verified.table(),
+            before: None,
         }
     }
 

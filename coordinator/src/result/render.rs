@@ -7,6 +7,7 @@ use super::figures::{Figures, Line, Sheet};
 use crate::error::Error;
 use crate::shown;
 use comfy_table::{CellAlignment, Table};
+use samensom_protocol::ids::NodeId;
 use samensom_protocol::query::{Row, Value as Figure};
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,11 @@ pub fn json(figures: &Figures) -> Value {
         .iter()
         .map(|one| json!({ "person": one.person, "role": one.role, "organisation": one.organisation }))
         .collect();
-    json!({
+    let before = figures
+        .before
+        .as_ref()
+        .map(|before| json!({ "session": before.session, "gone": before.gone, "new": before.new }));
+    let mut facts = json!({
         "session": figures.session,
         "result": figures.result,
         "query": figures.query,
@@ -47,7 +52,11 @@ pub fn json(figures: &Figures) -> Value {
         "least": figures.least,
         "approved_by": approvers,
         "totals": totals,
-    })
+    });
+    facts.as_object_mut().into_iter().zip(before).for_each(|(facts, before)| {
+        facts.insert("before".into(), before);
+    });
+    facts
 }
 
 /// A label stands beside the figure as a key of its own, and among `labels`, where no name is taken.
@@ -87,12 +96,13 @@ pub fn text(figures: &Figures) -> String {
         }
     }
     format!(
-        "{}\n{}\n\n{table}\n\n\
+        "{}\n{}{}\n\n{table}\n\n\
          Each hospital's cell is summed exactly and rounded once, half to even, to the scale of its measure.\n\
          {} {SUPPRESSED}\n\
          approved by {}\nsession {}\nresult  {}",
         shown::text(&figures.title),
         coverage(figures),
+        before(figures),
         floor(figures),
         shown::text(&approvers(figures)),
         figures.session,
@@ -117,6 +127,29 @@ fn counted(hospitals: Option<u64>) -> String {
 /// How many hospitals stand behind the figures, and when they were opened.
 pub fn coverage(figures: &Figures) -> String {
     format!("{} of {} hospitals, opened {}", figures.survivors.len(), figures.of, figures.at)
+}
+
+/// Whether others stand behind the result before: a line of its own, or nothing where there is none.
+pub fn before(figures: &Figures) -> String {
+    let Some(before) = &figures.before else { return String::new() };
+    let named = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let session = before.session.to_hex();
+    let session = session.get(..12).unwrap_or_default();
+    match (before.gone.as_slice(), before.new.as_slice()) {
+        ([], []) => format!("\nthe same hospitals as in the slot before (session {session})."),
+        (gone, []) => format!(
+            "\nparticipants differ from the slot before (session {session}): without {}.",
+            named(gone)
+        ),
+        ([], new) => {
+            format!("\nparticipants differ from the slot before (session {session}): with {}.", named(new))
+        }
+        (gone, new) => format!(
+            "\nparticipants differ from the slot before (session {session}): without {}, with {}.",
+            named(gone),
+            named(new)
+        ),
+    }
 }
 
 /// The approvers and their roles.

@@ -2,7 +2,7 @@
 
 use super::{Store, hex_prefix, ms, only, unsigned};
 use crate::error::Error;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use samensom_protocol::ids::{AttemptId, SessionId};
 use samensom_protocol::time::Time;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,23 @@ impl Store {
         )?;
         let found = rows.query_map([&prefix], read)?.collect::<Result<Vec<_>, _>>()?;
         only(found, "result of a session", typed)
+    }
+
+    /// The newest result of the same query in an earlier slot, whichever version and parameters it had.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn result_before(&self, session: &SessionId) -> Result<Option<Finished>, Error> {
+        let db = self.db();
+        let mut rows = db.prepare(
+            "/* result_before */ SELECT other.session, other.sid, other.bundle, other.finished_at
+             FROM session AS own JOIN warrant AS asked ON asked.hash = own.warrant
+             JOIN warrant AS earlier ON earlier.query_id = asked.query_id
+             JOIN session AS ran ON ran.warrant = earlier.hash AND ran.slot < own.slot
+             JOIN result AS other ON other.session = ran.session
+             WHERE own.session = ?1 ORDER BY ran.slot DESC, other.finished_at DESC LIMIT 1",
+        )?;
+        Ok(rows.query_row([session.0], read).optional()?)
     }
 
     /// Every result, the newest first.

@@ -401,6 +401,31 @@ fn warrants_and_results_are_found_by_the_start_of_their_id() {
     assert_eq!(store.results().unwrap().len(), 2);
 }
 
+/// Of the same query, by whatever warrant, in an earlier slot.
+#[test]
+fn the_result_before_is_found() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, 0);
+    let [first, second, other] = [(1u8, "q"), (2, "q"), (3, "another")].map(|(n, query)| {
+        let warrant = SignedWarrant {
+            body: Blob::new(vec![n]).unwrap(),
+            approvals: List::default(),
+            request: Bytes([5; 64]),
+        };
+        store.put_warrant(&warrant, query, "Titel", Time(5)).unwrap()
+    });
+    for (n, hash, slot) in [(1u8, &first, 3), (2, &first, 4), (3, &other, 5), (4, &second, 6), (5, &first, 6)]
+    {
+        let session = SessionId([n; 32]);
+        store.start_session(&session, hash, slot, Time(10)).unwrap();
+        let bundle = "results/a.bundle".to_owned();
+        let finished = Finished { session, sid: AttemptId([n; 32]), bundle, finished_at: Time(11) };
+        store.put_result(&finished).unwrap();
+    }
+    let before = |n: u8| store.result_before(&SessionId([n; 32])).unwrap().map(|one| one.session.0[0]);
+    assert_eq!([1, 2, 3, 4, 5, 6].map(before), [None, Some(1), None, Some(2), Some(2), None]);
+}
+
 #[test]
 fn a_session_may_start_again_after_a_failure_but_not_after_a_result() {
     let folder = TempDir::new().unwrap();

@@ -97,3 +97,24 @@ fn five_hundred_hostile_texts_read_back_equal_from_json() {
         assert_eq!((&total["labels"][&text], &total["value"]), (&json!(text), &json!("-1.5")));
     }
 }
+
+#[test]
+fn it_is_said_whether_others_stood_behind_the_slot_before() {
+    use super::super::figures::Before;
+    use samensom_protocol::ids::SessionId;
+    let shown = |gone: &[u16], new: &[u16]| {
+        let nodes = |ids: &[u16]| ids.iter().copied().map(NodeId).collect();
+        let before = Before { session: SessionId([0x5e; 32]), gone: nodes(gone), new: nodes(new) };
+        let of = Figures { before: Some(before), ..every_sort() };
+        assert_eq!(json(&of)["before"]["gone"], json!(gone));
+        text(&of)
+    };
+    assert!(shown(&[], &[]).contains("\nthe same hospitals as in the slot before (session 5e5e5e5e5e5e).\n"));
+    assert!(
+        shown(&[7, 9], &[])
+            .contains("differ from the slot before (session 5e5e5e5e5e5e): without node 7, node 9.")
+    );
+    assert!(shown(&[], &[3]).contains(": with node 3.\n"));
+    assert!(shown(&[7], &[3]).contains(": without node 7, with node 3.\n"));
+    assert!(!text(&every_sort()).contains("slot before") && json(&every_sort()).get("before").is_none());
+}
