@@ -77,18 +77,18 @@ value = "Uitslag"
 "mmol/l" = "mmol"
 "#;
 
-/// ATC code, unit, usual dose, usual days, and the routes it has.
+/// ATC code, unit, usual dose, usual days, and the routes it has. Restricted antibiotics are recorded in DDD.
 const DRUGS: [(&str, &str, u32, u32, Routes); 21] = [
-    ("J01MA02", "mg", 400, 7, Routes::Both),
+    ("J01MA02", "DDD", 1, 7, Routes::Both),
     ("J01FF01", "mg", 600, 7, Routes::Both),
     ("J01XD01", "mg", 500, 6, Routes::Iv),
     ("P01AB01", "mg", 500, 6, Routes::Oral),
-    ("J01XX08", "mg", 600, 9, Routes::Both),
+    ("J01XX08", "DDD", 1, 9, Routes::Both),
     ("J02AC01", "mg", 400, 10, Routes::Both),
     ("J01CR02", "mg", 1_200, 6, Routes::Both),
     ("J01EE01", "mg", 960, 7, Routes::Both),
-    ("J01XA01", "mg", 1_000, 8, Routes::Iv),
-    ("J01DH02", "mg", 1_000, 8, Routes::Iv),
+    ("J01XA01", "DDD", 1, 8, Routes::Iv),
+    ("J01DH02", "DDD", 1, 8, Routes::Iv),
     ("B05AA01", "g", 20, 3, Routes::Iv),
     ("A02BC01", "mg", 40, 10, Routes::Both),
     ("A02BC02", "mg", 40, 10, Routes::Both),

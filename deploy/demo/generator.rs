@@ -119,7 +119,7 @@ const PLACES: [&str; 23] = [
     "Braam",
 ];
 const ENDINGS: [&str; 3] = ["hove", "waard", "zoom"];
-const GROUPS: [&str; 7] = ["noord", "oost", "zuid", "west", "midden", "kust", "rivieren"];
+const GROUPS: [&str; 8] = ["noord", "oost", "zuid", "west", "midden", "kust", "rivieren", "duinen"];
 const LOCATIONS: [&str; 4] = ["apotheek", "IC", "OK", "centraal magazijn"];
 /// Days of the invented month in which reference dates lie.
 const DAYS: u64 = 28;
