@@ -104,11 +104,13 @@ pub fn preview(
     let previewed = Event::Previewed { id: query.id().to_owned(), version: query.version() };
     tell_if_enrolled(config, previewed)?;
     let scratch = config.scratch();
+    // A hospital's own figures are those of its own class.
+    let whole = query.without_classes();
     let figures =
-        extract::preview(&config.reader, &config.extracts, &config.base_dir, (&scratch, now()), &query)?;
+        extract::preview(&config.reader, &config.extracts, &config.base_dir, (&scratch, now()), &whole)?;
     let figures: Vec<i128> = figures.into_iter().map(i128::from).collect();
     let own =
-        table(&query, &figures, &samensom_protocol::query::Shown::All).into_iter().map(Own::from).collect();
+        table(&whole, &figures, &samensom_protocol::query::Shown::All).into_iter().map(Own::from).collect();
     Ok(shown(&query, language, (asked, Some(own))))
 }
 

@@ -27,7 +27,7 @@ use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Pass, Round, is_channel};
 use samensom_protocol::node::Node;
-use samensom_protocol::query::Open;
+use samensom_protocol::query::{Class, Counting, Open};
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::least_ms;
@@ -285,8 +285,8 @@ impl Driver {
                 }
                 sender.send(bytes).await?;
             }
-            Output::Measure { sid, warrant, lock, slot, pass, open, patients_each } => {
-                let what = What { pass, open, patients_each };
+            Output::Measure { sid, warrant, lock, slot, pass, open, patients_each, class } => {
+                let what = What { pass, open, patients_each, class };
                 let lock = lock.to_string();
                 return self.asked(Job { sid, warrant: *warrant, lock, slot, what }).await.map(Some);
             }
@@ -441,6 +441,8 @@ struct What {
     open: Option<Arc<Open>>,
     /// In a count pass: patients that are enough for one hospital.
     patients_each: u32,
+    /// The cells of this hospital's own class.
+    class: Class,
 }
 
 /// Freezes the extracts for the slot, or opens what is frozen, and evaluates the query.
@@ -454,17 +456,23 @@ fn figures(
     let now = crate::clock::now();
     let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
     let (query, content) = (warrant.query(), frozen.content);
+    let own = query.without_classes();
     let outside =
         |_| ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" };
     // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
     let home = Home { configs: &config.extracts, base_dir: &config.base_dir, stop };
     if let (Pass::Count, Some(count)) = (what.pass, warrant.count()) {
-        let said = extract::count(query, &frozen, now, (&count.counting, what.patients_each), &home)?;
+        let whole = || ExtractError::Open { query: query.id().to_owned() };
+        let counting =
+            own.resolved().ok().and_then(|own| Counting::of(&own, count.counting.counts_patients()));
+        let counting = counting.ok_or_else(whole)?;
+        let said = extract::count(&own, &frozen, now, (&counting, what.patients_each), &home)?;
+        let said = what.class.spread(counting.lanes().len(), &said);
         let said = Contribution::new(count.params.cells, |_| (0, 1), &said, content).map_err(outside)?;
         return Ok((commit::spread(said), frozen));
     }
-    let values = extract::answer(query, &frozen, now, &home)?;
     let layout = query.layout();
+    let values = what.class.spread(layout.figures(), &extract::answer(&own, &frozen, now, &home)?);
     let all = Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, content);
     let opens = |cell| what.open.as_ref().is_none_or(|open| open.opens(&layout, cell));
     Ok((commit::spread(all.map_err(outside)?.only(opens)), frozen))
@@ -500,7 +508,8 @@ mod tests {
                      dataset = \"stock\"\n[[measure]]\nname = \"lines\"\nrows = true\n";
         let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
         let warrant = crate::testing::warrant(&query);
-        let what = What { pass: Pass::Value, open: None, patients_each: 0 };
+        let class = query.class_of(|_| None);
+        let what = What { pass: Pass::Value, open: None, patients_each: 0, class };
         let contributed = |decimal: &str, rows: &str| {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("s.csv"), format!("c;q\n{rows}\n")).unwrap();

@@ -21,7 +21,7 @@ use crate::rounds::offer::Facts;
 use crate::rounds::pairs::History;
 use crate::rounds::void::Unsettled;
 use crate::time::Time;
-use crate::warrant::{SignedWarrant, Warrant};
+use crate::warrant::{SignedWarrant, SmallClass, Warrant};
 use rand_core::CryptoRng;
 use stages::Stage;
 use std::sync::Arc;
@@ -278,7 +278,7 @@ impl Coordinator {
 
     fn fail(&mut self, failure: Failure, sid: Option<AttemptId>, outputs: &mut Vec<Output>) {
         let reason = match failure.code {
-            FailureCode::TooFew | FailureCode::Interrupted => EndReason::TooFew,
+            FailureCode::TooFew | FailureCode::SmallClass | FailureCode::Interrupted => EndReason::TooFew,
             FailureCode::Uncommitted => EndReason::Uncommitted(failure.block.unwrap_or(u32::MAX)),
             FailureCode::Fault | FailureCode::Unverified => EndReason::Fault,
         };
@@ -301,6 +301,12 @@ fn end(setup: &Setup, sid: AttemptId, nodes: &[NodeId], reason: EndReason) -> Ve
 pub(crate) fn too_few(round: Round, needed: u16, present: usize) -> Failure {
     let present = u16::try_from(present).unwrap_or(u16::MAX);
     Failure { code: FailureCode::TooFew, round, needed, present, culprits: Vec::new(), block: None }
+}
+
+/// A21: so many of a class that is a cell are there, and more are needed.
+pub(crate) fn small_class(round: Round, small: &SmallClass) -> Failure {
+    let needed = u16::try_from(small.needed).unwrap_or(u16::MAX);
+    Failure { code: FailureCode::SmallClass, ..too_few(round, needed, small.present) }
 }
 
 fn frame(stage: Stage, setup: &Setup, from: NodeId, bytes: &[u8]) -> (Stage, Vec<Output>) {

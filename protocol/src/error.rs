@@ -49,6 +49,8 @@ pub enum Check {
     A19,
     /// Signatures on every report.
     A20,
+    /// Classes of hospitals that are cells have no members or enough.
+    A21,
     /// The value pass misses at most D of those counted.
     A22,
     /// Only figures open behind which enough were counted.
@@ -85,6 +87,9 @@ impl Check {
             Check::A18 => "ASK-B after the certificate and after R; what a result opens and stands on",
             Check::A19 => "READY of the whole cohort",
             Check::A20 => "signatures on every report",
+            Check::A21 => {
+                "classes of hospitals that are cells have no members or enough, and fill their own cells alone"
+            }
             Check::A22 => "the value pass misses at most D of those counted",
             Check::A23 => "only figures open behind which enough were counted",
             Check::A24 => "VOIDs: no certificate exists, or can",

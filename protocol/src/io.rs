@@ -9,7 +9,7 @@ use crate::ids::{
     AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
 };
 use crate::message::{Answer, Bound, EndReason, Pass, Round};
-use crate::query::{Open, Shape};
+use crate::query::{Class, Open, Shape};
 use crate::ring::Contribution;
 use crate::time::Time;
 use crate::warrant::Warrant;
@@ -126,6 +126,8 @@ pub enum Output {
         open: Option<Arc<Open>>,
         /// In a count pass: how many patients are enough for one hospital.
         patients_each: u32,
+        /// The cells of this hospital's own class; all others are to be a figure of 0.
+        class: Class,
     },
     /// Make this durable before anything after it leaves.
     Persist(Record),
@@ -356,6 +358,8 @@ pub enum FailureCode {
     Interrupted,
     /// The opened total does not verify; a defect of this program.
     Unverified,
+    /// A class of hospitals that is a cell has members, and fewer than its floor.
+    SmallClass,
 }
 
 /// The opened sum.

@@ -97,7 +97,16 @@ impl World {
 
     /// A world in which some pairs never confirm their channel.
     pub(crate) fn parted(n: u16, seed: u64, pairs: &[(u16, u16)]) -> Self {
-        let (chain, roster) = chain(n);
+        Self::under(chain(n), seed, pairs)
+    }
+
+    /// A world under a roster, the last of its chain.
+    pub(crate) fn under(
+        (chain, roster): (Vec<SignedRoster>, Roster),
+        seed: u64,
+        pairs: &[(u16, u16)],
+    ) -> Self {
+        let n = u16::try_from(roster.active().count()).unwrap();
         let roster = Arc::new(roster);
         let signed = approved(&body(&roster, QUERY), &[800, 801]);
         let now = Time(1_800_000_000_000);

@@ -3,8 +3,10 @@
 //! A [`Warrant`] exists only when every check of A02 held; each hospital's agent makes its own. It must
 //! not know sessions. Who asks and how that is signed stands in `warrant/request.rs`.
 
+mod classes;
 mod request;
 
+pub use classes::{SmallClass, with_classes_of};
 pub use request::{Requester, Word, same_person};
 
 use crate::codec::{Blob, List, decode, encode};
@@ -168,6 +170,11 @@ impl SignedWarrant {
         )?;
         let query = Query::from_canonical(&body.query)
             .map_err(|_| Fault::new(Check::A03, "the warrant's query is not a valid query"))?;
+        Fault::unless(
+            !query.awaits_roster(),
+            Check::A03,
+            "the warrant's query leaves open which classes of hospitals there are",
+        )?;
         let rule = roster
             .rule(query.purpose().name())
             .ok_or(Fault::new(Check::A02, "the roster has no rule for the query's purpose"))?;
@@ -296,6 +303,10 @@ impl CountPass {
         // Opened over the survivors of both passes, such a figure would be that of those between.
         let twice = patients || query.measures().iter().any(Measure::counts_hospitals);
         a03(body.may_miss == 0 || !twice, "none may be missing where hospitals or patients are counted")?;
+        a03(
+            body.may_miss == 0 || !query.is_by_class(),
+            "none may be missing where classes of hospitals are cells",
+        )?;
         let resolved = query.resolved().map_err(|_| Fault::new(Check::A03, "a parameter has no value"))?;
         let counting = Counting::of(&resolved, patients).ok_or(Fault::new(
             Check::A03,

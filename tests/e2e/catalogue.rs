@@ -1,6 +1,6 @@
 //! Every shipped query can be read, and says what its file name says.
 
-use samensom_protocol::query::{Code, Language, MeasureKind, Purpose, Query};
+use samensom_protocol::query::{Column, Language, MeasureKind, Purpose, Query};
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
@@ -21,30 +21,38 @@ fn files() -> Vec<PathBuf> {
     queries
 }
 
-/// Those whose cells are made per property of hospitals, which wait for floors per cell.
-const LATER: [&str; 4] = ["iv-to-oral-switch", "label-spread", "redistribution", "restricted-antibiotics"];
-
 fn id(path: &Path) -> &str {
     path.file_stem().unwrap().to_str().unwrap()
 }
 
 #[test]
-fn every_shipped_query_is_a_query_or_waits_for_floors_by_name() {
+fn every_shipped_query_is_a_query_under_a_floor() {
     let files = files();
     assert_eq!(files.len(), 20);
     for path in files {
-        if LATER.contains(&id(&path)) {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let mut codes =
-                |list: &str| std::fs::read_to_string(folder().join(list)).map_err(|why| why.to_string());
-            let error = Query::from_toml(&text, &mut codes).unwrap_err();
-            assert_eq!(error.code, Code::NotYet, "{error}");
-            assert!(error.to_string().contains("until every cell has its floor"), "{error}");
-        } else {
-            let query = read(&path);
-            assert_eq!(id(&path), query.id());
-            assert!(query.floor_hospitals() >= 5, "{}", query.id());
-        }
+        let query = read(&path);
+        assert_eq!(id(&path), query.id());
+        assert!(query.floor_hospitals() >= 5, "{}", query.id());
+    }
+}
+
+/// Their cells are of classes of hospitals, which the roster names when the warrant is made.
+#[test]
+fn cells_per_class_of_hospitals_are_those_of_the_roster() {
+    let by_class = [
+        ("iv-to-oral-switch", Column::HospitalKind),
+        ("label-spread", Column::PurchasingGroup),
+        ("redistribution", Column::PurchasingGroup),
+        ("restricted-antibiotics", Column::HospitalKind),
+    ];
+    let all: Vec<Query> = files().iter().map(|path| read(path)).filter(Query::is_by_class).collect();
+    let found: Vec<(&str, Column)> =
+        all.iter().map(|query| (query.id(), query.properties().next().unwrap())).collect();
+    assert_eq!(found, by_class);
+    for query in all {
+        assert!(query.awaits_roster(), "{}", query.id());
+        let filled = query.clone().with_classes(&|_| vec!["a".to_owned(), "b".to_owned()]).unwrap();
+        assert_eq!(filled.layout().cells(), 2 * query.without_classes().layout().cells());
     }
 }
 
@@ -52,7 +60,7 @@ fn every_shipped_query_is_a_query_or_waits_for_floors_by_name() {
 #[test]
 fn plain_words_are_those_beside_the_queries() {
     let write = std::env::var_os("SAMENSOM_WRITE").is_some();
-    for path in files().into_iter().filter(|path| !LATER.contains(&id(path))) {
+    for path in files() {
         let query = read(&path);
         let words = format!("{}\n\n{}\n", query.describe(Language::Dutch), query.describe(Language::English));
         let beside = folder().join("plain").join(format!("{}.txt", query.id()));

@@ -4,6 +4,7 @@ mod audit;
 mod bad_network;
 mod bundle;
 mod catalogue;
+mod classes;
 mod consent;
 mod crash;
 mod crash_server;

@@ -6,6 +6,7 @@
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
+use samensom_protocol::codec::List;
 use samensom_protocol::query::{Counting, Floors, Lane, Query, Shape};
 
 /// Fewest hospitals behind a figure.
@@ -107,7 +108,7 @@ fn asked(rng: &mut ChaCha12Rng) -> Option<Asked> {
         .unwrap_or_else(|why| panic!("{why}\n{text}"));
     let resolved = query.resolved().unwrap();
     let counting = Counting::of(&resolved, false)?;
-    let shape = Shape::new(resolved, Floors { hospitals: FLOOR, patients: 0 });
+    let shape = Shape::new(resolved, Floors { hospitals: FLOOR, patients: 0 }, List::default());
     Some(Asked { text, population, axis: (places, cell), measures, counting, shape })
 }
 

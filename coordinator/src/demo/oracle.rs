@@ -15,7 +15,7 @@ pub use measure::Refusal;
 pub use rows::{Dialect, Row, Val};
 
 use crate::error::Error;
-use samensom_protocol::query::{Classes, Dataset, Decimal, Dimension, Query};
+use samensom_protocol::query::{Classes, Column, Dataset, Decimal, Dimension, Query};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -50,21 +50,41 @@ pub fn closed(query: &Query, hospitals: &[Vec<Row>], floors: Option<&Floors>) ->
     }
 }
 
-/// The rows of one hospital for a query.
+/// What the roster says of one hospital: its value of each property.
+pub type Own = BTreeMap<Column, String>;
+
+/// The rows of one hospital for a query, each with the hospital's properties as if they were columns.
 ///
 /// # Errors
 /// When a row of its extracts cannot be read.
-pub fn rows(query: &Query, tables: &[toml::Table], home: &Path) -> Result<Vec<Row>, Error> {
-    derived::rows(query.dataset(), tables, home)
+pub fn rows(query: &Query, tables: &[toml::Table], home: &Path, own: &Own) -> Result<Vec<Row>, Error> {
+    let mut rows = derived::rows(query.dataset(), tables, home)?;
+    for row in &mut rows {
+        row.extend(own.iter().map(|(column, value)| (*column, Val::Text(value.clone()))));
+    }
+    Ok(rows)
 }
 
-/// The figures of one hospital with these rows.
+/// The figures of one hospital with these rows: nothing in the cells of other classes of hospitals.
 ///
 /// # Errors
 /// When it must refuse.
-pub fn figures(query: &Query, rows: &[Row]) -> Result<Figures, Error> {
+pub fn figures(query: &Query, rows: &[Row], own: &Own) -> Result<Figures, Error> {
     let query = query.resolved().map_err(|why| Error::asked(why.to_string()))?;
-    of_rows(&query, rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))
+    let mut figures =
+        of_rows(&query, rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))?;
+    let cells = query.dimensions().iter().map(Dimension::size).product::<usize>();
+    let width = figures.len() / cells.max(1);
+    for (place, cell) in figures.chunks_mut(width.max(1)).enumerate() {
+        let properties = labels(&query, place).into_iter().filter_map(|(name, label)| {
+            let column = Column::OF_HOSPITALS.into_iter().find(|column| column.name() == name)?;
+            Some((column, label))
+        });
+        if properties.into_iter().any(|(column, label)| own.get(&column) != Some(&label)) {
+            cell.fill(0);
+        }
+    }
+    Ok(figures)
 }
 
 /// The rows of a data set that is made of others, given in the order in which it names them.

@@ -3,6 +3,7 @@
 //! Owns every choice, all of them functions of the options. It must not start a process.
 
 use super::extracts::Shared;
+use super::oracle::Own;
 use super::{Options, generator};
 use crate::clock::today;
 use crate::error::Error;
@@ -10,7 +11,7 @@ use crate::ops::slug;
 use crate::toml_file;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use samensom_protocol::query::{Dataset, Query};
+use samensom_protocol::query::{Column, Dataset, Query};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,12 @@ pub struct Hospital {
     pub group: String,
     /// Kind of hospital.
     pub kind: String,
+}
+
+impl Hospital {
+    fn property(&self, column: Column) -> String {
+        if column == Column::PurchasingGroup { self.group.clone() } else { self.kind.clone() }
+    }
 }
 
 /// Where the extracts come from.
@@ -88,6 +95,8 @@ impl Plan {
         let query = query
             .bound(&[], today())
             .map_err(|why| Error::asked(why.to_string()).expected("a default for every parameter"))?;
+        let classes = |column| hospitals.iter().map(|one| one.property(column)).collect();
+        let query = query.with_classes(&classes).map_err(|why| Error::asked(why.to_string()))?;
         let away = options.absent.saturating_add(options.drop_out);
         if away > hospitals.len() {
             return Err(Error::asked(format!("{away} hospitals cannot be absent or drop out"))
@@ -110,6 +119,13 @@ impl Plan {
     /// The hospitals whose agents start.
     pub fn present(&self) -> impl Iterator<Item = usize> {
         (0..self.hospitals.len()).filter(|hospital| !self.absent.contains(hospital))
+    }
+
+    /// What the roster will say of one hospital.
+    #[must_use]
+    pub fn properties(&self, hospital: usize) -> Own {
+        let hospital = self.hospitals.get(hospital);
+        Column::OF_HOSPITALS.into_iter().filter_map(|one| Some((one, hospital?.property(one)))).collect()
     }
 
     /// The folder of one hospital.

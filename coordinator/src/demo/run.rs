@@ -279,8 +279,10 @@ fn compare(
     let tables = plan.extract_tables();
     let (mut clear, mut own, mut hospitals) = (Figures::new(), None, Vec::new());
     for hospital in survivors {
-        let rows = oracle::rows(&plan.query, &tables, &plan.home(&stage.tools.folder, *hospital))?;
-        let figures = oracle::figures(&plan.query, &rows)?;
+        let properties = plan.properties(*hospital);
+        let home = plan.home(&stage.tools.folder, *hospital);
+        let rows = oracle::rows(&plan.query, &tables, &home, &properties)?;
+        let figures = oracle::figures(&plan.query, &rows, &properties)?;
         oracle::add(&mut clear, &figures);
         own.get_or_insert(figures);
         hospitals.push(rows);

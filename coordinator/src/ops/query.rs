@@ -10,7 +10,9 @@ use samensom_protocol::params::Thresholds;
 use samensom_protocol::query::Query;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody};
+use samensom_protocol::warrant::{
+    Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody, with_classes_of,
+};
 
 /// A warrant runs from a little before it was made, for the hospitals' clocks differ.
 const CLOCKS_MS: u64 = 5 * 60_000;
@@ -47,6 +49,11 @@ pub fn asked(head: &Roster, query: &Query, terms: Terms, requester: Requester) -
     let lock = head
         .lock_of(dataset)
         .ok_or_else(|| Error::refused(format!("the roster has no lock for the data set `{dataset}`")))?;
+    let query = with_classes_of(head, query).map_err(|why| {
+        Error::refused(why.to_string())
+            .place(format!("roster {}", head.body().epoch))
+            .remedy("give the hospitals theirs in a new roster, or name the classes in the query")
+    })?;
     let canonical = query.canonical().and_then(Blob::new).map_err(|why| {
         Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
     })?;

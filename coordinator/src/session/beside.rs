@@ -9,7 +9,6 @@ use samensom_protocol::codec::{Text, decode};
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::io::Record;
 use samensom_protocol::message::{Header, Message, Round};
-use samensom_protocol::query::{Floors, Shape};
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::Facts;
 use samensom_protocol::warrant::Warrant;
@@ -26,9 +25,8 @@ pub(super) async fn may_be_counted(
     roster: &Arc<Roster>,
     (warrant, invited): (&Warrant, &[NodeId]),
 ) -> Result<(), Error> {
-    let resolved = warrant.query().resolved().map_err(|why| Error::refused(why.to_string()))?;
-    let hospitals = warrant.least(roster, invited);
-    let own = Shape::new(resolved, Floors { hospitals, patients: warrant.patients_each(roster, invited) });
+    let own = warrant.shape(roster, invited);
+    let own = own.ok_or_else(|| Error::refused("a parameter of the query has no value"))?;
     let (lock, roster) = (lock.clone(), Arc::clone(roster));
     let found = move |store: &Store| {
         for attempt in store.contributed(&lock, slot)? {

@@ -60,8 +60,9 @@ pub(super) async fn setup(
     let counted = opening.as_ref().map(|(_, counted)| counted.as_slice());
     let mut invited = there(switchboard, &roster, counted, usize::from(warrant.body().may_miss))?;
     enough(&mut invited, bound.as_ref(), warrant.params().thresholds.quorum)?;
+    let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
+    whole_classes(&warrant, &roster, &ids)?;
     if pass == Pass::Count {
-        let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
         beside::may_be_counted(store, (&lock.name, slot), &roster, (&warrant, &ids)).await?;
     }
 
@@ -133,6 +134,21 @@ fn there(
     Err(Error::session("hospitals that were counted are not there")
         .expected(format!("{fewest} of the {} that were counted in this slot", counted.len()))
         .remedy("wait until they are linked again, or for the next slot"))
+}
+
+/// A21: every class of hospitals that is a cell has nobody there, or enough.
+fn whole_classes(warrant: &Warrant, roster: &Roster, invited: &[NodeId]) -> Result<(), Error> {
+    let Some(small) = warrant.small_class(roster, invited, invited) else { return Ok(()) };
+    let class: Vec<String> = small.labels.iter().map(|(name, value)| format!("{name} `{value}`")).collect();
+    let class = class.join(", ");
+    Err(Error::session(format!("small-class: {} hospitals of {class} are there", small.present))
+        .expected(format!(
+            "none of them, or {}: a cell of fewer would show their figures to each other",
+            small.needed
+        ))
+        .remedy(
+            "wait until more of them are linked, or ask for classes that are larger, or for national cells",
+        ))
 }
 
 /// Attempts of a lock that left reports behind, for those who are there to void.
@@ -394,6 +410,11 @@ mod tests {
 
     /// Hospitals 1 to 5 and the approvers of the stock rule.
     fn five(folder: &TempDir) -> (Arc<Store>, WarrantHash) {
+        asked(folder, QUERY)
+    }
+
+    /// The same with a warrant of this query.
+    fn asked(folder: &TempDir, query: &str) -> (Arc<Store>, WarrantHash) {
         let store = tests::store(folder, 5);
         let approver = Approver {
             key: tests::identity(800).public(),
@@ -410,7 +431,7 @@ mod tests {
             let signature = RosterSignature::new(&tests::identity(signer), &proposal.roster.body);
             store.sign_roster(proposal.hash, &signature).unwrap();
         }
-        let query = Query::from_toml(QUERY, &mut |_| Err(String::new())).unwrap();
+        let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
         let body = WarrantBody {
             query: Blob::new(query.canonical().unwrap()).unwrap(),
             roster: store.head_roster().hash(),
@@ -436,6 +457,21 @@ mod tests {
             store.put_approval(&hash, approval, Time(6)).unwrap();
         }
         (Arc::new(store), hash)
+    }
+
+    /// A21, before anything begins: all five are of the north, and the floor is 5.
+    #[test]
+    fn a_class_of_which_too_few_are_there_is_named() {
+        let folder = TempDir::new().unwrap();
+        let dimension = "[[dimension]]\ngroup = \"purchasing_group\"\ncodes = [\"north\", \"south\"]\n";
+        let (store, hash) = asked(&folder, &format!("{QUERY}\n{dimension}"));
+        let roster = store.head_roster();
+        let warrant = store.warrant(&hash.to_hex()).unwrap().read(&roster).unwrap();
+        let all: Vec<NodeId> = (1..=5).map(NodeId).collect();
+        assert!(whole_classes(&warrant, &roster, &all).is_ok(), "nobody of the south is not too few");
+        let told = whole_classes(&warrant, &roster, &all[1..]).unwrap_err().to_string();
+        assert!(told.contains("small-class: 4 hospitals of purchasing_group `north` are there"), "{told}");
+        assert!(told.contains("none of them, or 5"), "{told}");
     }
 
     /// Killed between the record of VOIDS and their last copy, it tells those who come back.

@@ -52,6 +52,8 @@ impl BundledSession {
         let go = self.go(&facts, &cohort)?;
         let (survivors, contributed) = self.reports(&facts, &go, &cohort)?;
         let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+        facts.has_whole_classes(&cohort.keys().copied().collect::<Vec<_>>())?;
+        facts.has_whole_classes(&nodes)?;
         let certificate = self.certificate(&facts, &go, &survivors, &nodes)?;
         let dropped: Vec<NodeId> = cohort.keys().copied().filter(|node| !nodes.contains(node)).collect();
         let lanes = self.lanes(&facts)?;

@@ -3,7 +3,7 @@
 use super::stages::{
     Cohort, Confirming, Contributing, Depositing, Done, Open, Readying, Revealing, Stage, sent, to_all,
 };
-use super::{Close, Setup, too_few};
+use super::{Close, Setup, small_class, too_few};
 use crate::ablation::{ablated, unchecked};
 use crate::codec::{Blob, Bytes, List, decode};
 use crate::crypto::keys::Signed;
@@ -82,6 +82,10 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     if deposits.len() < usize::from(needed) || (bound && deposits.len() != open.facts.header.invited.len()) {
         let needed = if bound { open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, deposits.len()), noted));
+    }
+    let present: Vec<NodeId> = cohort.iter().copied().collect();
+    if let Some(small) = open.facts.small_class(&present) {
+        return Ok(Close::Fail(small_class(round, &small), noted));
     }
     roots.retain(|node, _| cohort.contains(node));
     let dealt = roots.into_iter().map(|(node, deposit)| Dealt { node, deposit }).collect();
@@ -222,6 +226,10 @@ fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
     if survivors.len() < usize::from(needed) || short {
         let needed = if short { stage.open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, survivors.len()), Vec::new()));
+    }
+    let present: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+    if let Some(small) = facts.small_class(&present) {
+        return Ok(Close::Fail(small_class(round, &small), Vec::new()));
     }
     let body = FreezeBody { sid: facts.sid, freeze: freeze_hash(&stage.go, &survivors) };
     let body = Sealed::new(&setup.identity, Signed::Freeze, &body).during(round)?;

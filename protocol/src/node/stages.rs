@@ -234,6 +234,7 @@ pub(crate) fn on_offer(
             let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
             facts.warrant.patients_each(&facts.roster, &invited)
         },
+        class: facts.class_of(context.me),
     };
     let deadline = at.plus_ms(u64::from(facts.header.deadlines.deposit_ms));
     let arm = Output::Arm { sid, round: Round::Deposit, at: deadline };
@@ -274,6 +275,7 @@ fn measured(
     let closed = (0u32..).zip(contribution.lanes().expose()).filter(|(cell, _)| !facts.may_hold(*cell));
     let empty = closed.fold(0u64, |all, (_, lane)| all | lane) == 0;
     Fault::unless(empty, Check::A23, "a figure that stays closed is not 0")?;
+    facts.fills_own_cells(context.me, contribution.lanes().expose())?;
     offer::check_record(&facts, &context.view, &extract, &context.rosters)?;
     let mut outputs = Vec::new();
     let (lock, slot, pass) = (facts.header.lock.clone(), facts.header.slot, facts.header.pass);

@@ -190,6 +190,8 @@ mod tests {
             (Column::Due0, 28),
             (Column::Due12, 40),
             (Column::EventDay, 49),
+            (Column::PurchasingGroup, 50),
+            (Column::HospitalKind, 51),
         ] {
             assert_eq!(place(crate::codec::encode(&column).unwrap()), number, "{}", column.name());
         }

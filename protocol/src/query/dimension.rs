@@ -45,6 +45,18 @@ impl Dimension {
         self.column
     }
 
+    /// Whether its places are classes of hospitals, by the roster; else of rows.
+    #[must_use]
+    pub fn is_of_hospitals(&self) -> bool {
+        self.column.is_of_hospitals()
+    }
+
+    /// Whether its values are those that the roster has when the warrant is made, and are not filled in yet.
+    #[must_use]
+    pub fn awaits_roster(&self) -> bool {
+        self.is_of_hospitals() && self.codes().is_empty()
+    }
+
     /// How its values are told apart.
     #[must_use]
     pub fn classes(&self) -> &Classes {

@@ -5,6 +5,7 @@
 //! not know hospitals, sessions or SQL.
 
 mod check;
+mod classes;
 mod codes;
 mod count;
 mod dataset;
@@ -23,7 +24,7 @@ mod measure;
 mod parameter;
 mod parse;
 mod ratio;
-mod shape;
+pub mod shape;
 mod table;
 mod toml;
 mod units;
@@ -31,6 +32,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use classes::Class;
 pub use count::{Counting, Lane, MAX_FILTERS, Matter, Open};
 pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};
@@ -266,8 +268,17 @@ impl Query {
     /// The query as it is computed: every parameter replaced by its value.
     ///
     /// # Errors
-    /// `Missing` when a parameter has none.
+    /// `Missing` when a parameter has none, or when classes of hospitals are not filled in.
     pub fn resolved(&self) -> Result<Query, QueryError> {
+        if self.dimensions.iter().any(Dimension::awaits_roster) {
+            let expected = "the classes of hospitals, filled in from the roster when the warrant is made";
+            return Err(QueryError::new(Code::Missing, "classes of hospitals without values", expected));
+        }
+        self.with_values()
+    }
+
+    /// The query with the values of its parameters in their places.
+    fn with_values(&self) -> Result<Query, QueryError> {
         let missing = || {
             let expected = "values for all parameters, given when the warrant is made";
             QueryError::new(Code::Missing, "a parameter has no value", expected)

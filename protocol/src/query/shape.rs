@@ -9,6 +9,9 @@ use super::dimension::{Classes, Dimension};
 use super::expr::Expr;
 use super::measure::{Measure, MeasureKind};
 use super::{Column, Dataset, Query};
+use crate::codec::{List, Text};
+use crate::ids::NodeId;
+use crate::roster::MAX_NODES;
 use serde::{Deserialize, Serialize};
 
 /// What decides which figures of a query open: all of it but the names, and the floors.
@@ -16,6 +19,19 @@ use serde::{Deserialize, Serialize};
 pub struct Shape {
     query: Query,
     floors: Floors,
+    /// The classes of those invited; of nobody where no cell is of classes.
+    classes: List<Member, MAX_NODES>,
+}
+
+/// A hospital with its value of each property, as the roster gave them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Which.
+    pub node: NodeId,
+    /// Purchasing group.
+    pub group: Text<64>,
+    /// Kind of hospital.
+    pub kind: Text<32>,
 }
 
 /// The floors of one count pass.
@@ -39,8 +55,8 @@ enum Sums {
 impl Shape {
     /// Of a query whose parameters have been replaced by their values.
     #[must_use]
-    pub fn new(resolved: Query, floors: Floors) -> Shape {
-        Shape { query: resolved, floors }
+    pub fn new(resolved: Query, floors: Floors, classes: List<Member, MAX_NODES>) -> Shape {
+        Shape { query: resolved, floors, classes }
     }
 
     /// Whether figures of both may open over one extract: they are of the same cells, of cells that share no row, or
@@ -81,9 +97,17 @@ impl Shape {
         own.dataset == theirs.dataset
             && own.population == theirs.population
             && self.floors == other.floors
+            && self.has_the_same_classes(other)
             && sums(self) == sums(other)
             && own.dimensions().len() == theirs.dimensions().len()
             && pairs.into_iter().all(|(own, theirs)| own == theirs || lists_alone(own, theirs))
+    }
+
+    /// Whoever was invited to both is in the same class in both.
+    fn has_the_same_classes(&self, other: &Shape) -> bool {
+        let changed =
+            |own: &Member| other.classes.iter().any(|theirs| theirs.node == own.node && theirs != own);
+        !self.classes.iter().any(changed)
     }
 
     /// A column of which both list their values, and none in common.
@@ -96,7 +120,13 @@ impl Shape {
             matches!(one.query.dataset, Dataset::Stock | Dataset::Use | Dataset::Orders | Dataset::Position)
         };
         let same = self.query.dataset == other.query.dataset;
-        let fits = |column: Column| same || column == Column::Code && goods(self) && goods(other);
+        let classes = self.has_the_same_classes(other);
+        // Hospitals of other classes share no row, whatever the data set.
+        let fits = |column: Column| {
+            column.is_of_hospitals() && classes
+                || !column.is_of_hospitals() && same
+                || column == Column::Code && goods(self) && goods(other)
+        };
         self.query
             .dimensions()
             .iter()
@@ -128,7 +158,7 @@ mod tests {
             ["one", "another"][rest.len() % 2]
         );
         let query = Query::from_toml(&text, &mut |_| Err("no files".into())).unwrap();
-        Shape::new(query.resolved().unwrap(), floors)
+        Shape::new(query.resolved().unwrap(), floors, List::default())
     }
 
     fn stock(rest: &str) -> Shape {
@@ -191,6 +221,43 @@ mod tests {
         assert!(
             !judged(&stock(&missing("'a'")), &stock(&(listed("'b'", "missing = true") + CCV))),
             "no code twice"
+        );
+    }
+
+    /// A query per class over these hospitals: number and group.
+    fn by_class(rest: &str, of: &[(u16, &str)]) -> Shape {
+        let shape = stock(&format!("{rest}{ALL}[floors]\nhospitals = 3\n"));
+        let member = |(node, group): &(u16, &str)| Member {
+            node: NodeId(*node),
+            group: Text::new(*group).unwrap(),
+            kind: Text::new("general").unwrap(),
+        };
+        Shape { classes: List::new(of.iter().map(member).collect()).unwrap(), ..shape }
+    }
+
+    #[test]
+    fn a_nation_does_not_stand_beside_its_groups() {
+        let groups = |list: &str| format!("[[dimension]]\ngroup = \"purchasing_group\"\ncodes = [{list}]\n");
+        let (north, south) = (groups("\"n\""), groups("\"s\""));
+        let of = [(1, "n"), (2, "s"), (3, "")];
+        assert!(!judged(&by_class(&north, &of), &stock(ALL)), "the nation less the groups");
+        assert!(judged(&by_class(&north, &of), &by_class(&south, &of)), "other hospitals");
+        assert!(judged(&by_class(&north, &of), &by_class(&north, &of)));
+        let kinds = north.replace("purchasing_group", "hospital_kind");
+        assert!(!judged(&by_class(&north, &of), &by_class(&kinds, &of)), "two ways to cut one nation");
+    }
+
+    /// Over one extract, the roster changed between two slots: the difference would be one hospital's.
+    #[test]
+    fn a_hospital_that_came_to_another_class_stands_between_two_sums() {
+        let both = "[[dimension]]\ngroup = \"purchasing_group\"\ncodes = [\"n\", \"s\"]\n";
+        let (before, after) = ([(1, "n"), (2, "s")], [(1, "n"), (2, "n")]);
+        assert!(!judged(&by_class(both, &before), &by_class(both, &after)));
+        let (north, south) = (both.replace(", \"s\"", ""), both.replace("\"n\", ", ""));
+        assert!(!judged(&by_class(&north, &before), &by_class(&south, &after)));
+        assert!(
+            judged(&by_class(both, &before), &by_class(both, &[(1, "n"), (3, "s")])),
+            "one was not invited again"
         );
     }
 }

@@ -317,11 +317,16 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "column = \"location\"",
-        "group = \"purchasing_group\"",
+        "column = \"location\"\ngroup = \"purchasing_group\"",
         &[
-            "line 16, dimension 2.group: cells per `purchasing_group` are not in this version",
-            "floors per cell",
+            "line 15, dimension 2: `column` of the rows and `group` of the hospitals",
+            "two dimensions for both",
         ],
+    ),
+    (
+        "column = \"location\"",
+        "column = \"purchasing_group\"",
+        &["line 16, dimension 2.column: unknown column"],
     ),
     ("\"morfine\"", "\"propofol\"", &["line 14, dimension 1.codes: code `propofol` stands there twice"]),
     ("\"morfine\"", "\" morfine\"", &["line 14", "has space at an end"]),

@@ -71,12 +71,17 @@ pub(crate) fn member(id: u16) -> Member {
 
 /// The chain of two rosters, the second with members 1..=n.
 pub(crate) fn chain(n: u16) -> (Vec<SignedRoster>, Roster) {
+    chain_of((1..=n).map(member).collect())
+}
+
+/// The chain of two rosters, the second with these members.
+pub(crate) fn chain_of(members: Vec<Member>) -> (Vec<SignedRoster>, Roster) {
     let founding = founding_body().to_signed(vec![]).unwrap();
     let first = Roster::founding(&founding).unwrap();
     let body = RosterBody {
         epoch: 1,
         previous: first.hash(),
-        members: List::new((1..=n).map(member).collect()).unwrap(),
+        members: List::new(members).unwrap(),
         ..founding_body()
     };
     let signed = sign(&body, &[900, 901, 902]);

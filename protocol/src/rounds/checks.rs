@@ -16,6 +16,7 @@ mod after;
 mod answers;
 mod before;
 mod channels;
+mod classes;
 mod commitments;
 mod counts;
 mod dealers;

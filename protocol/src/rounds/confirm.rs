@@ -39,7 +39,7 @@ pub fn is_signed(counted: &Counted, facts: &Facts, go: &GoHash) -> bool {
     facts.key(counted.node).is_some_and(|key| verify(key, Signed::Report, &raw, &counted.signature))
 }
 
-/// Checks FREEZE: A11, A12, A14, A20 and the hash.
+/// Checks FREEZE: A11, A12, A14, A20, A21, A22 and the hash.
 ///
 /// # Errors
 /// The first check that fails.
@@ -66,6 +66,8 @@ pub fn check(
     let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
     a12(survivors.len() >= floor, "the survivors are below the floor")?;
     facts.misses_few(survivors.len())?;
+    let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
+    facts.has_whole_classes(&nodes)?;
     Fault::unless(
         facts.header.bound.is_none()
             || survivors.len() == facts.header.invited.len()

@@ -12,10 +12,10 @@ use crate::ids::{AttemptId, ExtractHash, NodeId, PublicKey, SessionId, WarrantHa
 use crate::ledger::{LedgerView, PassState};
 use crate::message::{Bound, FreezeBody, Header, Offer, Pass, SUITE, WIRE_VERSION, ascending};
 use crate::params::Params;
-use crate::query::{Floors, Open, Shape};
+use crate::query::{Class, Open, Shape};
 use crate::roster::{Lock, Roster};
 use crate::time::Time;
-use crate::warrant::{SignedWarrant, Warrant};
+use crate::warrant::{SignedWarrant, SmallClass, Warrant};
 use std::sync::Arc;
 
 /// A header with the roster and warrant it stands on; every public check held.
@@ -174,11 +174,52 @@ impl Facts {
             return None;
         }
         let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
-        let floors = Floors {
-            hospitals: self.warrant.least(&self.roster, &invited),
-            patients: self.warrant.patients_each(&self.roster, &invited),
-        };
-        Some(Shape::new(self.warrant.query().resolved().ok()?, floors))
+        self.warrant.shape(&self.roster, &invited)
+    }
+    /// The cells of a hospital's own class.
+    #[must_use]
+    pub fn class_of(&self, node: NodeId) -> Class {
+        self.warrant.class_of(&self.roster, node)
+    }
+    /// A21: no class of hospitals that is a cell has members among those present, and fewer than its floor.
+    ///
+    /// # Errors
+    /// A21.
+    pub fn has_whole_classes(&self, present: &[NodeId]) -> Result<(), Fault> {
+        Fault::unless(
+            self.small_class(present).is_none(),
+            Check::A21,
+            "a class of hospitals that is a cell has members, and fewer than its floor",
+        )
+    }
+    /// The class of which fewer are present than its floor.
+    #[must_use]
+    pub fn small_class(&self, present: &[NodeId]) -> Option<SmallClass> {
+        let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();
+        self.warrant.small_class(&self.roster, present, &invited)
+    }
+    /// A21: these lanes of a hospital are figures of 0 outside the cells of its own class.
+    ///
+    /// # Errors
+    /// A21.
+    pub fn fills_own_cells(&self, node: NodeId, lanes: &[u64]) -> Result<(), Fault> {
+        let query = self.warrant.query();
+        if !query.is_by_class() {
+            return Ok(());
+        }
+        let (layout, class) = (query.layout(), self.class_of(node));
+        let counting = self.warrant.count().filter(|_| self.header.pass == Pass::Count);
+        let width = counting.map_or(layout.figures(), |count| count.counting.lanes().len());
+        let mut others = 0;
+        for (cell, lane) in (0u32..).zip(lanes) {
+            let index = usize::try_from(cell).ok().and_then(|cell| cell.checked_div(width));
+            if index.and_then(|index| class.inner(index)).is_some() || !self.may_hold(cell) {
+                continue;
+            }
+            let zero = if counting.is_some() { 0 } else { layout.bounds(cell).0.unsigned_abs() };
+            others |= lane ^ zero;
+        }
+        Fault::unless(others == 0, Check::A21, "a figure of another class of hospitals is not 0")
     }
     /// Whether a cell of the sum may be anything but 0.
     #[must_use]

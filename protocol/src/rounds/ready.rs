@@ -147,7 +147,7 @@ pub fn check(
     Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held })
 }
 
-/// A08: U1 within U0, at least q, all of U0 where the slot is bound.
+/// A08: U1 within U0, at least q, all of U0 where the slot is bound. A21: its classes are whole.
 fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
     let ids: Vec<NodeId> = body.cohort.iter().map(|dealt| dealt.node).collect();
     let a08 = |held: bool, what: &'static str| Fault::unless(held, Check::A08, what);
@@ -157,6 +157,7 @@ fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
     let quorum = usize::from(facts.params().thresholds.quorum);
     a08(ids.len() >= quorum || small, "the cohort is below q")?;
     facts.misses_few(ids.len())?;
+    facts.has_whole_classes(&ids)?;
     a08(
         facts.header.bound.is_none()
             || ids.len() == facts.header.invited.len()

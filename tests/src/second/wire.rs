@@ -168,6 +168,8 @@ fn column() -> Shape {
         "BedDays",
         "Event",
         "EventDay",
+        "PurchasingGroup",
+        "HospitalKind",
     ])
 }
 

@@ -70,7 +70,7 @@ fn of(rows: &str) -> Result<Figures, Error> {
 }
 
 fn figures_of(tables: &[toml::Table], home: &Path) -> Result<Figures, Error> {
-    figures(&query(), &rows(&query(), tables, home)?)
+    figures(&query(), &rows(&query(), tables, home, &Own::new())?, &Own::new())
 }
 
 #[test]

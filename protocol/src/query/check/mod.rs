@@ -20,6 +20,8 @@ use super::{Dimension, LANGUAGE, Query};
 use std::collections::BTreeSet;
 
 const MAX_FLOOR: u16 = 1_000;
+/// Where cells are of classes of hospitals: one of two would read the other's figures.
+const LEAST_OF_A_CLASS: u16 = 3;
 /// Fewest patients behind a shown cell, where a data set has patients.
 const LEAST_PATIENTS: u32 = 10;
 const MAX_PATIENTS: u32 = 1_000_000;
@@ -96,7 +98,7 @@ fn bound_well(query: &Query) -> Result<(), QueryError> {
     if query.parameters.is_empty() || query.parameters.iter().any(|one| one.value.is_none()) {
         return Ok(());
     }
-    let resolved = query.resolved()?;
+    let resolved = query.with_values()?;
     resolved.population.check(Scope::Rows(query.dataset)).map_err(|error| error.at("population.where"))?;
     for (index, measure) in resolved.measures.iter().enumerate() {
         measures::one(&resolved, measure, index)?;
@@ -161,11 +163,17 @@ fn dimensions(query: &Query) -> Result<(), QueryError> {
     let mut codes = 0_usize;
     for (index, dimension) in query.dimensions.iter().enumerate() {
         let place = format!("dimension {}", index.saturating_add(1));
-        query
-            .dataset
-            .column(dimension.column().name())
-            .and_then(|column| as_dimension(column, &dimension.classes, &mut columns))
-            .map_err(|error| error.at(format!("{place}.column")))?;
+        let column = if dimension.is_of_hospitals() {
+            Ok(dimension.column())
+        } else {
+            query.dataset.column(dimension.column().name())
+        };
+        column.and_then(|column| as_dimension(column, &dimension.classes, &mut columns)).map_err(
+            |error| {
+                let key = if dimension.is_of_hospitals() { "group" } else { "column" };
+                error.at(format!("{place}.{key}"))
+            },
+        )?;
         match &dimension.classes {
             Classes::Codes(_) => each_code(dimension).map_err(|error| error.at(format!("{place}.codes")))?,
             Classes::Numbers(bins) => rising(bins).map_err(|error| error.at(format!("{place}.bins")))?,
@@ -233,7 +241,8 @@ fn rising<T: PartialOrd + core::fmt::Display>(bins: &[T]) -> Result<(), QueryErr
 }
 
 fn each_code(dimension: &Dimension) -> Result<(), QueryError> {
-    if dimension.codes().is_empty() {
+    // Of hospitals: which there are, the roster says when the warrant is made.
+    if dimension.codes().is_empty() && !dimension.is_of_hospitals() {
         return Err(QueryError::new(Code::Limit, "no codes", "one code or more"));
     }
     let mut seen = BTreeSet::new();
@@ -303,6 +312,12 @@ fn floors(query: &Query) -> Result<(), QueryError> {
     if floor > MAX_FLOOR {
         let error = QueryError::new(Code::Limit, format!("a floor of {floor}"), format!("1 to {MAX_FLOOR}"));
         return Err(error.at("floors.hospitals"));
+    }
+    if query.is_by_class() && floor < LEAST_OF_A_CLASS {
+        let problem = format!("cells per class of hospitals under a floor of {floor}");
+        let error = QueryError::new(Code::Missing, problem, format!("{LEAST_OF_A_CLASS} to {MAX_FLOOR}"));
+        let advice = format!("write `hospitals = {LEAST_OF_A_CLASS}` or more under [floors]");
+        return Err(error.at("floors.hospitals").advice(advice));
     }
     patients(query).map_err(|error| error.at("floors.patients"))
 }

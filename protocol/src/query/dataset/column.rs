@@ -108,6 +108,10 @@ pub enum Column {
     Event,
     /// Days from the start to the event, or to the end of what was seen.
     EventDay,
+    /// Of the hospital, from the roster: its purchasing group.
+    PurchasingGroup,
+    /// Of the hospital, from the roster: its kind.
+    HospitalKind,
 }
 
 /// What a column holds.
@@ -138,6 +142,16 @@ pub enum Counts {
 pub const KINDS: [&str; 5] = ["regular", "ccv", "import", "own", "study"];
 
 impl Column {
+    /// Properties that the roster gives a hospital. No data set has such a column: a query makes cells of them and
+    /// asks nothing else.
+    pub const OF_HOSPITALS: [Column; 2] = [Column::PurchasingGroup, Column::HospitalKind];
+
+    /// Whether it is a property of the hospital in the roster, not of a row.
+    #[must_use]
+    pub fn is_of_hospitals(self) -> bool {
+        Column::OF_HOSPITALS.contains(&self)
+    }
+
     /// The text form.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -198,6 +212,8 @@ impl Column {
             Column::Indication => "indication",
             Column::BedDays => "bed_days",
             Column::Event => "event",
+            Column::PurchasingGroup => "purchasing_group",
+            Column::HospitalKind => "hospital_kind",
             _ => "event_day",
         }
     }
@@ -209,7 +225,7 @@ impl Column {
         match self {
             AsOf | Period | Expiry | Ordered | Eta | Delivered | At | From | To | Start => ColumnType::Date,
             Code | Unit | Kind | Location | Owner | Supplier | Person | Route | Ward | Stay | Specialty
-            | Indication => ColumnType::Text,
+            | Indication | PurchasingGroup | HospitalKind => ColumnType::Text,
             _ => ColumnType::Number,
         }
     }

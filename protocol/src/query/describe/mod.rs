@@ -162,8 +162,18 @@ impl Teller<'_> {
         let layout = self.query.layout();
         let mut lines: Vec<String> =
             self.query.dimensions().iter().map(|dimension| self.dimension(dimension)).collect();
+        let layout = if self.query.awaits_roster() { self.query.without_classes().layout() } else { layout };
         let groups = usize::try_from(layout.cells()).unwrap_or(0).checked_div(layout.figures()).unwrap_or(0);
         lines.push(match self.language {
+            Language::Dutch if self.query.awaits_roster() => {
+                format!(
+                    "Voor elke klasse van ziekenhuizen {groups} cellen met elk {} getallen.",
+                    layout.figures()
+                )
+            }
+            Language::English if self.query.awaits_roster() => {
+                format!("For each class of hospitals {groups} cells of {} figures each.", layout.figures())
+            }
             Language::Dutch => format!("Samen {groups} cellen met elk {} getallen.", layout.figures()),
             Language::English => format!("Together {groups} cells of {} figures each.", layout.figures()),
         });
@@ -171,6 +181,9 @@ impl Teller<'_> {
     }
 
     fn dimension(&self, dimension: &Dimension) -> String {
+        if dimension.is_of_hospitals() {
+            return self.class(dimension);
+        }
         let column = words::column(dimension.column(), self.language);
         let count = dimension.listed();
         let shown: Vec<String> = (0..count.min(5)).filter_map(|place| dimension.label(place)).collect();
@@ -190,6 +203,33 @@ impl Teller<'_> {
             line.push_str(self.pick("; ook regels zonder waarde", "; also rows without a value"));
         }
         line.push('.');
+        line
+    }
+
+    /// A dimension over a property of hospitals.
+    fn class(&self, dimension: &Dimension) -> String {
+        let property = words::column(dimension.column(), self.language);
+        let listed: Vec<String> = dimension.codes().iter().map(|code| code.to_string()).collect();
+        let mut line = match (self.language, dimension.awaits_roster()) {
+            (Language::Dutch, true) => {
+                format!("Per {property}: die van het rooster als de machtiging wordt gemaakt")
+            }
+            (Language::English, true) => {
+                format!("By {property}: those of the roster when the warrant is made")
+            }
+            (Language::Dutch, false) => format!("Per {property}: {} ({})", listed.len(), listed.join(", ")),
+            (Language::English, false) => format!("By {property}: {} ({})", listed.len(), listed.join(", ")),
+        };
+        if dimension.has_other() {
+            line.push_str(self.pick("; ook alle andere samen", "; also all others together"));
+        }
+        if dimension.has_missing() {
+            line.push_str(self.pick("; ook ziekenhuizen zonder", "; also hospitals without one"));
+        }
+        line.push_str(self.pick(
+            ". Een ziekenhuis vult alleen de cellen van zijn eigen klasse; in alle andere staat nul.",
+            ". A hospital fills the cells of its own class alone; all others are zero.",
+        ));
         line
     }
 
@@ -407,6 +447,17 @@ impl Teller<'_> {
                  hospitals behind it leaves no hospital."
             )),
         }
+        match self.language {
+            _ if !self.query.is_by_class() => {}
+            Language::Dutch => lines.push(format!(
+                "Een klasse van ziekenhuizen telt 0 of minstens {hospitals} deelnemers; anders is er geen som, en geen \
+                 ziekenhuis geeft iets."
+            )),
+            Language::English => lines.push(format!(
+                "A class of hospitals has 0 or at least {hospitals} that take part; else there is no sum, and no \
+                 hospital gives anything."
+            )),
+        }
         match (patients, self.language) {
             (0, _) => {}
             (floor, Language::Dutch) => {
@@ -420,14 +471,19 @@ impl Teller<'_> {
     }
 
     fn leaves(&self) -> Vec<String> {
-        let cells = self.query.layout().cells();
+        let open = self.query.awaits_roster();
+        let cells = self.query.without_classes().layout().cells();
+        let cells = if open { cells } else { self.query.layout().cells() };
+        let of_each = |words: &'static str| if open { words } else { "" };
+        let (nl, en) =
+            (of_each(" voor elke klasse van ziekenhuizen"), of_each(" for each class of hospitals"));
         vec![match self.language {
             Language::Dutch => format!(
-                "{cells} getallen, elk versleuteld zodat alleen de som over alle ziekenhuizen leesbaar wordt. \
+                "{cells} getallen{nl}, elk versleuteld zodat alleen de som over alle ziekenhuizen leesbaar wordt. \
                  Geen regels, geen namen, geen eigen totalen."
             ),
             Language::English => format!(
-                "{cells} numbers, each masked so that the sum over all hospitals alone becomes readable. \
+                "{cells} numbers{en}, each masked so that the sum over all hospitals alone becomes readable. \
                  No rows, no names, no totals of its own."
             ),
         }]
@@ -450,6 +506,7 @@ fn columns(query: &Query) -> Vec<Column> {
         }
     };
     super::check::expressions(query).into_iter().for_each(&mut take);
+    // Those of hospitals are in no data set, and left out at the end.
     seen.extend(query.dimensions().iter().map(Dimension::column));
     if query.measures().iter().any(|measure| matches!(measure.kind(), MeasureKind::Patients { .. })) {
         seen.insert(Column::Person);

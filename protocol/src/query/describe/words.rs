@@ -76,6 +76,8 @@ pub(super) fn column(column: Column, language: Language) -> &'static str {
         Column::EventDay => {
             ("dag van voorval of einde van waarneming", "day of the event or end of observation")
         }
+        Column::PurchasingGroup => ("inkoopgroep van het ziekenhuis", "purchasing group of the hospital"),
+        Column::HospitalKind => ("soort ziekenhuis", "kind of hospital"),
     };
     language.pick(dutch, english)
 }

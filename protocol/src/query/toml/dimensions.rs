@@ -4,13 +4,10 @@ use super::keys::{Item, Keys, Lines};
 use super::{Codes, parameters};
 use crate::codec::{List, Text};
 use crate::query::codes;
-use crate::query::dataset::{ColumnType, Dataset};
+use crate::query::dataset::{Column, ColumnType, Dataset};
 use crate::query::dimension::{Classes, Dimension, MAX_BINS, MAX_CODES};
 use crate::query::error::{Code, QueryError};
 use crate::query::expr::MAX_TEXT;
-
-/// Public properties of a hospital in the roster.
-const PROPERTIES: [&str; 2] = ["purchasing_group", "kind"];
 
 pub(super) fn read(
     table: &Keys<'_>,
@@ -19,16 +16,24 @@ pub(super) fn read(
     lines: &mut Lines,
 ) -> Result<Dimension, QueryError> {
     table.only(&["column", "codes", "bins", "other", "missing", "group"], &[], lines)?;
-    if let Some(item) = table.get("group", lines) {
-        return item.read(|item| Err(property(item.text()?)));
-    }
-    let column = table.need("column", lines)?.read(|item| dataset.column(item.text()?))?;
+    let (group, column) = (table.get("group", lines), table.get("column", lines));
+    let (column, of_hospitals) = match (group, column) {
+        (Some(item), None) => (item.read(|item| property(item.text()?))?, true),
+        (Some(_), Some(_)) => {
+            let problem = "`column` of the rows and `group` of the hospitals in one dimension";
+            let error = QueryError::new(Code::Conflict, problem, "exactly one; two dimensions for both");
+            return Err(error.at(&table.place).on(Some(table.line)));
+        }
+        _ => (table.need("column", lines)?.read(|item| dataset.column(item.text()?))?, false),
+    };
     let classes = match (table.get("codes", lines), table.get("bins", lines)) {
         (Some(item), None) => Classes::Codes(listed(&item, codes)?),
         (None, Some(item)) if column.column_type() == ColumnType::Date => {
             Classes::Days(ends(&item, &parameters::day)?)
         }
         (None, Some(item)) => Classes::Numbers(ends(&item, &parameters::number)?),
+        // Which there are, the roster says when the warrant is made.
+        (None, None) if of_hospitals => Classes::Codes(List::default()),
         _ => {
             let error = QueryError::new(Code::Conflict, "`codes` and `bins` both or neither", "exactly one");
             return Err(error.at(&table.place).on(Some(table.line)));
@@ -39,16 +44,11 @@ pub(super) fn read(
     Ok(Dimension { column, classes, other, missing })
 }
 
-fn property(name: &str) -> QueryError {
-    if !PROPERTIES.contains(&name) {
-        return QueryError::unknown("property of hospitals", name, PROPERTIES);
-    }
-    QueryError::new(
-        Code::NotYet,
-        format!("cells per `{name}` are not in this version: a cell of few hospitals would show them"),
-        "dimensions over columns alone, until every cell has its floor",
-    )
-    .advice("ask for national cells, or wait for the version that has floors per cell")
+/// A property of hospitals by its name.
+fn property(name: &str) -> Result<Column, QueryError> {
+    let all = Column::OF_HOSPITALS;
+    let unknown = || QueryError::unknown("property of hospitals", name, all.map(Column::name));
+    all.into_iter().find(|column| column.name() == name).ok_or_else(unknown)
 }
 
 fn listed(item: &Item<'_>, codes: Codes<'_>) -> Result<List<Text<MAX_TEXT>, MAX_CODES>, QueryError> {
