@@ -5,6 +5,7 @@
 //! plays the same attack with its defence off: the liar must win. The manual's table is made of these names.
 
 mod between;
+mod classes;
 mod commitments;
 mod dealers;
 mod floors;

@@ -12,7 +12,9 @@ use samensom_protocol::roster::{
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody};
+use samensom_protocol::warrant::{
+    Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody, with_classes_of,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -137,7 +139,7 @@ pub fn first() -> SignedRoster {
 /// When the sample document above is no longer valid.
 #[must_use]
 pub fn second(n: u16) -> SignedRoster {
-    members(n, &first(), founding(vec![lock()]))
+    second_of(n, &|_| ("north", "general"))
 }
 
 /// The roster of a town of `n` hospitals that have patients' rows under a lock of their own.
@@ -148,18 +150,25 @@ pub fn second(n: u16) -> SignedRoster {
 pub fn with_patients(n: u16) -> Roster {
     let locks = vec![lock(), lock_of("patients", &["administration"])];
     let first = founding(locks.clone()).to_signed(vec![]).unwrap();
-    let second = members(n, &first, founding(locks));
+    let second = members(n, &first, founding(locks), &|_| ("north", "general"));
     Roster::founding(&first).unwrap().next(&second).unwrap()
 }
 
+/// Purchasing group and kind of a hospital.
+pub type Of<'a> = &'a dyn Fn(u16) -> (&'static str, &'static str);
+
+fn second_of(n: u16, of: Of<'_>) -> SignedRoster {
+    members(n, &first(), founding(vec![lock()]), of)
+}
+
 /// The roster after the first, with members.
-fn members(n: u16, first: &SignedRoster, founding: RosterBody) -> SignedRoster {
+fn members(n: u16, first: &SignedRoster, founding: RosterBody, of: Of<'_>) -> SignedRoster {
     let member = |id: u16| Member {
         id: NodeId(id),
         institution: text(&format!("h{id}")),
         name: text(&format!("Hospital {id}")),
-        group: text("north"),
-        kind: text("general"),
+        group: text(of(id).0),
+        kind: text(of(id).1),
         key: public(id),
         status: Status::Active,
         floor_hospitals: 0,
@@ -171,8 +180,8 @@ fn members(n: u16, first: &SignedRoster, founding: RosterBody) -> SignedRoster {
     body.to_signed((900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect()).unwrap()
 }
 
-fn roster(n: u16) -> Roster {
-    Roster::founding(&first()).unwrap().next(&second(n)).unwrap()
+fn roster(n: u16, of: Of<'_>) -> Roster {
+    Roster::founding(&first()).unwrap().next(&second_of(n, of)).unwrap()
 }
 
 /// A warrant's terms under a roster, approved by these keys of tests.
@@ -199,12 +208,15 @@ range = [0, {LARGEST}]
 "#,
         version + 1
     );
-    let query = Query::from_toml(&query, &mut |_| Err("no files here".into())).unwrap();
+    signed(roster, &Query::from_toml(&query, &mut |_| Err("no files here".into())).unwrap(), approvers)
+}
+
+fn signed(roster: &Roster, query: &Query, approvers: &[u16]) -> SignedWarrant {
     let body = WarrantBody {
         query: Blob::new(query.canonical().unwrap()).unwrap(),
         roster: roster.hash(),
         profile: PROFILE_V1,
-        floor_hospitals: 0,
+        floor_hospitals: query.floor_hospitals(),
         floor_patients: 0,
         may_miss: 0,
         valid_from: Time(0),
@@ -239,7 +251,7 @@ pub fn town(n: u16) -> Arc<Town> {
     static TOWNS: Mutex<BTreeMap<u16, Arc<Town>>> = Mutex::new(BTreeMap::new());
     let mut towns = TOWNS.lock().unwrap_or_else(PoisonError::into_inner);
     let found = towns.entry(n).or_insert_with(|| {
-        let roster = Arc::new(roster(n));
+        let roster = Arc::new(roster(n, &|_| ("north", "general")));
         Arc::new(Town {
             warrants: (0..=NOTHING).map(|version| warrant(&roster, version)).collect(),
             coordinator: Arc::new(identity(COORDINATOR)),
@@ -249,4 +261,28 @@ pub fn town(n: u16) -> Arc<Town> {
         })
     });
     Arc::clone(found)
+}
+
+/// A town of `n` hospitals in these classes, with one warrant: its cells are as these dimensions say, its floor is 3.
+///
+/// # Panics
+/// When the dimensions are none.
+#[must_use]
+pub fn town_of_classes(n: u16, of: Of<'_>, dimensions: &str) -> Arc<Town> {
+    let roster = Arc::new(roster(n, of));
+    let query = format!(
+        "[query]\nid = \"classes\"\nversion = 1\ntitle = {{ nl = \"Klassen\", en = \"Classes\" }}\npurpose = \"stock\"\n\
+         dataset = \"stock\"\n{dimensions}[[measure]]\nname = \"stock\"\nsum = \"quantity\"\nunit = \"piece\"\n\
+         scale = 1\nrange = [0, {LARGEST}]\n[floors]\nhospitals = 3\n"
+    );
+    let query = Query::from_toml(&query, &mut |_| Err("no files here".into())).unwrap();
+    let signed = signed(&roster, &with_classes_of(&roster, &query).unwrap(), &[APPROVER]);
+    let warrant = Arc::new(signed.verify(&roster, Time(1)).unwrap());
+    Arc::new(Town {
+        warrants: vec![(signed, warrant)],
+        coordinator: Arc::new(identity(COORDINATOR)),
+        identities: (1..=n).map(|i| (NodeId(i), Arc::new(identity(i)))).collect(),
+        lock: lock(),
+        roster,
+    })
 }

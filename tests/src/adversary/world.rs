@@ -288,11 +288,11 @@ impl World {
             match output {
                 Output::Persist(record) => self.persist(node, record),
                 Output::Measure { sid, slot, warrant, pass, open, patients_each, .. } => {
-                    match warrant.count().is_some() {
-                        true => {
+                    match self.rows.is_empty() {
+                        true => self.measure(node, (sid, slot), &warrant, open.as_deref()),
+                        false => {
                             self.count(node, (sid, slot), (pass, &warrant), (open.as_deref(), patients_each))
                         }
-                        false => self.measure(node, sid, slot, &warrant),
                     }
                 }
                 Output::Send { bytes, .. } => self.send(node, &bytes),
@@ -319,7 +319,13 @@ impl World {
     }
 
     /// The figure of the slot's extract, frozen when it is first asked for.
-    fn measure(&mut self, node: NodeId, sid: AttemptId, slot: u64, warrant: &Warrant) {
+    fn measure(
+        &mut self,
+        node: NodeId,
+        (sid, slot): (AttemptId, u64),
+        warrant: &Warrant,
+        open: Option<&Open>,
+    ) {
         let at = self.clock(node);
         let true_slot = self.slot(at);
         let Some(hospital) = self.hospitals.get_mut(&node) else { return };
@@ -328,6 +334,7 @@ impl World {
         let fork = hospital.rng.clone();
         let nothing = self.town.warrants.get(NOTHING).is_some_and(|(_, one)| one.hash() == warrant.hash());
         let contribution = match nothing {
+            _ if warrant.count().is_some() => self.of_class((node, slot), extract, warrant, open),
             true => Contribution::new(1, |_| (0, 1), &[0], extract).ok(),
             false => self.contribution(node, slot),
         };
@@ -359,6 +366,33 @@ impl World {
             None => Input::Refused { sid, why: Refusal::Extract },
         };
         self.step(node, input);
+    }
+
+    /// In a count pass: there is something in every cell of the own class. In a value pass: the figure, where its
+    /// cell opens.
+    fn of_class(
+        &self,
+        (node, slot): (NodeId, u64),
+        extract: ExtractHash,
+        warrant: &Warrant,
+        open: Option<&Open>,
+    ) -> Option<Contribution> {
+        let (count, class) = (warrant.count()?, warrant.class_of(&self.town.roster, node));
+        let Some(open) = open else {
+            let lanes = count.counting.lanes().len();
+            let said = class.spread(lanes, &vec![1; lanes]);
+            return Contribution::new(count.params.cells, |_| (0, 1), &said, extract).ok();
+        };
+        let layout = warrant.query().layout();
+        let figures = class.spread(1, &[i64::try_from(self.value(node, slot)).ok()?]);
+        let all = Contribution::new(layout.cells(), |cell| layout.bounds(cell), &figures, extract).ok()?;
+        Some(all.only(|cell| open.opens(&layout, cell)))
+    }
+
+    /// Writes a record to a node's disk, from which its program is started.
+    pub fn record(&mut self, node: NodeId, record: Record) {
+        self.hospitals.entry(node).and_modify(|hospital| hospital.ledger.push(record));
+        self.restart(node);
     }
 
     fn send(&mut self, node: NodeId, bytes: &[u8]) {

@@ -13,8 +13,8 @@ use samensom_protocol::crypto::keys::{Identity, Signed};
 use samensom_protocol::ids::{AttemptId, FreezeHash, GoHash, NodeId, ReportHash, StartHash};
 use samensom_protocol::message::{
     Bound, Certificate, Confirm, Confirmation, Counted, Dealt, Deposit, EndBody, EndReason, Freeze,
-    FreezeBody, Go, GoBody, Header, Invited, Message, Offer, Pass, Ready, ReadyOf, ReportBody, SUITE, Sealed,
-    Start, StartBody, VoidAsk, VoidBody, VoidOf, Voids, WIRE_VERSION,
+    FreezeBody, Go, GoBody, Header, Invited, Message, Offer, Opening, Pass, Ready, ReadyOf, ReportBody,
+    SUITE, Sealed, Start, StartBody, VoidAsk, VoidBody, VoidOf, Voids, WIRE_VERSION,
 };
 use samensom_protocol::rounds::offer::{Facts, attempt_id};
 use samensom_protocol::rounds::ready::Sections;
@@ -103,6 +103,8 @@ pub struct Hand {
     pub tries: Vec<Try>,
     /// Certificates for survivors, with the slot they were made in.
     pub bounds: Vec<(u64, Bound)>,
+    /// What the value passes of a warrant under a floor are said to stand on; none: its count passes are asked for.
+    pub opening: Option<Opening>,
 }
 
 /// A confirmation as `node` signs it.
@@ -114,7 +116,7 @@ impl Hand {
     /// An adversary with these colluders.
     #[must_use]
     pub fn new(colluders: BTreeSet<NodeId>) -> Self {
-        Hand { colluders, tries: Vec::new(), bounds: Vec::new() }
+        Hand { colluders, tries: Vec::new(), bounds: Vec::new(), opening: None }
     }
 
     /// Makes a header and offer and deals for the colluders; none if nobody could read it.
@@ -125,6 +127,10 @@ impl Hand {
         let invited: Vec<Invited> = ask.invited.iter().filter_map(announce).collect();
         let mut nonce = Bytes([0; 32]);
         world.rng.fill_bytes(&mut nonce.0);
+        let (pass, deadlines) = match warrant.count().filter(|_| self.opening.is_none()) {
+            Some(count) => (Pass::Count, count.params.deadlines),
+            None => (Pass::Value, warrant.params().deadlines),
+        };
         let header = Header {
             wire: WIRE_VERSION,
             suite: SUITE,
@@ -133,13 +139,13 @@ impl Hand {
             roster: town.roster.hash(),
             lock: town.lock.name.clone(),
             slot: ask.slot,
-            pass: Pass::Value,
+            pass,
             attempt: ask.attempt,
             nonce,
-            deadlines: warrant.params().deadlines,
+            deadlines,
             invited: List::new(invited).ok()?,
             bound: ask.bound.clone(),
-            opening: None,
+            opening: self.opening.clone(),
         };
         let header = sign(&town.coordinator, Signed::Header, &header);
         let facts = Facts::new(&header.body, Arc::clone(&town.roster), Arc::clone(warrant)).ok()?;
