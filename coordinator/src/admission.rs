@@ -60,6 +60,8 @@ pub async fn answer(
         },
         Admission::Welcome { .. }
         | Admission::LogNoted { .. }
+        | Admission::TreeSince(_)
+        | Admission::Tree { .. }
         | Admission::Enrolled
         | Admission::EnrolRefused(_)
         | Admission::Rosters(_) => Ok(None),

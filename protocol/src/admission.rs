@@ -10,6 +10,7 @@ use crate::crypto::transcript::{Label, Transcript};
 use crate::ids::{NodeId, PublicKey, RosterHash};
 use crate::roster::SignedRoster;
 use crate::time::Time;
+use crate::transparency::{MAX_HEADS, Proof, SignedTreeHead};
 use serde::{Deserialize, Serialize};
 
 /// First byte of an admission frame.
@@ -131,6 +132,16 @@ pub enum Admission {
         before: Option<Head>,
         /// How far its own log has come.
         own: Box<SignedHead>,
+    },
+    /// A node asks how far the transparency log has come, and for proof that it goes on from those heads that
+    /// have these sizes; with every [`Admission::Log`].
+    TreeSince(List<u64, MAX_HEADS>),
+    /// The answer.
+    Tree {
+        /// How far it has come.
+        head: SignedTreeHead,
+        /// For each size asked for, in that order; empty where there is nothing to prove or no proof.
+        proofs: List<Proof, MAX_HEADS>,
     },
 }
 

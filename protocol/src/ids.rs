@@ -91,4 +91,8 @@ bytes32! {
     ResultHash;
     /// A record of an audit log, and with it all before it.
     LogHash;
+    /// Root of the transparency log up to one of its entries.
+    TreeRoot;
+    /// SHA-256 of a result bundle's file.
+    BundleHash;
 }

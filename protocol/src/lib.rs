@@ -36,6 +36,7 @@ pub mod roster;
 pub mod rounds;
 pub mod secret;
 pub mod time;
+pub mod transparency;
 pub mod warrant;
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ pub fn leaf(data: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update([0]).chain_update(data).finalize().into()
 }
 
-fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+pub(super) fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
 /// Largest power of two below `n`, for n > 1.
-fn split(n: usize) -> usize {
+pub(super) fn split(n: usize) -> usize {
     let mut k = 1usize;
     while k.saturating_mul(2) < n {
         k = k.saturating_mul(2);

@@ -36,6 +36,7 @@ pub enum Signed {
     Enrolment,
     Log,
     LogHead,
+    TreeHead,
 }
 
 impl Signed {
@@ -63,6 +64,7 @@ impl Signed {
             Signed::Enrolment => b"enrolment",
             Signed::Log => b"log",
             Signed::LogHead => b"log-head",
+            Signed::TreeHead => b"tree-head",
         }
     }
     fn message(self, raw: &[u8]) -> Vec<u8> {

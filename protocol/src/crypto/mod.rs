@@ -10,3 +10,4 @@ pub mod seal;
 #[allow(clippy::arithmetic_side_effects, reason = "scalars form a field; nothing overflows")]
 pub mod sharing;
 pub mod transcript;
+pub mod tree;

@@ -23,6 +23,7 @@ fn message(name: &str, one: &mut Fields) -> Checked<()> {
         "roster" => (wire::roster(), &frame[..]),
         "warrant" => (wire::warrant(), &frame[..]),
         "query" => (wire::query(), &frame[..]),
+        _ if name.starts_with("entry ") => (wire::entry(), &frame[..]),
         _ if *version == 1 => (wire::message(), rest),
         _ if *version == 0xa1 => (wire::admission(), rest),
         _ => return Err(format!("wire version {version}")),

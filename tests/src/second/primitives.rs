@@ -87,6 +87,22 @@ pub fn path(leaves: &[Hash], i: usize) -> Vec<Hash> {
     below
 }
 
+/// Hashes by which the tree of the first `old` leaves is seen to be the beginning of this one; `whole` while
+/// those are the whole old tree.
+pub fn consistency(leaves: &[Hash], old: usize, whole: bool) -> Vec<Hash> {
+    if old == leaves.len() {
+        return if whole { Vec::new() } else { vec![root(leaves)] };
+    }
+    let (left, right) = leaves.split_at(split(leaves.len()));
+    let (mut proof, beside) = if old <= left.len() {
+        (consistency(left, old, whole), root(right))
+    } else {
+        (consistency(right, old - left.len(), false), root(left))
+    };
+    proof.push(beside);
+    proof
+}
+
 pub fn hmac(key: &[u8], data: &[u8]) -> Hash {
     let mut mac = <hmac::Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("any length is a key");
     mac.update(data);

@@ -1,6 +1,6 @@
 //! `transcripts.json`, `keys.json`, `masks.json`, `sharing.json`: one derivation at a time.
 
-use super::codec::encode;
+use super::codec::{decode, encode};
 use super::commitments::commitments_root;
 use super::fields::{Fields, array, bytes, hex, number};
 use super::primitives::*;
@@ -46,7 +46,7 @@ const LABELS: [&str; 37] = [
     "extract",
     "log",
 ];
-const TYPES: [&str; 22] = [
+const TYPES: [&str; 23] = [
     "roster",
     "approval",
     "announce",
@@ -69,6 +69,7 @@ const TYPES: [&str; 22] = [
     "enrolment",
     "log",
     "log-head",
+    "tree-head",
 ];
 
 pub fn transcripts(file: &Value) -> Checked<()> {
@@ -103,8 +104,20 @@ pub fn transcripts(file: &Value) -> Checked<()> {
             (0..leaves.len()).map(|i| path(&leaves, i).iter().map(hex).collect()).collect();
         tree.is("paths", json!(paths))?;
         tree.is_bytes("root", root(&leaves))?;
+        let proofs: Vec<Vec<Value>> =
+            (1..leaves.len()).map(|old| consistency(&leaves, old, true).iter().map(hex).collect()).collect();
+        tree.is("consistency", json!(proofs))?;
         tree.done()?;
     }
+    let mut log = file.object("transparency")?;
+    let entries: Vec<Vec<u8>> = log.list("entries")?.iter().map(bytes).collect::<Checked<_>>()?;
+    for entry in &entries {
+        decode(&wire::entry(), entry)?;
+    }
+    let leaves: Vec<Hash> = entries.iter().map(|entry| leaf(entry)).collect();
+    let roots: Vec<Value> = (0..=leaves.len()).map(|size| hex(root(&leaves[..size]))).collect();
+    log.is("roots", roots)?;
+    log.done()?;
     numbers(&mut file)?;
     file.done()
 }

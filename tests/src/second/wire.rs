@@ -477,6 +477,29 @@ fn log_head() -> Shape {
     Struct(vec![("number", U(8)), ("hash", hash())])
 }
 
+fn tree_head() -> Shape {
+    Struct(vec![("size", U(8)), ("root", hash())])
+}
+
+fn signed_tree_head() -> Shape {
+    Struct(vec![("head", tree_head()), ("signature", Fixed(64))])
+}
+
+/// An entry of the transparency log.
+pub fn entry() -> Shape {
+    let one = |fields| Some(Struct(fields));
+    Choice(vec![
+        ("Roster", one(vec![("epoch", U(4)), ("roster", hash())])),
+        ("Warrant", one(vec![("warrant", hash())])),
+        (
+            "Ended",
+            one(vec![("session", hash()), ("attempt", opt(hash())), ("ending", names(&["Sum", "NoSum"]))]),
+        ),
+        ("Refusals", one(vec![("attempt", hash()), ("hospitals", U(2))])),
+        ("Bundle", one(vec![("attempt", hash()), ("result", hash()), ("bundle", hash())])),
+    ])
+}
+
 /// The body that a signature of this type covers, where it is a struct of its own.
 pub fn signed_body(what: &str) -> Option<Shape> {
     Some(match what {
@@ -494,6 +517,7 @@ pub fn signed_body(what: &str) -> Option<Shape> {
         "void-ask" => void_ask(),
         "void" => void(),
         "log-head" => log_head(),
+        "tree-head" => tree_head(),
         "approval" => word(),
         _ => return None,
     })
@@ -570,5 +594,7 @@ pub fn admission() -> Shape {
         ("Rosters", Some(list(signed_roster(), 4))),
         ("Log", Some(signed.clone())),
         ("LogNoted", Some(Struct(vec![("before", opt(log_head())), ("own", signed)]))),
+        ("TreeSince", Some(list(U(8), 64))),
+        ("Tree", Some(Struct(vec![("head", signed_tree_head()), ("proofs", list(list(Fixed(32), 64), 64))]))),
     ])
 }

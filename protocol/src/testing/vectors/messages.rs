@@ -2,17 +2,19 @@
 
 use super::hex;
 use super::transcripts::SIGNED;
+use super::transcripts::entries;
 use crate::admission::{Admission, EnrolRefusal, RosterAt, TokenSecret};
 use crate::audit::{Head, SignedHead};
 use crate::codec::{Blob, Bytes, List, Text, encode};
 use crate::crypto::keys::{SignatureBytes, Signed};
-use crate::ids::{AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, LogHash, NodeId};
+use crate::ids::{AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, LogHash, NodeId, TreeRoot};
 use crate::ids::{ReportHash, ResultHash, RosterHash, StartHash, WarrantHash};
 use crate::message::*;
 use crate::params::Deadlines;
 use crate::roster::tests::{chain, identity};
 use crate::testing::COORDINATOR;
 use crate::time::Time;
+use crate::transparency::{SignedTreeHead, TreeHead};
 use crate::warrant::Word;
 use crate::warrant::tests::{ANALYST, QUERY, approved, body};
 use curve25519_dalek::Scalar;
@@ -372,6 +374,15 @@ impl Maker {
         self.admit("LOG-NOTED", &Admission::LogNoted { before: Some(before), own: Box::new(own) });
         let own = self.log_head(COORDINATOR, 10);
         self.admit("LOG-NOTED for the first time", &Admission::LogNoted { before: None, own: Box::new(own) });
+        self.admit("TREE-SINCE", &Admission::TreeSince(List::new(vec![3, 7]).unwrap()));
+        let head = TreeHead { size: 9, root: TreeRoot(self.id()) };
+        let signature = self.sign(COORDINATOR, Signed::TreeHead, &encode(&head).unwrap());
+        let proof = |m: &mut Self, i| m.list(usize::from(i), |m, _| m.bytes());
+        let proofs = self.list(2, proof);
+        self.admit("TREE", &Admission::Tree { head: SignedTreeHead { head, signature }, proofs });
+        for (name, entry) in entries() {
+            self.done(&format!("entry {name}"), &entry, &entry.to_bytes().unwrap());
+        }
     }
 
     fn log_head(&mut self, who: u16, number: u64) -> SignedHead {

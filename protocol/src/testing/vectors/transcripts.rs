@@ -8,7 +8,11 @@ use crate::crypto::keys::Signed;
 use crate::crypto::sharing::scalar_bytes;
 use crate::crypto::transcript::tests::ALL;
 use crate::crypto::transcript::{Label, Transcript};
-use crate::ids::{AttemptId, DepositHash, GoHash, NodeId, QueryHash, ReportHash, WarrantHash};
+use crate::crypto::tree::Tree;
+use crate::ids::{
+    AttemptId, DepositHash, GoHash, NodeId, QueryHash, ReportHash, ResultHash, RosterHash, SessionId,
+    WarrantHash,
+};
 use crate::message::{Committed, Confirmation, Counted, Dealt, Opened, Pass, PerBlock, ReadyOf, Sealed};
 use crate::params::Thresholds;
 use crate::ring;
@@ -20,6 +24,7 @@ use crate::rounds::offer::{attempt_id, session_id};
 use crate::rounds::{
     certificate_hash, freeze_hash, go_hash, opened_hash, report_hash, result_hash, start_hash, total_root,
 };
+use crate::transparency::{Ending, Entry, bundle_hash};
 use crate::warrant::WarrantBody;
 use curve25519_dalek::Scalar;
 use serde_json::{Value, json};
@@ -37,6 +42,7 @@ pub(super) fn all() -> Value {
         "ids": ids(),
         "chain": chain(),
         "merkle": merkle(),
+        "transparency": transparency(),
         "thresholds": thresholds(),
         "widths": widths(),
     })
@@ -57,7 +63,7 @@ fn parts() -> Value {
     })
 }
 
-pub(super) const SIGNED: [(Signed, &str); 22] = [
+pub(super) const SIGNED: [(Signed, &str); 23] = [
     (Signed::Roster, "roster"),
     (Signed::Approval, "approval"),
     (Signed::Announce, "announce"),
@@ -80,6 +86,7 @@ pub(super) const SIGNED: [(Signed, &str); 22] = [
     (Signed::Enrolment, "enrolment"),
     (Signed::Log, "log"),
     (Signed::LogHead, "log-head"),
+    (Signed::TreeHead, "tree-head"),
 ];
 
 fn signatures() -> Value {
@@ -189,9 +196,41 @@ fn merkle() -> Vec<Value> {
             "leaves": data.iter().map(hex).collect::<Vec<_>>(),
             "paths": paths.iter().map(|path| path.iter().map(hex).collect()).collect::<Vec<Vec<_>>>(),
             "root": hex(commit::root(&leaves)),
+            "consistency": (1..leaves.len()).map(|old| texts(tree_of(&leaves).consistency(old, leaves.len()))).collect::<Vec<_>>(),
         })
     };
     [0, 1, 2, 3, 5, 8, 13].into_iter().map(tree).collect()
+}
+
+fn tree_of(leaves: &[[u8; 32]]) -> Tree {
+    let mut tree = Tree::default();
+    leaves.iter().for_each(|leaf| tree.push(*leaf));
+    tree
+}
+
+fn texts(proof: Option<Vec<[u8; 32]>>) -> Vec<Value> {
+    proof.unwrap().iter().map(hex).collect()
+}
+
+/// One entry of each kind.
+pub(super) fn entries() -> [(&'static str, Entry); 5] {
+    let (session, attempt) = (SessionId([2; 32]), SID);
+    let (result, bundle) = (ResultHash([7; 32]), bundle_hash(b"bundle"));
+    [
+        ("roster", Entry::Roster { epoch: 4, roster: RosterHash([5; 32]) }),
+        ("warrant", Entry::Warrant { warrant: WarrantHash([6; 32]) }),
+        ("ended", Entry::Ended { session, attempt: Some(attempt), ending: Ending::Sum }),
+        ("refusals", Entry::Refusals { attempt, hospitals: 2 }),
+        ("bundle", Entry::Bundle { attempt, result, bundle }),
+    ]
+}
+
+/// The entries' encodings, and the root over each number of them.
+fn transparency() -> Value {
+    let encodings: Vec<Vec<u8>> = entries().iter().map(|(_, entry)| entry.to_bytes().unwrap()).collect();
+    let leaves: Vec<[u8; 32]> = entries().iter().map(|(_, entry)| entry.leaf().unwrap()).collect();
+    let roots = (0..=leaves.len()).map(|size| hex(commit::root(&leaves[..size])));
+    json!({ "entries": encodings.iter().map(hex).collect::<Vec<_>>(), "roots": roots.collect::<Vec<_>>() })
 }
 
 fn thresholds() -> Vec<Value> {
