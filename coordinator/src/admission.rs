@@ -58,14 +58,25 @@ pub async fn answer(
             Some(node) => store.run(move |store| store.logged(|audit| audit.note(node, key, theirs))).await,
             None => Ok(None),
         },
+        Admission::TreeSince(sizes) => match listed(&store.head_roster(), &key) {
+            Some(_) => store.run(move |store| tree_since(store, &sizes)).await,
+            None => Ok(None),
+        },
         Admission::Welcome { .. }
         | Admission::LogNoted { .. }
-        | Admission::TreeSince(_)
         | Admission::Tree { .. }
         | Admission::Enrolled
         | Admission::EnrolRefused(_)
         | Admission::Rosters(_) => Ok(None),
     }
+}
+
+/// How far the transparency log has come, signed, with the proofs asked for.
+fn tree_since(store: &Store, sizes: &[u64]) -> Result<Option<Admission>, Error> {
+    let grown = store.grown_since(sizes)?;
+    let head = store.logged(|audit| audit.sign(grown.head))?;
+    let proofs = List::new(grown.proofs).ok();
+    Ok(head.zip(proofs).map(|(head, proofs)| Admission::Tree { head, proofs }))
 }
 
 /// What a node is told when it says hello, and again whenever the head changes.

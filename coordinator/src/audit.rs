@@ -20,6 +20,7 @@ use samensom_protocol::admission::Admission;
 use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{NodeId, PublicKey};
+use samensom_protocol::transparency::{SignedTreeHead, TreeHead};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,6 +108,16 @@ impl Audit {
         }
         let own = SignedHead::new(&keeper.identity, keeper.log.head()).ok();
         Ok(own.map(|own| Admission::LogNoted { before, own: Box::new(own) }))
+    }
+
+    /// A head of the transparency log under the key of this log; none where none was opened.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn sign(&self, head: TreeHead) -> Result<Option<SignedTreeHead>, Error> {
+        let Some(keeper) = self.keeper() else { return Ok(None) };
+        let signed = SignedTreeHead::new(&keeper.identity, head);
+        signed.map(Some).map_err(|why| Error::machine(format!("a head cannot be signed: {why}")))
     }
 
     fn keeper(&self) -> Option<MutexGuard<'_, Keeper>> {

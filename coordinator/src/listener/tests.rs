@@ -357,3 +357,28 @@ async fn one_of_five_hundred_links_takes_a_token_also_after_a_restart() {
     assert_eq!(present(&bench, 4001, old).await, Some(expired));
     assert_eq!(bench.store.hospital("h1").unwrap().key, noted);
 }
+
+/// Each listed node gets the head and the proofs it asks for; a stranger gets nothing.
+#[tokio::test]
+async fn a_node_hears_how_far_the_transparency_log_has_come() {
+    let place = TempDir::new().unwrap();
+    let mut bench = bench(3);
+    let audit =
+        crate::audit::Audit::open(&crate::folder::Folder::new(place.path()), &Arc::new(identity(1000)));
+    bench.store.audited(audit.unwrap());
+    let first = bench.store.grown_since(&[]).unwrap().head;
+    let mut two = bench.greet(2).await;
+    advance(&bench.store, 4);
+    assert!(matches!(two.hear().await, Admission::Welcome { .. }));
+    let sizes = samensom_protocol::codec::List::new(vec![first.size, 99]).unwrap();
+    two.say(&Admission::TreeSince(sizes.clone())).await;
+    let Admission::Tree { head, proofs } = two.hear().await else { panic!("no head") };
+    assert_eq!((head.head.size, proofs.len(), proofs[1].len()), (first.size + 1, 2, 0));
+    let key = identity(1000).public();
+    let goes_on = samensom_protocol::transparency::check_extends(&key, &first, &head, &proofs[0]);
+    assert_eq!(goes_on, Ok(()));
+    let mut stranger = bench.dial(77).await;
+    stranger.hello().await;
+    stranger.say(&Admission::TreeSince(sizes)).await;
+    assert_eq!(stranger.closed().await, 3, "not for strangers");
+}

@@ -16,7 +16,8 @@ use samensom_protocol::message::{Answer, Header, Message, Pass, Round};
 use samensom_protocol::params::Thresholds;
 use samensom_protocol::rounds::offer::session_id;
 use samensom_protocol::time::Time;
-use std::collections::VecDeque;
+use samensom_protocol::transparency::{Entry, bundle_hash};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +57,8 @@ pub(super) struct Task {
     batch: Batch,
     /// What a session that was interrupted begins with.
     resumed: Option<Vec<Output>>,
+    /// Hospitals that refused, by attempt, as far as this process heard them.
+    refusals: BTreeMap<AttemptId, BTreeSet<NodeId>>,
 }
 
 fn randomness() -> rand_core::UnwrapErr<getrandom::SysRng> {
@@ -102,6 +105,7 @@ impl Task {
             round: Round::Deposit,
             batch: Batch::default(),
             resumed,
+            refusals: BTreeMap::new(),
         }
     }
 
@@ -318,6 +322,9 @@ impl Task {
 
     /// An offer that a hospital refuses by a check is a refusal too; one that deposits has consented.
     async fn hear(&mut self, heard: Option<&audit::Event>, input: &Input) {
+        if let Some(audit::Event::Refused { attempt, node, .. }) = heard {
+            self.refusals.entry(*attempt).or_default().insert(*node);
+        }
         if self.round != Round::Deposit {
             return;
         }
@@ -344,8 +351,19 @@ impl Task {
         self.tell(Progress::Line { round, present, expected, attempt: self.attempt }).await;
     }
 
+    /// Enters into the transparency log how many hospitals refused each attempt, before the session's end is seen.
+    async fn enter_refusals(&mut self) -> Result<(), Error> {
+        for (attempt, hospitals) in std::mem::take(&mut self.refusals) {
+            let hospitals = u16::try_from(hospitals.len()).unwrap_or(u16::MAX);
+            let entry = Entry::Refusals { attempt, hospitals };
+            self.store.run(move |store| store.add_entry(&entry)).await?;
+        }
+        Ok(())
+    }
+
     async fn failed(&mut self, failure: Failure) -> Result<(), Error> {
         self.flush().await?;
+        self.enter_refusals().await?;
         if let Some(again) = self.between.take().and_then(|between| between.again(&failure)) {
             tracing::warn!(session = %self.session, present = failure.present, "hospitals were lost after the count; the sum is tried again");
             self.hand_over(again);
@@ -363,6 +381,7 @@ impl Task {
     /// A count pass was opened: verified, and its session is done. The hub begins the value pass.
     async fn opened(&mut self, sid: AttemptId) -> Result<(), Error> {
         self.flush().await?;
+        self.enter_refusals().await?;
         let session = self.session;
         let verified = match self.store.run(move |store| crate::result::verified_pass(store, &sid)).await {
             Ok(verified) => verified,
@@ -403,10 +422,15 @@ impl Task {
             .run(move |store| {
                 let text = crate::result::bundle_text(store, &sid)?;
                 let verified = crate::result::read_bundle(text.as_bytes())?;
-                Ok((crate::result::summary(&session, &verified), text))
+                let entry = Entry::Bundle {
+                    attempt: sid,
+                    result: verified.result,
+                    bundle: bundle_hash(text.as_bytes()),
+                };
+                Ok((crate::result::summary(&session, &verified), text, entry))
             })
             .await;
-        let (summary, text) = match judged {
+        let (summary, text, entry) = match judged {
             Ok(judged) => judged,
             Err(error) => {
                 tracing::error!(%session, %error, "the result does not verify");
@@ -417,6 +441,9 @@ impl Task {
         let bundle = format!("results/{name}");
         let opened = audit::Event::Opened { session, attempt: sid, bundle, cells, suppressed, recipients };
         self.store.run(move |store| store.tell(vec![opened])).await?;
+        self.enter_refusals().await?;
+        // The log names the bundle before anybody can read it.
+        self.store.run(move |store| store.add_entry(&entry)).await?;
         // A disk that is full loses nothing: the next start writes the bundle again.
         self.store.run(move |_| crate::result::write_bundle(&results, &file, &text)).await?;
         let finished = Finished { session, sid, bundle: format!("results/{name}"), finished_at: now() };

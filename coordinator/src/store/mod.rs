@@ -13,6 +13,7 @@ mod result;
 mod roster;
 mod session;
 mod token;
+mod transparency;
 mod warrant;
 
 pub use attempt::{Attempt, Batch, Interrupted};
@@ -20,11 +21,13 @@ pub use hospital::{Hospital, Mark, State};
 pub use result::Finished;
 pub use roster::{Proposal, Signing};
 pub use session::{SessionRow, SessionState};
+pub use transparency::Grown;
 pub use warrant::WarrantRow;
 
 use crate::audit::{Audit, Event};
 use crate::error::Error;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use samensom_protocol::crypto::tree::Tree;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 use std::path::Path;
@@ -33,12 +36,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Steps from an empty file to the present version, in order; never edited, only added to.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_attempt.sql"),
     include_str!("../../migrations/0003_bad_pair.sql"),
     include_str!("../../migrations/0004_membership.sql"),
     include_str!("../../migrations/0005_request.sql"),
+    include_str!("../../migrations/0006_transparency.sql"),
 ];
 /// A command waits this long for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -49,6 +53,8 @@ pub struct Store {
     head: watch::Sender<Arc<Roster>>,
     broken: watch::Sender<Option<Error>>,
     audit: OnceLock<Audit>,
+    /// Over the transparency log, as far as it was read.
+    tree: Mutex<Tree>,
 }
 
 impl core::fmt::Debug for Store {
@@ -71,6 +77,7 @@ impl Store {
             head: watch::Sender::new(Arc::new(head)),
             broken: watch::Sender::default(),
             audit: OnceLock::new(),
+            tree: Mutex::default(),
         })
     }
 
@@ -81,6 +88,7 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, Error> {
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&mut db)?;
+        roster::log_chain(&mut db)?;
         Store::loaded(db)
     }
 
@@ -104,6 +112,7 @@ impl Store {
             head: watch::Sender::new(Arc::new(head)),
             broken: watch::Sender::default(),
             audit: OnceLock::new(),
+            tree: Mutex::default(),
         })
     }
 

@@ -1,10 +1,11 @@
 //! Table `result`: which attempt gave a session its sum, and where the bundle lies.
 
-use super::{Store, hex_prefix, ms, only, unsigned};
+use super::{Store, hex_prefix, ms, only, transparency, unsigned};
 use crate::error::Error;
 use rusqlite::{OptionalExtension as _, Row, params};
 use samensom_protocol::ids::{AttemptId, SessionId};
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::{Ending, Entry};
 use serde::{Deserialize, Serialize};
 
 /// A finished session.
@@ -45,7 +46,11 @@ impl Store {
                 "/* put_result */ UPDATE session SET state = 'done', failure = NULL WHERE session = ?1",
                 [finished.session.0],
             )?;
-            Ok(())
+            let ending = Ending::Sum;
+            transparency::add(
+                tx,
+                &Entry::Ended { session: finished.session, attempt: Some(finished.sid), ending },
+            )
         })
     }
 

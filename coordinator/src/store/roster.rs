@@ -1,6 +1,6 @@
 //! Tables `roster` and `roster_signature`: the verified chain and the one proposal that waits for signers.
 
-use super::{Store, damaged};
+use super::{Store, damaged, transparency};
 use crate::error::Error;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use samensom_protocol::codec::{Blob, Bytes, List};
@@ -131,6 +131,7 @@ impl Store {
                 "/* sign_roster */ UPDATE roster SET state = 'signed' WHERE hash = ?1 AND state = 'proposed'",
                 [hash.0],
             )?;
+            transparency::add_rosters(tx, core::iter::once(&next))?;
             Ok(Ok(next))
         })?;
         Ok(match next {
@@ -151,21 +152,35 @@ pub(super) fn found(db: &mut Connection, founding: &SignedRoster) -> Result<Rost
         "/* found */ INSERT INTO roster (hash, epoch, body, state) VALUES (?1, 0, ?2, 'signed')",
         params![roster.hash().0, &*founding.body],
     )?;
+    transparency::add_rosters(&tx, core::iter::once(&roster))?;
     tx.commit()?;
     Ok(roster)
 }
 
-/// Verifies the chain from the founding roster on; returns its end.
-pub(super) fn load_head(db: &Connection) -> Result<Roster, Error> {
-    let mut head: Option<Roster> = None;
+/// Enters the rosters of a store from before there was a transparency log.
+pub(super) fn log_chain(db: &mut Connection) -> Result<(), Error> {
+    let rosters = verified_chain(db)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transparency::add_rosters(&tx, rosters.iter())?;
+    Ok(tx.commit()?)
+}
+
+/// Every roster, from the founding one to the head, each held against the one before.
+fn verified_chain(db: &Connection) -> Result<Vec<Roster>, Error> {
+    let mut chain: Vec<Roster> = Vec::new();
     for signed in &chain_after(db, None)? {
-        let next = match &head {
+        let next = match chain.last() {
             None => Roster::founding(signed),
             Some(head) => head.next(signed),
         };
-        head = Some(next.map_err(|why| damaged("roster", &why))?);
+        chain.push(next.map_err(|why| damaged("roster", &why))?);
     }
-    head.ok_or_else(|| {
+    Ok(chain)
+}
+
+/// Verifies the chain from the founding roster on; returns its end.
+pub(super) fn load_head(db: &Connection) -> Result<Roster, Error> {
+    verified_chain(db)?.pop().ok_or_else(|| {
         Error::asked("the store has no founding roster")
             .place("samensom.db")
             .remedy("`samensom init` was interrupted: remove the data folder and run it again")

@@ -1,11 +1,12 @@
 //! Table `session`: runs of a warrant and how they ended.
 
-use super::{Store, damaged, ms, signed, unsigned};
+use super::{Store, damaged, ms, signed, transparency, unsigned};
 use crate::error::Error;
-use rusqlite::{OptionalExtension, params};
-use samensom_protocol::ids::{SessionId, WarrantHash};
+use rusqlite::{OptionalExtension, Transaction, params};
+use samensom_protocol::ids::{AttemptId, SessionId, WarrantHash};
 use samensom_protocol::io::{Failure, FailureCode};
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::{Ending, Entry};
 use serde::{Deserialize, Serialize};
 
 /// How far a session is.
@@ -33,6 +34,18 @@ pub struct SessionRow {
     pub started_at: Time,
     /// How far it is.
     pub state: SessionState,
+}
+
+/// Enters the end of a session, with its last attempt, into the transparency log.
+fn log_end(tx: &Transaction<'_>, session: &SessionId, ending: Ending) -> Result<(), Error> {
+    let last: Option<[u8; 32]> = tx
+        .query_row(
+            "/* log_end */ SELECT sid FROM attempt WHERE session = ?1 ORDER BY opened_at DESC, rowid DESC LIMIT 1",
+            [session.0],
+            |row| row.get(0),
+        )
+        .optional()?;
+    transparency::add(tx, &Entry::Ended { session: *session, attempt: last.map(AttemptId), ending })
 }
 
 impl Store {
@@ -76,6 +89,7 @@ impl Store {
     ) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute("/* end_count */ UPDATE session SET state = 'done' WHERE session = ?1", [count.0])?;
+            log_end(tx, count, Ending::Sum)?;
             tx.execute(
                 "/* end_count */ INSERT INTO session (session, warrant, slot, started_at, state)
                  VALUES (?1, ?2, ?3, ?4, 'running') ON CONFLICT (session) DO NOTHING",
@@ -98,6 +112,10 @@ impl Store {
                  WHERE session = ?1",
                 params![session.0, json],
             )?;
+            // The end with a sum is entered with its result.
+            if failure.is_some() {
+                log_end(tx, session, Ending::NoSum)?;
+            }
             // Reports behind a sum that does not verify are evidence.
             let lost = |failure: &Failure| failure.code != FailureCode::Unverified;
             if failure.is_some_and(lost) { super::report_block::forget(tx, session) } else { Ok(()) }

@@ -1,11 +1,12 @@
 //! Tables `warrant` and `approval`: what was submitted, and who approved it.
 
-use super::{Store, damaged, hex_prefix, ms, only, unsigned};
+use super::{Store, damaged, hex_prefix, ms, only, transparency, unsigned};
 use crate::error::Error;
 use rusqlite::{Connection, params};
 use samensom_protocol::codec::{Blob, Bytes, List};
 use samensom_protocol::ids::{PublicKey, WarrantHash};
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::Entry;
 use samensom_protocol::warrant::{Approval, SignedWarrant};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,7 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
                 params![hash.0, &*warrant.body, query_id, title, ms(at), warrant.request.0],
             )?;
+            transparency::add(tx, &Entry::Warrant { warrant: hash })?;
             Ok(hash)
         })
     }
