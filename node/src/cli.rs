@@ -93,7 +93,12 @@ enum Verb {
     /// Take part in nothing until `resume`; nobody is asked
     Pause,
     /// Take part again
-    Resume,
+    Resume {
+        /// After the agent stopped because the coordinator's transparency log did not go on, and the hospitals agree
+        /// that it may begin anew (as after a restore): forget the head that was believed
+        #[arg(long)]
+        new_log: bool,
+    },
     /// Take part in nothing for good; says what to tell LCG
     Leave,
     /// The reading child; its job comes on stdin
@@ -293,7 +298,7 @@ async fn act(cli: &Cli) -> Result<(), Error> {
         Verb::Queries(asked) => desk(global, asked),
         Verb::Audit(asked) => log(global, asked),
         Verb::Pause => global.print(&pause::pause(&global.config_or_state()?)?),
-        Verb::Resume => global.print(&pause::resume(&global.config_or_state()?)?),
+        Verb::Resume { new_log } => global.print(&pause::resume(&global.config_or_state()?, *new_log)?),
         Verb::Leave => global.print(&pause::leave(&global.config_or_state()?)?),
         // Served before there is a runtime.
         Verb::ReadExtracts => Ok(()),

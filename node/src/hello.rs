@@ -96,7 +96,7 @@ pub async fn expect<T>(
             let frame = Admission::from_frame(&link.recv_admission().await?)?;
             match wanted(frame) {
                 Ok(found) => return Ok(found),
-                Err(Admission::Welcome { .. } | Admission::LogNoted { .. }) => {}
+                Err(Admission::Welcome { .. } | Admission::LogNoted { .. } | Admission::Tree { .. }) => {}
                 Err(_) => return Err(LinkError::Unexpected { expected: waiting_for }),
             }
         }

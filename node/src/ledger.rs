@@ -6,11 +6,13 @@
 //! means for the next session. What is pinned besides (`Pins`) lives in the same file.
 
 mod pins;
+mod tree_head;
 
 #[cfg(test)]
 mod tests;
 
 pub use pins::{Enrolment, Pins, StoredRoster};
+pub use tree_head::KeptHead;
 
 use crate::audit::LogError;
 use crate::clock::now;
@@ -25,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Each brings the database from the version before; the version is the count of those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("ledger/0001_start.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("ledger/0001_start.sql"), include_str!("ledger/0002_tree_head.sql")];
 const DATABASE: &str = "node.db";
 const LOCK: &str = "run.lock";
 

@@ -27,6 +27,7 @@ pub mod queries;
 pub mod session;
 pub mod status;
 pub mod tls;
+pub mod transparency;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -41,6 +42,7 @@ use crate::health::Health;
 use crate::ledger::{Enrolment, Ledger, Pins};
 use crate::link::{Backoff, Link, dial};
 use crate::session::Driver;
+use crate::transparency::Watch;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::NodeId;
 use std::future::Future;
@@ -99,6 +101,7 @@ struct Agent {
     identity: Arc<Identity>,
     pins: Pins,
     audit: Audit,
+    watch: Watch,
     part: Part,
 }
 
@@ -111,7 +114,9 @@ impl Agent {
         let audit = Audit::open(&config.state, &identity)?;
         let pins = pins.audited(audit.clone());
         enroll::same_name(&config, &enrolment.institution)?;
-        Ok(Agent { config: Arc::new(config), enrolment, identity, pins, audit, part: Part::Waiting(ledger) })
+        let watch = Watch::open(&config.state, audit.clone())?;
+        let part = Part::Waiting(ledger);
+        Ok(Agent { config: Arc::new(config), enrolment, identity, pins, audit, watch, part })
     }
 
     /// What runs, and what of it was changed since the last start.
@@ -186,7 +191,8 @@ impl Agent {
             self.become_driver(listed);
             // The coordinator answers a hospital that its newest roster lists.
             if listed.is_some() && welcome.node.is_some() && !told {
-                tell_head(&self.audit, &link).await?;
+                self.watch.linked();
+                tell_head(&self.audit, &self.watch, &link).await?;
                 told = true;
             }
             let frame = match self.serve(listed, &mut link, &chain, shutdown).await? {
@@ -245,19 +251,20 @@ impl Agent {
             (Part::Waiting(ledger), Some(me)) => {
                 let (identity, config) = (Arc::clone(&self.identity), Arc::clone(&self.config));
                 let driver = Driver::new(me, identity, self.enrolment.coordinator_key, config, ledger);
-                Part::Driving(Box::new(driver.audited(self.audit.clone())))
+                Part::Driving(Box::new(driver.audited(self.audit.clone()).watching(self.watch.clone())))
             }
             (part, _) => part,
         };
     }
 }
 
-/// Tells the coordinator how far the audit log has come; its answer comes among the frames.
-async fn tell_head(audit: &Audit, link: &Link) -> Result<(), Error> {
-    match audit.head_frame() {
-        Some(frame) => Ok(link.sender().send(frame).await?),
-        None => Ok(()),
+/// Tells the coordinator how far the audit log has come, and asks how far its transparency log has; the answers
+/// come among the frames.
+async fn tell_head(audit: &Audit, watch: &Watch, link: &Link) -> Result<(), Error> {
+    for frame in audit.head_frame().into_iter().chain(watch.question()?) {
+        link.sender().send(frame).await?;
     }
+    Ok(())
 }
 
 /// Serves until an admission frame comes; without a roster that lists us there is nothing else to do.

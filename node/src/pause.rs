@@ -8,6 +8,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::error::Error;
 use crate::identity;
+use crate::ledger::KeptHead;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
@@ -24,6 +25,9 @@ pub struct Paused {
     pub since: String,
     /// Whether for good.
     pub left: bool,
+    /// What stopped it, where the agent did so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Whether this hospital has paused; asked before every session.
@@ -33,7 +37,7 @@ pub fn read(state: &Path) -> Option<Paused> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         read => {
             let paused = read.ok().and_then(|text| serde_json::from_slice(&text).ok());
-            Some(paused.unwrap_or(Paused { since: String::new(), left: false }))
+            Some(paused.unwrap_or(Paused { since: String::new(), left: false, why: None }))
         }
     }
 }
@@ -78,12 +82,19 @@ pub fn pause(config: &Config) -> Result<Said, Error> {
     say(config, Event::Paused {}, Some(false))
 }
 
-/// Takes part again.
+/// Takes part again. `anew` forgets the head of the coordinator's transparency log that was believed: the next one
+/// that it shows is the first.
 ///
 /// # Errors
 /// As [`pause`].
-pub fn resume(config: &Config) -> Result<Said, Error> {
+pub fn resume(config: &Config, anew: bool) -> Result<Said, Error> {
     refuse_left(&config.state)?;
+    let absent = || Error::NotEnrolled { state: config.state.display().to_string() };
+    if anew {
+        let key = identity::load(&config.state)?.ok_or_else(absent)?;
+        Audit::open(&config.state, &Arc::new(key))?.tell(Event::TreeHeadForgotten {})?;
+        KeptHead::open(&config.state)?.forget()?;
+    }
     say(config, Event::Resumed {}, None)
 }
 
@@ -97,7 +108,7 @@ pub fn leave(config: &Config) -> Result<Said, Error> {
 
 fn refuse_left(state: &Path) -> Result<(), Error> {
     match read(state) {
-        Some(Paused { left: true, since }) => Err(Error::Left { since }),
+        Some(Paused { left: true, since, .. }) => Err(Error::Left { since }),
         _ => Ok(()),
     }
 }
@@ -107,14 +118,32 @@ fn say(config: &Config, event: Event, left: Option<bool>) -> Result<Said, Error>
     let key = identity::load(&config.state)?.ok_or_else(absent)?;
     let audit = Audit::open(&config.state, &Arc::new(key))?;
     audit.tell(event)?;
-    let path = config.state.join(FILE);
+    let paused = left.map(|left| Paused { since: crate::status::utc(now()), left, why: None });
+    write(&config.state, paused.as_ref())?;
+    Ok(Said { paused: left.is_some(), left: left == Some(true), audit_records: audit.records() })
+}
+
+/// The agent itself takes part in nothing more, until its operator decides; a hospital that left stays so.
+///
+/// # Errors
+/// When the disk fails.
+pub fn stop(state: &Path, why: &str) -> Result<(), Error> {
+    if read(state).is_some_and(|paused| paused.left) {
+        return Ok(());
+    }
+    let paused = Paused { since: crate::status::utc(now()), left: false, why: Some(why.to_owned()) };
+    write(state, Some(&paused))
+}
+
+/// Durable when this returns.
+fn write(state: &Path, paused: Option<&Paused>) -> Result<(), Error> {
+    let path = state.join(FILE);
     let write = || -> std::io::Result<()> {
-        match left {
-            Some(left) => {
-                let since = crate::status::utc(now());
+        match paused {
+            Some(paused) => {
                 let draft = path.with_extension("new");
                 let mut file = File::create(&draft)?;
-                file.write_all(&serde_json::to_vec(&Paused { since, left })?)?;
+                file.write_all(&serde_json::to_vec(paused)?)?;
                 file.sync_all()?;
                 std::fs::rename(&draft, &path)?;
             }
@@ -123,10 +152,9 @@ fn say(config: &Config, event: Event, left: Option<bool>) -> Result<Said, Error>
                 done => done?,
             },
         }
-        File::open(&config.state)?.sync_all()
+        File::open(state)?.sync_all()
     };
-    write().map_err(|source| Error::Io { doing: "writing whether this hospital takes part", source })?;
-    Ok(Said { paused: left.is_some(), left: left == Some(true), audit_records: audit.records() })
+    write().map_err(|source| Error::Io { doing: "writing whether this hospital takes part", source })
 }
 
 #[cfg(test)]
@@ -141,13 +169,13 @@ mod tests {
         identity::load_or_make(&config.state).unwrap();
         assert_eq!(read(&config.state), None);
         assert!(pause(&config).unwrap().paused && !read(&config.state).unwrap().left);
-        assert!(!resume(&config).unwrap().paused && !resume(&config).unwrap().paused);
+        assert!(!resume(&config, false).unwrap().paused && !resume(&config, false).unwrap().paused);
         assert_eq!(read(&config.state), None);
         let said = leave(&config).unwrap();
         assert_eq!((said.left, said.audit_records), (true, 4));
         assert!(said.to_string().contains("tell LCG"));
         assert!(
-            matches!(resume(&config), Err(Error::Left { .. }))
+            matches!(resume(&config, false), Err(Error::Left { .. }))
                 && matches!(pause(&config), Err(Error::Left { .. }))
         );
         assert_eq!(Error::Left { since: String::new() }.exit_code(), 6);

@@ -18,6 +18,7 @@ use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
 use crate::pause;
+use crate::transparency::{Heard, Watch};
 use asking::{Job, Pending};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
@@ -94,6 +95,8 @@ pub struct Driver {
     desk: Desk,
     /// What the hospital's people are asked now.
     pending: Option<Pending>,
+    /// Whether the coordinator tells everybody one story.
+    watch: Watch,
 }
 
 impl Driver {
@@ -133,6 +136,7 @@ impl Driver {
             over: false,
             desk: Desk::of_state(&config_state),
             pending: None,
+            watch: Watch::default(),
         }
     }
 
@@ -140,6 +144,12 @@ impl Driver {
     #[must_use]
     pub fn audited(self, audit: Audit) -> Driver {
         Driver { audit, ..self }
+    }
+
+    /// The same, which holds the coordinator to one transparency log.
+    #[must_use]
+    pub fn watching(self, watch: Watch) -> Driver {
+        Driver { watch, ..self }
     }
 
     /// How the last session went.
@@ -185,7 +195,16 @@ impl Driver {
                         if self.audit.heard(&self.coordinator, &bytes)? {
                             continue;
                         }
-                        return Ok(bytes);
+                        match self.watch.heard(&self.coordinator, &bytes)? {
+                            Heard::Other => return Ok(bytes),
+                            Heard::Noted => continue,
+                            Heard::Disputed => {}
+                        }
+                        self.drop_out();
+                        self.follow(roster, rosters)?;
+                        let at = self.now();
+                        self.step(Input::Start(at), &sender).await?;
+                        continue;
                     }
                     let at = self.now();
                     self.step(Input::Frame { from: Peer::Coordinator, bytes, at }, &sender).await?;
@@ -210,6 +229,12 @@ impl Driver {
             }
             self.follow(roster, rosters)?;
         }
+    }
+
+    /// Ends an open attempt as a restart would: its secrets are wiped, and nothing of it leaves any more.
+    fn drop_out(&mut self) {
+        (self.node, self.head, self.pending) = (None, None, None);
+        self.timers.clear();
     }
 
     /// By the machine's clock between attempts; inside one by the time that passes.
@@ -263,11 +288,12 @@ impl Driver {
             }
         }
         // After each session the coordinator keeps how far this log has come.
-        if std::mem::take(&mut self.over)
-            && let Some(frame) = self.audit.head_frame()
-            && let Err(error) = sender.send(frame).await
-        {
-            lost = Some(error);
+        if std::mem::take(&mut self.over) {
+            for frame in self.audit.head_frame().into_iter().chain(self.watch.question()?) {
+                if let Err(error) = sender.send(frame).await {
+                    lost = Some(error);
+                }
+            }
         }
         lost.map_or(Ok(()), |error| Err(Error::Link(error)))
     }
@@ -355,6 +381,11 @@ impl Driver {
         if pause::read(&self.config.state).is_some() {
             // `whole` ends the process when this was not written.
             let _ = self.audit.tell(refused("this hospital has paused".to_owned()));
+            return Err(Refusal::Policy);
+        }
+        if self.watch.is_overdue() {
+            tracing::warn!("the coordinator does not say how far its transparency log has come");
+            let _ = self.audit.tell(refused("the coordinator does not show its transparency log".to_owned()));
             return Err(Refusal::Policy);
         }
         let lock_rule = self

@@ -177,7 +177,10 @@ impl fmt::Display for Status {
         writeln!(f, "coordinator: {}, key {}", self.coordinator, self.coordinator_key)?;
         writeln!(f, "agent:       {}", if self.running { "runs" } else { "does not run" })?;
         match &self.paused {
-            Some(Paused { since, left: true }) => writeln!(f, "left:        since {since}")?,
+            Some(Paused { since, left: true, .. }) => writeln!(f, "left:        since {since}")?,
+            Some(Paused { since, why: Some(why), .. }) => {
+                writeln!(f, "stopped:     since {since}: {why}; see `samensom-node resume --help`")?
+            }
             Some(Paused { since, .. }) => {
                 writeln!(f, "paused:      since {since}; `samensom-node resume` ends it")?
             }

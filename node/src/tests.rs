@@ -15,9 +15,12 @@ use crate::{identity as keys, run, status};
 use samensom_protocol::admission::{Admission, EnrolRefusal, RosterAt, Token, TokenSecret, words};
 use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::codec::{Bytes, List};
+use samensom_protocol::crypto::commit::leaf;
+use samensom_protocol::crypto::tree::Tree;
 use samensom_protocol::ids::{NodeId, PublicKey, RosterHash};
 use samensom_protocol::roster::{Roster, SignedRoster};
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::{SignedTreeHead, head_of, proof_of};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,6 +39,8 @@ struct Desk {
     log: Option<Head>,
     /// Frames of a session that are sent before every answer.
     before: Vec<Vec<u8>>,
+    /// Entries of its transparency log, as bytes.
+    entries: Vec<u8>,
 }
 
 type Shared = Arc<Mutex<Desk>>;
@@ -71,6 +76,15 @@ fn answer(desk: &mut Desk, key: PublicKey, asked: Admission) -> Admission {
             let own =
                 SignedHead::new(&identity(COORDINATOR), Head { number: 7, hash: signed.head.hash }).unwrap();
             Admission::LogNoted { before: desk.log.replace(signed.head), own: Box::new(own) }
+        }
+        Admission::TreeSince(sizes) => {
+            let mut tree = Tree::default();
+            desk.entries.iter().for_each(|entry| tree.push(leaf(&[*entry])));
+            let proof = |old: &u64| tree.consistency(usize::try_from(*old).unwrap(), tree.size());
+            let proofs = sizes.iter().map(|old| proof_of(proof(old)).unwrap_or_default()).collect();
+            let head =
+                SignedTreeHead::new(&identity(COORDINATOR), head_of(&tree, tree.size()).unwrap()).unwrap();
+            Admission::Tree { head, proofs: List::new(proofs).unwrap() }
         }
         other => panic!("{other:?}"),
     }
@@ -322,6 +336,52 @@ async fn the_service_follows_a_roster_once_it_is_accepted() {
     until(current).await;
     assert!(told("roster 4 is followed"));
     again.abort();
+}
+
+/// Attack R31: the log is forked to this hospital; it is found at the next contact and stops the agent until resumed.
+#[tokio::test]
+async fn a_forked_transparency_log_is_found_at_the_next_contact() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, config) = enrolled(dir.path()).await;
+    let roster = admit(&desk, 7);
+    desk.lock().unwrap().entries = vec![1, 2, 3];
+    let wish = Wish { token_file: None, wait: true, accept: Some(roster) };
+    enroll(&config, &wish, &mut Told::default()).await.unwrap();
+    let told = |words: &str| {
+        let shown = crate::audit::show(&config, None, None).unwrap();
+        shown.iter().filter(|one| one.words.contains(words)).count()
+    };
+    let contact = |entries: &[u8]| {
+        desk.lock().unwrap().entries = entries.to_vec();
+        tokio::spawn(run(config.clone(), std::future::pending()))
+    };
+    let service = contact(&[1, 2, 3]);
+    until(|| told("goes on to 3 entries") == 1).await;
+    service.abort();
+    let _ = service.await;
+    let service = contact(&[1, 2, 3, 4, 5]);
+    until(|| told("goes on to 5 entries") == 1).await;
+    assert_eq!(status::read(&config).unwrap().paused, None);
+    service.abort();
+    let _ = service.await;
+    let service = contact(&[1, 2, 9, 4, 5, 6]);
+    until(|| told("two stories: ") == 1).await;
+    until(|| status::read(&config).unwrap().paused.is_some()).await;
+    let shown = status::read(&config).unwrap();
+    assert!(shown.to_string().contains("stopped:"), "{shown}");
+    service.abort();
+    let _ = service.await;
+    // It stays stopped, also with the true log; the operator may go on with it, or begin anew.
+    crate::pause::resume(&config, false).unwrap();
+    let service = contact(&[1, 2, 9]);
+    until(|| told("two stories: ") == 2).await;
+    service.abort();
+    let _ = service.await;
+    crate::pause::resume(&config, true).unwrap();
+    let service = contact(&[1, 2, 9]);
+    until(|| told("goes on to 3 entries") == 2).await;
+    assert_eq!(status::read(&config).unwrap().paused, None);
+    service.abort();
 }
 
 #[tokio::test]

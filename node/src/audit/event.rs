@@ -9,6 +9,7 @@ use samensom_protocol::ids::{
     AttemptId, ExtractHash, FreezeHash, PublicKey, QueryHash, ResultHash, RosterHash, SessionId, WarrantHash,
 };
 use samensom_protocol::io::{Output, Record};
+use samensom_protocol::transparency::SignedTreeHead;
 use samensom_protocol::warrant::Warrant;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +208,15 @@ pub enum Event {
     HeadDiffers {
         kept: Head,
     },
+    TreeHead {
+        head: SignedTreeHead,
+    },
+    TwoStories {
+        kept: SignedTreeHead,
+        shown: SignedTreeHead,
+        why: String,
+    },
+    TreeHeadForgotten {},
     Read {
         what: String,
         from: Option<String>,
@@ -269,6 +279,7 @@ impl Event {
             | Event::Decided { .. }
             | Event::Paused {}
             | Event::Resumed {}
+            | Event::TreeHeadForgotten {}
             | Event::Left {} => 'U',
             _ => 'E',
         }
@@ -284,6 +295,7 @@ impl Event {
                 | Event::FrameRefused { .. }
                 | Event::RolledBack { .. }
                 | Event::HeadDiffers { .. }
+                | Event::TwoStories { .. }
         )
     }
 

@@ -89,6 +89,11 @@ fn of_agent(event: &Event, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Event::HeadDiffers { kept } => {
             write!(f, "the coordinator kept another record {} of this log than it holds", kept.number)
         }
+        Event::TreeHead { head } => {
+            write!(f, "the coordinator's transparency log goes on to {} entries", head.head.size)
+        }
+        Event::TwoStories { why, .. } => write!(f, "two stories: {why}; takes part in nothing"),
+        Event::TreeHeadForgotten {} => f.write_str("the operator begins anew with the transparency log"),
         Event::Read { what, .. } => write!(f, "this log: {what}"),
         Event::DataChecked { dataset } => write!(f, "the extracts are checked: {dataset}"),
         Event::Previewed { id, version } => write!(f, "{id} version {version} is previewed with own figures"),
