@@ -10,12 +10,13 @@ use samensom_protocol::admission::{Admission, EnrolRefusal, RosterAt, TokenSecre
 use samensom_protocol::audit::{Head, SignedHead};
 use samensom_protocol::bundle::{Bundle, assemble};
 use samensom_protocol::codec::{Blob, Bytes, List, Text, encode};
-use samensom_protocol::ids::{LogHash, NodeId};
+use samensom_protocol::ids::{LogHash, NodeId, TreeRoot};
 use samensom_protocol::io::Record;
 use samensom_protocol::message::{AlarmBody, Message, Round};
 use samensom_protocol::query::Query;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::{SignedTreeHead, TreeHead};
 use std::collections::BTreeMap;
 
 const CCV_QUERY: &str = include_str!("../../../deploy/queries/ccv-stock.toml");
@@ -153,6 +154,9 @@ fn of_admission(seeds: &mut Seeds) {
     let software = Text::new("0.1.0").expect("short");
     let secret = TokenSecret(Bytes([3; 32]));
     let log = SignedHead { head: Head { number: 7, hash: LogHash([4; 32]) }, signature: Bytes([5; 64]) };
+    let head_of_tree = TreeHead { size: 4, root: TreeRoot([6; 32]) };
+    let tree = SignedTreeHead { head: head_of_tree, signature: Bytes([7; 64]) };
+    let proof = List::new(vec![Bytes([8; 32]); 2]).expect("two");
     for (name, frame) in [
         ("hello", Admission::Hello { software: software.clone(), roster: Some(head) }),
         ("hello-new", Admission::Hello { software: software.clone(), roster: None }),
@@ -164,6 +168,8 @@ fn of_admission(seeds: &mut Seeds) {
         ("rosters", Admission::Rosters(List::new(vec![first.clone(), second.clone()]).expect("two"))),
         ("log", Admission::Log(log)),
         ("log-noted", Admission::LogNoted { before: Some(log.head), own: Box::new(log) }),
+        ("tree-since", Admission::TreeSince(List::new(vec![3]).expect("one"))),
+        ("tree", Admission::Tree { head: tree, proofs: List::new(vec![proof]).expect("one") }),
     ] {
         add(seeds, "admission", name, frame.to_frame().expect("a frame"));
     }
