@@ -76,7 +76,7 @@ fn tree_since(store: &Store, sizes: &[u64]) -> Result<Option<Admission>, Error> 
     let grown = store.grown_since(sizes)?;
     let head = store.logged(|audit| audit.sign(grown.head))?;
     let proofs = List::new(grown.proofs).ok();
-    Ok(head.zip(proofs).map(|(head, proofs)| Admission::Tree { head, proofs }))
+    Ok(head.zip(proofs).map(|(head, proofs)| Admission::Tree { head: Box::new(head), proofs }))
 }
 
 /// What a node is told when it says hello, and again whenever the head changes.

@@ -84,7 +84,7 @@ fn answer(desk: &mut Desk, key: PublicKey, asked: Admission) -> Admission {
             let proofs = sizes.iter().map(|old| proof_of(proof(old)).unwrap_or_default()).collect();
             let head =
                 SignedTreeHead::new(&identity(COORDINATOR), head_of(&tree, tree.size()).unwrap()).unwrap();
-            Admission::Tree { head, proofs: List::new(proofs).unwrap() }
+            Admission::Tree { head: Box::new(head), proofs: List::new(proofs).unwrap() }
         }
         other => panic!("{other:?}"),
     }

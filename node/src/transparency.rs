@@ -87,6 +87,7 @@ impl Watch {
         let Ok(Admission::Tree { head, proofs }) = Admission::from_frame(frame) else {
             return Ok(Heard::Other);
         };
+        let head = *head;
         self.with(Ok(Heard::Noted), |keeper| {
             let Some(kept) = keeper.asked.take() else {
                 let rule = "a head of the transparency log that nobody asked for".to_owned();

@@ -139,7 +139,7 @@ pub enum Admission {
     /// The answer.
     Tree {
         /// How far it has come.
-        head: SignedTreeHead,
+        head: Box<SignedTreeHead>,
         /// For each size asked for, in that order; empty where there is nothing to prove or no proof.
         proofs: List<Proof, MAX_HEADS>,
     },

@@ -24,9 +24,12 @@ impl Log {
             proof_of(self.0.consistency(usize::try_from(*old).unwrap(), size)).unwrap_or_default()
         };
         let head = SignedTreeHead::new(&self.1, head_of(&self.0, size).unwrap()).unwrap();
-        Admission::Tree { head, proofs: List::new(sizes.iter().map(proof).collect()).unwrap() }
-            .to_frame()
-            .unwrap()
+        Admission::Tree {
+            head: Box::new(head),
+            proofs: List::new(sizes.iter().map(proof).collect()).unwrap(),
+        }
+        .to_frame()
+        .unwrap()
     }
 
     fn tells(&self, watch: &Watch) -> Heard {

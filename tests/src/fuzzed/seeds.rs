@@ -169,7 +169,7 @@ fn of_admission(seeds: &mut Seeds) {
         ("log", Admission::Log(log)),
         ("log-noted", Admission::LogNoted { before: Some(log.head), own: Box::new(log) }),
         ("tree-since", Admission::TreeSince(List::new(vec![3]).expect("one"))),
-        ("tree", Admission::Tree { head: tree, proofs: List::new(vec![proof]).expect("one") }),
+        ("tree", Admission::Tree { head: Box::new(tree), proofs: List::new(vec![proof]).expect("one") }),
     ] {
         add(seeds, "admission", name, frame.to_frame().expect("a frame"));
     }

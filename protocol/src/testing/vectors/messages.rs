@@ -379,7 +379,7 @@ impl Maker {
         let signature = self.sign(COORDINATOR, Signed::TreeHead, &encode(&head).unwrap());
         let proof = |m: &mut Self, i| m.list(usize::from(i), |m, _| m.bytes());
         let proofs = self.list(2, proof);
-        self.admit("TREE", &Admission::Tree { head: SignedTreeHead { head, signature }, proofs });
+        self.admit("TREE", &Admission::Tree { head: Box::new(SignedTreeHead { head, signature }), proofs });
         for (name, entry) in entries() {
             self.done(&format!("entry {name}"), &entry, &entry.to_bytes().unwrap());
         }
