@@ -27,8 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Each brings the database from the version before; the version is the count of those applied.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("ledger/0001_start.sql"), include_str!("ledger/0002_tree_head.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("ledger/0001_start.sql")];
 const DATABASE: &str = "node.db";
 const LOCK: &str = "run.lock";
 
@@ -158,7 +157,7 @@ impl Ledger {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| LedgerError::InUse { dir: dir.display().to_string() })?;
         let path = dir.join(DATABASE);
-        Ledger::verified(open_to_write(&path)?, path, Some(lock))
+        Ledger::verified(open_to_write(&path, &MIGRATIONS)?, path, Some(lock))
     }
 
     /// Opens the ledger to read, beside an agent that may run.
@@ -279,7 +278,7 @@ fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn open_to_write(path: &Path) -> Result<Connection, LedgerError> {
+fn open_to_write(path: &Path, migrations: &[&str]) -> Result<Connection, LedgerError> {
     let mut connection = Connection::open(path).map_err(|error| open_error(path, &error))?;
     set_up(&connection, path)?;
     connection
@@ -289,7 +288,7 @@ fn open_to_write(path: &Path) -> Result<Connection, LedgerError> {
     // Immediate: two programs that start at once migrate one after the other.
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let have = version(&change, path)?;
-    for (number, migration) in (1i64..).zip(MIGRATIONS) {
+    for (number, migration) in (1i64..).zip(migrations) {
         if number > have {
             change.execute_batch(migration).map_err(failed)?;
             change.pragma_update(None, "user_version", number).map_err(failed)?;

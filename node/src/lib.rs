@@ -64,6 +64,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let ledger = Ledger::open(&config.state)?;
     let mut agent = Agent::open(config, ledger)?;
     agent.say_started()?;
+    // After that record: on a full disk the log is what cannot be written, and says so.
+    agent.watch = Watch::open(&agent.config.state, agent.audit.clone())?;
     let ended = agent.serve_until(shutdown).await;
     let why = ended.as_ref().err().map_or_else(|| "asked to".to_owned(), one_line);
     // Where the log itself failed there is nothing to add to it.
@@ -114,8 +116,7 @@ impl Agent {
         let audit = Audit::open(&config.state, &identity)?;
         let pins = pins.audited(audit.clone());
         enroll::same_name(&config, &enrolment.institution)?;
-        let watch = Watch::open(&config.state, audit.clone())?;
-        let part = Part::Waiting(ledger);
+        let (watch, part) = (Watch::default(), Part::Waiting(ledger));
         Ok(Agent { config: Arc::new(config), enrolment, identity, pins, audit, watch, part })
     }
 

@@ -93,6 +93,7 @@ fn two_agents_over_copies_of_one_state_contribute_once_at_most() {
 fn ends_and_comes_back(mut deployment: Deployment, file: &str) {
     deployment.linked(HOSPITALS, Duration::from_secs(20));
     deployment.next_slot();
+    std::fs::write(deployment.folder.path().join("full"), b"").unwrap();
     let outcome = deployment.run(0);
     assert_eq!(outcome.sum().survivors, [1, 2, 3], "the others have their sum");
     let code = deployment.ended(0, SOON);
@@ -118,7 +119,6 @@ fn started(
     env: impl FnOnce(&Deployment) -> Vec<(&'static str, std::ffi::OsString)>,
 ) -> Deployment {
     let mut deployment = template.deploy();
-    std::fs::write(deployment.folder.path().join("full"), b"").unwrap();
     deployment.serve();
     let env = env(&deployment);
     deployment.start(0, &env);
@@ -131,9 +131,9 @@ fn started(
 #[test]
 fn a_full_disk_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // Its start and its first contact take fewer steps.
+    // From a session on: its start and its first contact find room.
     let full = |deployment: &Deployment| {
-        shim::filling(&deployment.state(0), 16, &deployment.folder.path().join("full"))
+        shim::filling(&deployment.state(0), 1, &deployment.folder.path().join("full"))
     };
     ends_and_comes_back(started(&template, full), "audit");
 }
@@ -141,8 +141,9 @@ fn a_full_disk_ends_an_agent_in_words_and_it_comes_back() {
 #[test]
 fn a_failed_sync_ends_an_agent_in_words_and_it_comes_back() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
-    // Of the log its start and the coordinator's head come before a session; of the ledger its opening.
-    for (file, before, told) in [("log.jsonl", 2, "audit"), ("node.db-wal", 1, "node.db")] {
+    // Of the log its start and the heads of both logs of the coordinator come before a session; of the ledger its
+    // opening.
+    for (file, before, told) in [("log.jsonl", 3, "audit"), ("node.db-wal", 1, "node.db")] {
         let number = *syncs(&template, file).get(before).expect("a session syncs it");
         let failing = |deployment: &Deployment| shim::failing_sync(&deployment.state(0), number);
         ends_and_comes_back(started(&template, failing), told);
@@ -166,7 +167,9 @@ fn syncs(template: &Template, file: &str) -> Vec<usize> {
 fn an_agent_on_a_full_disk_does_nothing_that_it_cannot_log() {
     let template = Template::make(HOSPITALS, 1, Pace::quick());
     let mut deployment = started(&template, |deployment| {
-        shim::filling(&deployment.state(0), 1, &deployment.folder.path().join("full"))
+        let full = deployment.folder.path().join("full");
+        std::fs::write(&full, b"").unwrap();
+        shim::filling(&deployment.state(0), 1, &full)
     });
     assert_eq!(deployment.ended(0, SOON), Some(1), "{}", deployment.told(0));
     deployment.linked(HOSPITALS - 1, Duration::from_secs(20));

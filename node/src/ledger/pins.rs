@@ -3,7 +3,7 @@
 //! Owns two tables of the state database. The running agent and `enroll` may both have it open. It must
 //! not verify rosters (`chain.rs` does), only keep them and never lose or replace one.
 
-use super::{DATABASE, LedgerError, disk_error, make_state_dir, open_to_read, open_to_write};
+use super::{DATABASE, LedgerError, MIGRATIONS, disk_error, make_state_dir, open_to_read, open_to_write};
 use crate::audit::{Audit, Event};
 use rusqlite::{Connection, OptionalExtension};
 use samensom_protocol::codec::Blob;
@@ -51,7 +51,7 @@ impl Pins {
     pub fn open(dir: &Path) -> Result<Pins, LedgerError> {
         make_state_dir(dir)?;
         let path = dir.join(DATABASE);
-        Ok(Pins { connection: open_to_write(&path)?, path, audit: Audit::default() })
+        Ok(Pins { connection: open_to_write(&path, &MIGRATIONS)?, path, audit: Audit::default() })
     }
 
     /// Opens the state to read.

@@ -1,13 +1,17 @@
-//! The head of the coordinator's transparency log that was believed last: one row of the state database.
+//! The head of the coordinator's transparency log that was believed last: one row of a database of
+//! its own, so that it never waits for the ledger, nor the ledger for it.
 //!
 //! Durable when `keep` returns. It must not know what makes a head believed (`transparency.rs` does).
 
-use super::{DATABASE, LedgerError, disk_error, make_state_dir, open_to_write, signed, unsigned};
+use super::{LedgerError, disk_error, make_state_dir, open_to_write, signed, unsigned};
 use rusqlite::{Connection, OptionalExtension};
 use samensom_protocol::codec::Bytes;
 use samensom_protocol::ids::TreeRoot;
 use samensom_protocol::transparency::{SignedTreeHead, TreeHead};
 use std::path::{Path, PathBuf};
+
+const DATABASE: &str = "tree.db";
+const MIGRATIONS: [&str; 1] = [include_str!("tree_head.sql")];
 
 /// The row.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl KeptHead {
     pub fn open(dir: &Path) -> Result<KeptHead, LedgerError> {
         make_state_dir(dir)?;
         let path = dir.join(DATABASE);
-        Ok(KeptHead { connection: open_to_write(&path)?, path })
+        Ok(KeptHead { connection: open_to_write(&path, &MIGRATIONS)?, path })
     }
 
     /// What is kept; none before the first contact.
