@@ -30,7 +30,7 @@ impl Needles {
     }
 
     /// Adds the digits of a figure that is short enough to stand in a digest or a time by chance: in
-    /// [`NO_FIGURE`] digits of base 16 in a row it does not count.
+    /// thirteen digits of base 16 in a row it does not count.
     pub fn short(&mut self, name: &str, figure: u64) {
         self.text(name, &figure.to_string());
         *self.short.last_mut().expect("just added") = true;
