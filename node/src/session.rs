@@ -92,6 +92,8 @@ pub struct Driver {
     audit: Audit,
     /// A session ended in this step.
     over: bool,
+    /// Other hospitals were told another story, as was found in this step.
+    disputed: bool,
     desk: Desk,
     /// What the hospital's people are asked now.
     pending: Option<Pending>,
@@ -134,6 +136,7 @@ impl Driver {
             refused: None,
             audit: Audit::default(),
             over: false,
+            disputed: false,
             desk: Desk::of_state(&config_state),
             pending: None,
             watch: Watch::default(),
@@ -200,10 +203,7 @@ impl Driver {
                             Heard::Noted => continue,
                             Heard::Disputed => {}
                         }
-                        self.drop_out();
-                        self.follow(roster, rosters)?;
-                        let at = self.now();
-                        self.step(Input::Start(at), &sender).await?;
+                        self.begin_anew(roster, rosters, &sender).await?;
                         continue;
                     }
                     let at = self.now();
@@ -227,11 +227,26 @@ impl Driver {
                     }
                 }
             }
+            if std::mem::take(&mut self.disputed) {
+                self.begin_anew(roster, rosters, &sender).await?;
+            }
             self.follow(roster, rosters)?;
         }
     }
 
     /// Ends an open attempt as a restart would: its secrets are wiped, and nothing of it leaves any more.
+    async fn begin_anew(
+        &mut self,
+        roster: &Roster,
+        rosters: &[Roster],
+        sender: &LinkSender,
+    ) -> Result<(), Error> {
+        self.drop_out();
+        self.follow(roster, rosters)?;
+        let at = self.now();
+        self.step(Input::Start(at), sender).await
+    }
+
     fn drop_out(&mut self) {
         (self.node, self.head, self.pending) = (None, None, None);
         self.timers.clear();
@@ -273,13 +288,19 @@ impl Driver {
         let mut inputs = VecDeque::from([input]);
         let mut lost = None;
         while let Some(input) = inputs.pop_front() {
-            let Some(node) = self.node.take() else { break };
+            let Some(mut node) = self.node.take() else { break };
+            if let (Input::Measured { .. }, Some(head)) = (&input, self.watch.head()?) {
+                (node, _) = node.step(Input::TreeHead(head), &mut randomness());
+            }
             // Why the hospital's own rules refused is in the log before the core hears of it.
             let told = matches!(input, Input::Refused { .. });
             let (node, outputs) = node.step(input, &mut randomness());
             self.node = Some(node);
             self.audit.tell_all(outputs.iter().filter(|_| !told).filter_map(audit::Event::of))?;
             for output in outputs {
+                if self.disputed {
+                    break;
+                }
                 match self.carry_out(output, sender).await {
                     Ok(input) => inputs.extend(input),
                     Err(Error::Link(error)) => lost = Some(error),
@@ -315,6 +336,11 @@ impl Driver {
                 let what = What { pass, open, patients_each, class };
                 let lock = lock.to_string();
                 return self.asked(Job { sid, warrant: *warrant, lock, slot, what }).await.map(Some);
+            }
+            Output::Heads(heads) => {
+                if self.watch.told(&heads)? == Heard::Disputed {
+                    self.disputed = true;
+                }
             }
             Output::Arm { sid, round, at } => {
                 self.timers.retain(|(other, _, _)| *other == sid);

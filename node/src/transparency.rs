@@ -1,6 +1,6 @@
 //! The coordinator's transparency log, watched: every head it shows must go on from the one kept here.
 //!
-//! Owns what is asked at each contact, the verdict on the answer, and what follows from a log that lost or
+//! Owns what is asked at each contact, also about the heads that other hospitals keep, the verdict on the answer, and what follows from a log that lost or
 //! changed entries: it is evidence in the audit log, and this hospital takes part in nothing until its operator
 //! decides. What makes a head believed stands in `samensom_protocol::transparency`. It must not know sessions.
 
@@ -11,9 +11,15 @@ use crate::pause;
 use samensom_protocol::admission::Admission;
 use samensom_protocol::codec::List;
 use samensom_protocol::ids::PublicKey;
-use samensom_protocol::transparency::{Inconsistent, SignedTreeHead, check_extends};
+use samensom_protocol::transparency::{
+    Inconsistent, MAX_HEADS, Proof, SignedTreeHead, check_extends, two_stories,
+};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most heads of other hospitals that one question is about.
+const MOST_OTHERS: usize = MAX_HEADS - 1;
 
 /// What came of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +32,13 @@ pub enum Heard {
     Disputed,
 }
 
+/// The heads that a question is about.
+#[derive(Debug)]
+struct Asked {
+    kept: Option<SignedTreeHead>,
+    others: Vec<SignedTreeHead>,
+}
+
 /// The watch; a handle that may be cloned. One that was never opened keeps and asks nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Watch(Option<Arc<Mutex<Keeper>>>);
@@ -35,8 +48,10 @@ struct Keeper {
     kept: KeptHead,
     state: PathBuf,
     audit: Audit,
-    /// A question is out, about this head.
-    asked: Option<Option<SignedTreeHead>>,
+    /// What other hospitals keep: of each length one head, to be held against the log at the next contact.
+    others: BTreeMap<u64, SignedTreeHead>,
+    /// A question is out, about these heads.
+    asked: Option<Asked>,
     /// The question before was not answered.
     overdue: bool,
 }
@@ -48,7 +63,8 @@ impl Watch {
     /// When it cannot be opened.
     pub fn open(state: &Path, audit: Audit) -> Result<Watch, LedgerError> {
         let (kept, state) = (KeptHead::open(state)?, state.to_owned());
-        Ok(Watch(Some(Arc::new(Mutex::new(Keeper { kept, state, audit, asked: None, overdue: false })))))
+        let keeper = Keeper { kept, state, audit, others: BTreeMap::new(), asked: None, overdue: false };
+        Ok(Watch(Some(Arc::new(Mutex::new(keeper)))))
     }
 
     /// A new link: what was asked over the one before is not answered over this one.
@@ -67,9 +83,39 @@ impl Watch {
                 return Ok(None);
             }
             let kept = keeper.kept.read()?;
-            let sizes = List::new(kept.iter().map(|kept| kept.head.size).collect()).unwrap_or_default();
-            keeper.asked = Some(kept);
-            Ok(Admission::TreeSince(sizes).to_frame().ok())
+            let others: Vec<SignedTreeHead> = keeper.others.values().copied().take(MOST_OTHERS).collect();
+            let sizes = kept.iter().chain(&others).map(|head| head.head.size).collect();
+            keeper.asked = Some(Asked { kept, others });
+            Ok(List::new(sizes).ok().and_then(|sizes| Admission::TreeSince(sizes).to_frame().ok()))
+        })
+    }
+
+    /// The head that is kept, for the envelopes to other hospitals.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn head(&self) -> Result<Option<SignedTreeHead>, LedgerError> {
+        self.with(Ok(None), |keeper| keeper.kept.read())
+    }
+
+    /// Takes in what other hospitals keep, each signed by the coordinator: two heads of one length are evidence
+    /// at once, any other is held against the log at the next contact.
+    ///
+    /// # Errors
+    /// When the state or the audit log fails.
+    pub fn told(&self, heads: &[SignedTreeHead]) -> Result<Heard, Error> {
+        self.with(Ok(Heard::Noted), |keeper| {
+            let kept = keeper.kept.read()?;
+            let all: Vec<SignedTreeHead> = kept.iter().chain(heads).copied().collect();
+            if let Some([one, other]) = two_stories(&all) {
+                return keeper.dispute(one, other, Inconsistent::TwoStories { size: one.head.size });
+            }
+            let new = heads.iter().filter(|head| Some(head.head) != kept.map(|kept| kept.head));
+            keeper.others.extend(new.map(|head| (head.head.size, *head)));
+            while keeper.others.len() > MOST_OTHERS {
+                keeper.others.pop_first();
+            }
+            Ok(Heard::Noted)
         })
     }
 
@@ -89,18 +135,28 @@ impl Watch {
         };
         let head = *head;
         self.with(Ok(Heard::Noted), |keeper| {
-            let Some(kept) = keeper.asked.take() else {
+            let Some(Asked { kept, others }) = keeper.asked.take() else {
                 let rule = "a head of the transparency log that nobody asked for".to_owned();
                 keeper.audit.tell(Event::FrameRefused { rule })?;
                 return Ok(Heard::Noted);
             };
             keeper.overdue = false;
-            let proof = proofs.into_vec().into_iter().next().unwrap_or_default();
+            let mut proofs = proofs.into_vec().into_iter();
+            let proof = if kept.is_some() { proofs.next().unwrap_or_default() } else { Proof::default() };
             let verdict = match &kept {
                 Some(kept) => check_extends(coordinator, &kept.head, &head, &proof),
                 None if head.is_of(coordinator) => Ok(()),
                 None => Err(Inconsistent::Unsigned),
             };
+            if verdict.is_ok() {
+                for other in others {
+                    let proof = proofs.next().unwrap_or_default();
+                    if let Err(why) = check_extends(coordinator, &other.head, &head, &proof) {
+                        return keeper.dispute(other, head, why);
+                    }
+                    keeper.others.remove(&other.head.size);
+                }
+            }
             match (verdict, kept) {
                 (Ok(()), kept) if kept.map(|kept| kept.head) == Some(head.head) => Ok(Heard::Noted),
                 (Ok(()), _) => {

@@ -156,6 +156,7 @@ impl Coordinator {
             // A node's inputs; the coordinator has no use for them.
             Input::Start(_)
             | Input::Frame { .. }
+            | Input::TreeHead(_)
             | Input::Waiting { .. }
             | Input::Measured { .. }
             | Input::Refused { .. } => (self, Vec::new()),

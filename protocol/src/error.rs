@@ -8,7 +8,7 @@ pub use crate::codec::Malformed;
 use crate::ids::NodeId;
 use core::fmt;
 
-/// Checks A01 to A26 of the specification, section 1.6 (A04 is not used).
+/// Checks A01 to A29 of the specification, section 1.6 (A04 is not used).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Signature, roster chain, suite, form of a message.
@@ -61,6 +61,8 @@ pub enum Check {
     A25,
     /// The total opens the commitments.
     A26,
+    /// One transparency log for all.
+    A29,
 }
 
 impl Check {
@@ -95,6 +97,7 @@ impl Check {
             Check::A24 => "VOIDs: no certificate exists, or can",
             Check::A25 => "a report's commitments are those of its deposit",
             Check::A26 => "the total is what was committed to",
+            Check::A29 => "the coordinator keeps one transparency log for all",
         }
     }
 }

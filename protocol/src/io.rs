@@ -12,6 +12,7 @@ use crate::message::{Answer, Bound, EndReason, Pass, Round};
 use crate::query::{Class, Open, Shape};
 use crate::ring::Contribution;
 use crate::time::Time;
+use crate::transparency::SignedTreeHead;
 use crate::warrant::Warrant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -50,6 +51,8 @@ pub enum Input {
         /// When it came.
         at: Time,
     },
+    /// The head of the coordinator's log that this hospital keeps, as it is now.
+    TreeHead(SignedTreeHead),
     /// The answer to `Measure`.
     Measured {
         /// For which attempt.
@@ -168,6 +171,9 @@ pub enum Output {
         /// When.
         at: Time,
     },
+    /// Other heads of the coordinator's log that hospitals of the cohort keep, signed by it: hold it to each of
+    /// them. Two of one length are evidence.
+    Heads(Vec<SignedTreeHead>),
     /// A frame was refused; the state is unchanged.
     Reject {
         /// Whose frame.

@@ -15,6 +15,7 @@ pub use void::{VoidAsk, VoidBody, VoidOf, Voids};
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
 use crate::crypto::channel::{CIPHERTEXT_LEN, PUBLIC_LEN};
 use crate::crypto::keys::{Author, Identity, SignatureBytes, Signed, verify};
+use crate::crypto::seal::TAG_LEN;
 use crate::crypto::sharing::ScalarBytes;
 use crate::ids::{
     AnnounceHash, AttemptId, DepositHash, FreezeHash, GoHash, NodeId, PublicKey, ReportHash, ResultHash,
@@ -23,6 +24,7 @@ use crate::ids::{
 use crate::params::{BLOCK, Deadlines};
 use crate::roster::MAX_NODES;
 use crate::time::Time;
+use crate::transparency::HEAD_LEN;
 use crate::warrant::SignedWarrant;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -234,13 +236,17 @@ pub struct Public {
     pub b: List<ScalarBytes, MAX_NODES>,
 }
 
+/// Bytes of what is sealed for one holder: two shares, a head of the transparency log, the tag.
+pub const SEALED_LEN: usize = 64 + HEAD_LEN + TAG_LEN;
+
 /// What a dealer deposits for one holder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     /// The holder.
     pub holder: NodeId,
-    /// Sealed shares (f_r, f_b at the holder's position); empty in the dealer's own section.
-    pub sealed: Blob<80>,
+    /// Sealed shares (f_r, f_b at the holder's position) and the head of the coordinator's log that the dealer
+    /// keeps; empty in the dealer's own section.
+    pub sealed: Blob<SEALED_LEN>,
     /// Commitments to them.
     pub leaf: Leaf,
     /// The public polynomials at the holder's position.

@@ -23,6 +23,7 @@ use crate::roster::Roster;
 use crate::rounds::channel::Channels;
 use crate::secret::Key;
 use crate::time::Time;
+use crate::transparency::SignedTreeHead;
 use rand_core::CryptoRng;
 use stages::Stage;
 use std::collections::BTreeSet;
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub channels: Option<Channels>,
     /// Attempts that were offered; none is taken up twice.
     pub used: BTreeSet<AttemptId>,
+    /// The head of the coordinator's log that the driver keeps.
+    pub tree_head: Option<SignedTreeHead>,
 }
 
 impl Context {
@@ -70,6 +73,8 @@ pub(crate) enum Step {
     Reject(Stage, Fault),
     /// The attempt is over.
     Abort(AttemptId, Option<Fault>),
+    /// The attempt is over: the coordinator told two stories, and these show it.
+    Dispute(AttemptId, Fault, Vec<SignedTreeHead>),
     /// The hospital takes no part in it.
     Decline(AttemptId, Refusal),
 }
@@ -98,7 +103,8 @@ impl Node {
         view: LedgerView,
     ) -> Self {
         let (channels, used) = (None, BTreeSet::new());
-        let context = Context { me, identity, coordinator, rosters, view, channels, used };
+        let tree_head = None;
+        let context = Context { me, identity, coordinator, rosters, view, channels, used, tree_head };
         Node { context, stage: Stage::Idle }
     }
 
@@ -149,6 +155,10 @@ impl Node {
                 (Node { context, stage }, outputs)
             }
             Input::Frame { from: Peer::Coordinator, bytes, at } => frame(context, stage, &bytes, at, rng),
+            Input::TreeHead(head) => {
+                context.tree_head = Some(head);
+                (Node { context, stage }, Vec::new())
+            }
             Input::Measured { sid, contribution, at } => {
                 let step = match stage {
                     Stage::Measuring(measuring) if measuring.sid() == sid => {
@@ -222,6 +232,11 @@ fn settle(mut context: Context, step: Step) -> (Node, Vec<Output>) {
             let mut outputs = answered(&context, sid, answer);
             outputs.push(Output::Notify(Event::Ended { sid, fault: None }));
             (Node { context, stage: Stage::Idle }, outputs)
+        }
+        Step::Dispute(sid, fault, both) => {
+            let (node, mut outputs) = settle(context, Step::Abort(sid, Some(fault)));
+            outputs.push(Output::Heads(both));
+            (node, outputs)
         }
         Step::Abort(sid, fault) => {
             context.used.insert(sid);

@@ -4,7 +4,7 @@
 //! before or does it go on from it, and is this entry in it. Trees and proofs: `crypto/tree.rs` (RFC 9162). It
 //! holds no figure, no file and no clock; whoever keeps the entries is not its business.
 
-use crate::codec::{List, Malformed, encode};
+use crate::codec::{Bytes, List, Malformed, encode};
 use crate::crypto::commit::{leaf, root_from_path};
 use crate::crypto::keys::{Author, Identity, SignatureBytes, Signed, verify};
 use crate::crypto::transcript::sha256;
@@ -12,14 +12,17 @@ use crate::crypto::tree::{Tree, is_beginning};
 use crate::ids::{AttemptId, BundleHash, ResultHash, RosterHash, SessionId, TreeRoot, WarrantHash};
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
+/// Bytes of a head that hospitals pass to each other.
+pub const HEAD_LEN: usize = 104;
 /// Longest proof: the log has fewer than 2^63 entries.
 pub const MAX_PROOF: usize = 64;
 /// Most heads whose place in the log is asked for at once.
 pub const MAX_HEADS: usize = 64;
 
 /// Hashes that prove one thing about a tree, from the leaf up.
-pub type Proof = List<crate::codec::Bytes<32>, MAX_PROOF>;
+pub type Proof = List<Bytes<32>, MAX_PROOF>;
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +124,23 @@ impl SignedTreeHead {
     pub fn new(identity: &Identity, head: TreeHead) -> Result<SignedTreeHead, Malformed> {
         Ok(SignedTreeHead { head, signature: identity.sign(Signed::TreeHead, &encode(&head)?) })
     }
+    /// As it lies in a sealed envelope: be64(size) || root || signature.
+    #[must_use]
+    pub fn to_fixed(&self) -> [u8; HEAD_LEN] {
+        let mut bytes = [0; HEAD_LEN];
+        let all = self.head.size.to_be_bytes().into_iter().chain(self.head.root.0).chain(self.signature.0);
+        bytes.iter_mut().zip(all).for_each(|(byte, of)| *byte = of);
+        bytes
+    }
+    /// The head in an envelope; none where its dealer keeps none.
+    #[must_use]
+    pub fn from_fixed(bytes: &[u8; HEAD_LEN]) -> Option<SignedTreeHead> {
+        let (size, rest) = bytes.split_first_chunk::<8>()?;
+        let (root, signature) = rest.split_first_chunk::<32>()?;
+        let head = TreeHead { size: u64::from_be_bytes(*size), root: TreeRoot(*root) };
+        let signature = Bytes(*signature.first_chunk::<64>()?);
+        (*bytes != [0; HEAD_LEN]).then_some(SignedTreeHead { head, signature })
+    }
     /// Whether this key signed it.
     #[must_use]
     pub fn is_of(&self, key: &impl Author) -> bool {
@@ -193,6 +213,16 @@ pub fn compare(kept: &TreeHead, other: &TreeHead) -> Result<(), Inconsistent> {
     if differ { Err(Inconsistent::TwoStories { size: kept.size }) } else { Ok(()) }
 }
 
+/// The first two of these heads that are as long and differ: two stories.
+#[must_use]
+pub fn two_stories(heads: &[SignedTreeHead]) -> Option<[SignedTreeHead; 2]> {
+    let mut sizes = BTreeMap::new();
+    heads.iter().find_map(|head| {
+        let first: &SignedTreeHead = sizes.entry(head.head.size).or_insert(head);
+        compare(&first.head, &head.head).is_err().then_some([*first, *head])
+    })
+}
+
 /// Whether the log that this signed head is of begins with the kept one.
 ///
 /// # Errors
@@ -239,7 +269,7 @@ pub fn head_of(tree: &Tree, size: usize) -> Option<TreeHead> {
 /// A tree's proof as it travels; none where the tree has none.
 #[must_use]
 pub fn proof_of(hashes: Option<Vec<[u8; 32]>>) -> Option<Proof> {
-    List::new(hashes?.into_iter().map(crate::codec::Bytes).collect()).ok()
+    List::new(hashes?.into_iter().map(Bytes).collect()).ok()
 }
 
 #[cfg(test)]

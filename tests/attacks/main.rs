@@ -15,6 +15,7 @@ mod replays;
 mod results;
 mod rosters;
 mod saboteurs;
+mod stories;
 mod survivors;
 #[cfg(feature = "programs")]
 mod wire;

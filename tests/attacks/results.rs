@@ -107,8 +107,13 @@ fn altered_starts(step: usize) -> (usize, BTreeMap<Check, usize>) {
     let (scene, genuine, cards) = started();
     let coordinator = scene.world.town.coordinator.public();
     let ledger = LedgerView::default();
-    let holder =
-        Holder { me: NodeId(1), coordinator: &coordinator, channels: &cards.channels, ledger: &ledger };
+    let holder = Holder {
+        me: NodeId(1),
+        coordinator: &coordinator,
+        channels: &cards.channels,
+        ledger: &ledger,
+        head: None,
+    };
     let follows = |start: &Start| {
         let body = open_start(start, &cards.facts, &coordinator).map_err(|fault| fault.check)?;
         check(start, &body, &cards.facts, &holder, &cards.kept).map(drop).map_err(|fault| fault.check)

@@ -129,7 +129,8 @@ fn channels(me: u16) -> PairKeys {
 fn deal(stage: &Stage, facts: &Facts, me: u16, channels: &PairKeys) -> (Deposit, Kept) {
     let ledger = LedgerView::default();
     let identity = stage.identity(me - 1);
-    let dealer = deposit::Dealer { me: NodeId(me), identity, channels, ledger_seq: 0, seen: &ledger };
+    let dealer =
+        deposit::Dealer { me: NodeId(me), identity, channels, ledger_seq: 0, seen: &ledger, head: None };
     let mut rng = ChaCha20Rng::seed_from_u64(u64::from(me));
     deposit::deal(facts, &dealer, &stage.contribution(NodeId(me)), &mut rng).expect("a deposit")
 }
@@ -171,6 +172,7 @@ fn checking(stage: &Stage, facts: &Facts, all: &Dealt69, limit: &Limit) {
         coordinator: &key,
         channels: &all.channels[0],
         ledger: &LedgerView::default(),
+        head: None,
     };
     let check = |()| {
         let cohort = ready::check(&start, &body, facts, &holder, &all.kept[0]).expect("an honest START");

@@ -237,7 +237,11 @@ impl Task {
             }
             Output::Notify(event) => self.note(event).await?,
             // Outputs of a node, and what `take` does.
-            Output::Measure { .. } | Output::Recall { .. } | Output::Send { .. } | Output::Reject { .. } => {}
+            Output::Measure { .. }
+            | Output::Heads(_)
+            | Output::Recall { .. }
+            | Output::Send { .. }
+            | Output::Reject { .. } => {}
         }
         Ok(())
     }

@@ -90,6 +90,56 @@ fn a_head_of_another_key_or_unasked_is_no_head() {
     assert_eq!(kept(dir.path()), 0, "unasked");
 }
 
+/// What another hospital keeps, by its envelope.
+fn kept_elsewhere(log: &Log, size: usize) -> SignedTreeHead {
+    SignedTreeHead::new(&log.1, head_of(&log.0, size).unwrap()).unwrap()
+}
+
+#[test]
+fn another_hospitals_head_of_this_length_and_another_root_stops_this_one_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let watch = Watch::open(dir.path(), Audit::default()).unwrap();
+    Log::new(&[1, 2, 3]).tells(&watch);
+    assert_eq!(watch.told(&[kept_elsewhere(&Log::new(&[1, 2, 3]), 3)]).unwrap(), Heard::Noted, "the same");
+    assert_eq!(watch.told(&[kept_elsewhere(&Log::new(&[1, 9, 3]), 3)]).unwrap(), Heard::Disputed);
+    assert!(pause::read(dir.path()).unwrap().why.unwrap().contains("two different transparency logs"));
+    assert_eq!(kept(dir.path()), 3);
+}
+
+#[test]
+fn another_hospitals_head_of_another_length_is_held_against_the_log_at_the_next_contact() {
+    for (name, other, size, heard) in [
+        ("shorter, of this log", &[1u8, 2, 3, 4][..], 2, Heard::Noted),
+        ("longer, of this log", &[1, 2, 3, 4], 4, Heard::Noted),
+        ("shorter, of another", &[1, 9, 3, 4], 2, Heard::Disputed),
+        ("longer, of another", &[1, 9, 3, 4], 4, Heard::Disputed),
+        ("longer than the log is", &[1, 2, 3, 4, 5], 5, Heard::Disputed),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let watch = Watch::open(dir.path(), Audit::default()).unwrap();
+        Log::new(&[1, 2, 3]).tells(&watch);
+        let other = kept_elsewhere(&Log::new(other), size);
+        assert_eq!(watch.told(&[other]).unwrap(), Heard::Noted, "{name}");
+        assert_eq!(Log::new(&[1, 2, 3, 4]).tells(&watch), heard, "{name}");
+        assert_eq!(pause::read(dir.path()).is_some(), heard == Heard::Disputed, "{name}");
+        // Once is enough.
+        let Ok(Admission::TreeSince(sizes)) = Admission::from_frame(&watch.question().unwrap().unwrap())
+        else {
+            panic!("no question")
+        };
+        assert_eq!(sizes.len(), 1 + usize::from(heard == Heard::Disputed), "{name}");
+    }
+}
+
+/// A hospital that keeps none yet asks about the others' all the same.
+#[test]
+fn the_first_contact_answers_for_heads_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let watch = Watch::open(dir.path(), Audit::default()).unwrap();
+    assert_eq!(watch.told(&[kept_elsewhere(&Log::new(&[1, 9]), 2)]).unwrap(), Heard::Noted);
+    assert_eq!(Log::new(&[1, 2, 3]).tells(&watch), Heard::Disputed);
+}
+
 /// Who says nothing shows no second story, but is not summed for either.
 #[test]
 fn a_coordinator_that_does_not_answer_is_overdue_at_the_next_contact() {

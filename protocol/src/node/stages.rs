@@ -22,6 +22,7 @@ use crate::rounds::reveal::{Which, reveal};
 use crate::rounds::{confirm, contribute, ready};
 use crate::secret::Secret;
 use crate::time::Time;
+use crate::transparency::SignedTreeHead;
 use rand_core::CryptoRng;
 
 /// What every stage of an attempt holds.
@@ -301,6 +302,7 @@ fn measured(
         channels: &channels,
         ledger_seq: context.view.seq(),
         seen: &context.view,
+        head: context.tree_head.as_ref(),
     };
     let (deposit, kept) = deposit::deal(&facts, &dealer, &contribution, rng)?;
     let deadlines = facts.header.deadlines;
@@ -329,15 +331,26 @@ pub(crate) fn on_start(
         coordinator: &context.coordinator,
         channels: &channels,
         ledger: &context.view,
+        head: context.tree_head.as_ref(),
     };
-    let followed = ready::check(start, &body, &seat.facts, &holder, &kept).and_then(|cohort| {
-        let ready = ready::ready(&cohort, &seat.facts, &context.identity)?;
-        let mut outputs = vec![seat.wait(Round::Ready, at, seat.facts.header.deadlines.ready_ms)];
-        outputs.extend(seat.answer(request, &[Message::Ready(ready)])?);
-        Ok((cohort, outputs))
-    });
+    let cohort = match ready::check(start, &body, &seat.facts, &holder, &kept) {
+        Ok(cohort) => cohort,
+        Err(fault) => return Step::Abort(sid, Some(fault)),
+    };
+    if let Err((fault, both)) = ready::check_heads(&cohort) {
+        return Step::Dispute(sid, fault, both);
+    }
+    let others = cohort.heads.iter().filter(|head| Some(*head) != context.tree_head.as_ref());
+    let others: Vec<SignedTreeHead> = others.copied().collect();
+    let followed =
+        ready::ready(&cohort, &seat.facts, &context.identity).map_err(Fault::from).and_then(|ready| {
+            let mut outputs = vec![seat.wait(Round::Ready, at, seat.facts.header.deadlines.ready_ms)];
+            outputs.extend((!others.is_empty()).then_some(Output::Heads(others)));
+            outputs.extend(seat.answer(request, &[Message::Ready(ready)])?);
+            Ok(outputs)
+        });
     match followed {
-        Ok((cohort, outputs)) => {
+        Ok(outputs) => {
             Step::Next(Stage::Following(Box::new(Following { seat, contribution, kept, cohort })), outputs)
         }
         Err(fault) => Step::Abort(sid, Some(fault)),

@@ -15,10 +15,11 @@ use crate::crypto::sharing::{Polynomial, Standing, Statement, Which, combine, co
 use crate::crypto::transcript::{Label, Transcript, derive, expand, sha256};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, DepositHash, NodeId};
-use crate::message::{Deposit, DepositHead, Leaf, PerBlock, Public, PublicAt, Section};
+use crate::message::{Deposit, DepositHead, Leaf, PerBlock, Public, PublicAt, SEALED_LEN, Section};
 use crate::ring::Contribution;
 use crate::roster::MAX_NODES;
 use crate::secret::{Key, Secret};
+use crate::transparency::{HEAD_LEN, SignedTreeHead};
 use curve25519_dalek::Scalar;
 use rand_core::CryptoRng;
 use std::collections::BTreeMap;
@@ -183,6 +184,8 @@ pub struct Dealer<'a> {
     pub channels: &'a PairKeys,
     pub ledger_seq: u64,
     pub seen: &'a dyn SeenSeq,
+    /// The head of the coordinator's log that this node keeps.
+    pub head: Option<&'a SignedTreeHead>,
 }
 
 /// Highest verified ledger sequence number of a peer.
@@ -225,7 +228,7 @@ pub fn deal(
             None => (Vec::new(), [0; 32], None),
             Some(channel) => {
                 let (key, commit) = share_key(channel, sid, me, holder, &nonce);
-                let sealed = seal(&key, &plain(&shares)).unwrap_or_default();
+                let sealed = seal(&key, &plain(&shares, dealer.head)).unwrap_or_default();
                 (sealed, commit, Some(pair_seed(channel, sid)))
             }
         };
@@ -293,10 +296,13 @@ fn commitments(
     Ok((blindings, PerBlock::new(points.into_iter().map(Bytes).collect())?))
 }
 
-fn plain(shares: &Secret<Shares>) -> zeroize::Zeroizing<Vec<u8>> {
+/// What is sealed for one holder: the shares, and the head that this node keeps, so that hospitals that were
+/// told two stories find out. As long whatever is kept.
+pub(crate) fn plain(shares: &Secret<Shares>, head: Option<&SignedTreeHead>) -> zeroize::Zeroizing<Vec<u8>> {
     let shares = shares.expose();
-    let mut bytes = Vec::with_capacity(64);
+    let mut bytes = Vec::with_capacity(SEALED_LEN);
     [&shares.r, &shares.b].iter().for_each(|share| bytes.extend_from_slice(share.as_bytes()));
+    bytes.extend_from_slice(&head.map_or([0; HEAD_LEN], SignedTreeHead::to_fixed));
     zeroize::Zeroizing::new(bytes)
 }
 

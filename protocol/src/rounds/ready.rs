@@ -1,6 +1,6 @@
 //! Round ready: START fixes the cohort; every node checks every dealer before it says READY.
 //!
-//! Owns checks A07 to A10 and the reading of shares. A share that cannot be used is listed; nothing is
+//! Owns checks A07 to A10 and A29, and the reading of envelopes. A share that cannot be used is listed; nothing is
 //! ever opened because of it.
 
 use super::deposit::{Kept, PairKeys, Shares, challenge, pair_commitment, pair_seed, share_key, standing};
@@ -19,6 +19,7 @@ use crate::ids::{DepositHash, GoHash, NodeId, PublicKey, StartHash};
 use crate::ledger::LedgerView;
 use crate::message::{Dealer, Dealt, Deposit, Leaf, Path, Ready, Sealed, Start, StartBody, ascending};
 use crate::secret::{Key, Secret};
+use crate::transparency::{HEAD_LEN, SignedTreeHead, two_stories};
 use std::collections::BTreeMap;
 
 /// What a cohort member holds of one dealer.
@@ -45,6 +46,8 @@ pub struct Cohort {
     pub start: StartHash,
     /// By dealer.
     pub held: BTreeMap<NodeId, Held>,
+    /// Heads of the coordinator's log that members keep, each once; the own first.
+    pub heads: Vec<SignedTreeHead>,
 }
 
 impl Cohort {
@@ -71,6 +74,8 @@ pub struct Holder<'a> {
     pub coordinator: &'a PublicKey,
     pub channels: &'a PairKeys,
     pub ledger: &'a LedgerView,
+    /// The head of the coordinator's log that this node keeps.
+    pub head: Option<&'a SignedTreeHead>,
 }
 
 fn path(path: &Path) -> Vec<[u8; 32]> {
@@ -113,6 +118,7 @@ pub fn check(
     )?;
     let position = facts.position(holder.me).ok_or(Fault::new(Check::A06, "this node is not invited"))?;
     let mut held = BTreeMap::new();
+    let mut heads: Vec<SignedTreeHead> = holder.head.into_iter().copied().collect();
     let mut behind = 0u16;
     for (dealt, dealer) in body.cohort.iter().zip(start.dealers.iter()) {
         check_dealer(dealt, dealer, facts, holder, position)?;
@@ -123,10 +129,17 @@ pub fn check(
             Some(Secret::new(Shares { ..*kept.own.expose() }))
         } else {
             check_pair(dealt.node, dealer, facts, holder, kept)?;
-            holder
+            let envelope = holder
                 .channels
                 .get(&dealt.node)
-                .and_then(|key| read_shares(dealer, key, facts, holder.me, position))
+                .and_then(|key| read_envelope(dealer, key, facts, holder.me, position));
+            envelope.map(|(shares, head)| {
+                // One that the coordinator did not sign is no head of its log: it proves nothing, and its dealer
+                // can stop nobody with it.
+                let new = head.filter(|head| !heads.contains(head) && head.is_of(holder.coordinator));
+                heads.extend(new);
+                shares
+            })
         };
         let one = Held {
             deposit: dealt.deposit,
@@ -144,7 +157,19 @@ pub fn check(
         Check::A10,
         "more than X hospitals remember another state of this ledger: it was rolled back",
     )?;
-    Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held })
+    Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held, heads })
+}
+
+/// A29: the heads of the coordinator's log that the cohort's members keep are no two stories.
+///
+/// # Errors
+/// A29 with the evidence: two heads that the coordinator signed.
+pub fn check_heads(cohort: &Cohort) -> Result<(), (Fault, Vec<SignedTreeHead>)> {
+    let what = "the coordinator told hospitals two stories: two transparency logs of one length";
+    match two_stories(&cohort.heads) {
+        None => Ok(()),
+        Some(both) => Fault::unless(false, Check::A29, what).map_err(|fault| (fault, both.to_vec())),
+    }
 }
 
 /// A08: U1 within U0, at least q, all of U0 where the slot is bound. A21: its classes are whole.
@@ -224,21 +249,23 @@ fn check_pair(
     )
 }
 
-/// The shares of one dealer; none if key commitment, decryption, leaf or relation fails.
-fn read_shares(
+/// The shares of one dealer and the head that it keeps; none if key commitment, decryption, leaf or relation
+/// fails.
+fn read_envelope(
     dealer: &Dealer,
     channel: &Key,
     facts: &Facts,
     me: NodeId,
     position: u16,
-) -> Option<Secret<Shares>> {
+) -> Option<(Secret<Shares>, Option<SignedTreeHead>)> {
     let (head, section) = (&dealer.head, &dealer.section);
     let (key, commitment) = share_key(channel, &facts.sid, head.node, me, &head.nonce);
     if commitment != section.leaf.key.0 {
         return None;
     }
     let plain = open(&key, &section.sealed)?;
-    let (parts, rest) = plain.expose().as_chunks::<32>();
+    let (shares, kept) = plain.expose().split_last_chunk::<HEAD_LEN>()?;
+    let (parts, rest) = shares.as_chunks::<32>();
     let [r, b] = parts else { return None };
     if !rest.is_empty() {
         return None;
@@ -251,7 +278,7 @@ fn read_shares(
         standing((which, &challenge), share, position, head, section, facts) == Some(Standing::Good)
     };
     let fits = good(Which::R, &given.r) && good(Which::B, &given.b);
-    fits.then_some(shares)
+    fits.then_some((shares, SignedTreeHead::from_fixed(kept)))
 }
 
 /// READY, signed.

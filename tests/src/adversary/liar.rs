@@ -130,7 +130,8 @@ impl Liar {
         let facts = Facts::new(&offer.header.body, roster, warrant).ok()?;
         let (me, identity) = (self.me, Arc::clone(&world.town.identities[&self.me]));
         let (channels, seen) = (self.channels(world, &facts), Echo(if self.lies.echo { 1 << 63 } else { 0 }));
-        let dealer = Dealer { me, identity: &identity, channels: &channels, ledger_seq: 0, seen: &seen };
+        let dealer =
+            Dealer { me, identity: &identity, channels: &channels, ledger_seq: 0, seen: &seen, head: None };
         let mut rng = ChaCha20Rng::seed_from_u64(world.rng.next_u64());
         let mut fork = rng.clone();
         let (mut dealt, mut kept) = deal(&facts, &dealer, &self.figure(world)?, &mut rng).ok()?;
@@ -192,7 +193,13 @@ impl Liar {
         let (facts, kept) = (self.facts.as_ref()?, self.kept.as_ref()?);
         let coordinator: PublicKey = world.town.coordinator.public();
         let (channels, ledger) = (self.channels(world, facts), LedgerView::default());
-        let holder = Holder { me: self.me, coordinator: &coordinator, channels: &channels, ledger: &ledger };
+        let holder = Holder {
+            me: self.me,
+            coordinator: &coordinator,
+            channels: &channels,
+            ledger: &ledger,
+            head: None,
+        };
         let body = ready::open_start(start, facts, &coordinator).ok()?;
         let cohort = ready::check(start, &body, facts, &holder, kept).ok()?;
         let lists = |dealer: &NodeId| {

@@ -25,6 +25,7 @@ use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::{least_ms, slot_at};
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
+use samensom_protocol::transparency::SignedTreeHead;
 use samensom_protocol::warrant::Warrant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct World {
     pub refused: Vec<(NodeId, Fault)>,
     /// Nodes that verified a result.
     pub verified: Vec<NodeId>,
+    /// What nodes learned of the coordinator's log from each other.
+    pub heads: Vec<(NodeId, Vec<SignedTreeHead>)>,
 }
 
 /// Rows of one version at one hospital.
@@ -113,6 +116,7 @@ impl World {
             ended: Vec::new(),
             refused: Vec::new(),
             verified: Vec::new(),
+            heads: Vec::new(),
             town,
         };
         for node in world.town.identities.keys().copied().collect::<Vec<_>>() {
@@ -267,6 +271,11 @@ impl World {
         self.step(node, Input::Frame { from: Peer::Coordinator, bytes, at });
     }
 
+    /// A node keeps this head of the coordinator's log.
+    pub fn keeps(&mut self, node: NodeId, head: SignedTreeHead) {
+        self.step(node, Input::TreeHead(head));
+    }
+
     /// Lets time pass; deadlines that are over are noticed.
     pub fn pass(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
@@ -299,6 +308,7 @@ impl World {
                 Output::Arm { sid, round, at } => self.arm(node, (sid, round, at)),
                 Output::Notify(Event::Ended { fault, .. }) => self.ended.push((node, fault)),
                 Output::Notify(Event::Verified { .. }) => self.verified.push(node),
+                Output::Heads(heads) => self.heads.push((node, heads)),
                 Output::Reject { fault, .. } => self.refused.push((node, fault)),
                 _ => {}
             }

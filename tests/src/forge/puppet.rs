@@ -56,7 +56,8 @@ pub fn deal(
     let channels: PairKeys = invited.iter().filter_map(|other| Some((other.node, key(other)?))).collect();
     let identity = Arc::clone(world.town.identities.get(&me)?);
     let seen = LedgerView::default();
-    let dealer = Dealer { me, identity: &identity, channels: &channels, ledger_seq: 0, seen: &seen };
+    let dealer =
+        Dealer { me, identity: &identity, channels: &channels, ledger_seq: 0, seen: &seen, head: None };
     let zero = || Contribution::new(1, |_| (0, 1), &[0], ExtractHash([0; 32])).ok();
     let contribution = contribution.or_else(zero)?;
     let mut rng = ChaCha20Rng::seed_from_u64(world.rng.next_u64());
@@ -133,8 +134,13 @@ impl Puppet {
         let cards = self.cards.as_ref()?;
         let body: StartBody = decode(&start.body.body).ok()?;
         let (coordinator, ledger) = (world.town.coordinator.public(), LedgerView::default());
-        let holder =
-            Holder { me: self.me, coordinator: &coordinator, channels: &cards.channels, ledger: &ledger };
+        let holder = Holder {
+            me: self.me,
+            coordinator: &coordinator,
+            channels: &cards.channels,
+            ledger: &ledger,
+            head: None,
+        };
         let cohort = ready::check(start, &body, &cards.facts, &holder, &cards.kept).ok()?;
         let ready = ready::ready(&cohort, &cards.facts, &world.town.identities[&self.me]).ok()?;
         self.cohort = Some(cohort);

@@ -343,7 +343,14 @@ fn attempt(mut one: Fields) -> Checked<()> {
     let (key, commitment) = share_key(&channel, &sid, dealer, holder, &share.array("nonce")?);
     share.is_bytes("key", key)?;
     share.is_bytes("key_commitment", commitment)?;
-    let plain = [share.scalar("r")?.to_bytes(), share.scalar("b")?.to_bytes()].concat();
+    let mut plain = [share.scalar("r")?.to_bytes(), share.scalar("b")?.to_bytes()].concat();
+    let mut head = share.object("head")?;
+    let mut log = head.object("head")?;
+    plain.extend(log.number("size")?.to_be_bytes());
+    plain.extend(log.array::<32>("root")?);
+    plain.extend(head.array::<64>("signature")?);
+    log.done()?;
+    head.done()?;
     share.is_bytes("sealed", seal(&key, &plain))?;
     share.done()?;
     let mut recovery = one.object("recovery")?;

@@ -380,7 +380,7 @@ pub fn public_z() -> Shape {
 pub fn section() -> Shape {
     Struct(vec![
         ("holder", U(2)),
-        ("sealed", Blob(80)),
+        ("sealed", Blob(184)),
         ("leaf", leaf()),
         ("z", Struct(vec![("r", Fixed(32)), ("b", Fixed(32))])),
         ("pair", Fixed(32)),

@@ -103,7 +103,14 @@ impl Crooked {
         let channels = world.nodes[&me].as_ref().unwrap().pair_keys(&facts);
         let view = crate::ledger::LedgerView::default();
         let own = identity(DEALER);
-        let dealer = deposit::Dealer { me, identity: &own, channels: &channels, ledger_seq: 1, seen: &view };
+        let dealer = deposit::Dealer {
+            me,
+            identity: &own,
+            channels: &channels,
+            ledger_seq: 1,
+            seen: &view,
+            head: None,
+        };
         let contribution = world.measured(me, &world.warrant);
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let (mut dealt, mut kept) = deposit::deal(&facts, &dealer, &contribution, &mut rng).unwrap();
@@ -130,8 +137,13 @@ impl Crooked {
                 let body = ready::open_start(start, facts, &coordinator).unwrap();
                 let channels = world.nodes[&me].as_ref().unwrap().pair_keys(facts);
                 let view = crate::ledger::LedgerView::default();
-                let holder =
-                    ready::Holder { me, coordinator: &coordinator, channels: &channels, ledger: &view };
+                let holder = ready::Holder {
+                    me,
+                    coordinator: &coordinator,
+                    channels: &channels,
+                    ledger: &view,
+                    head: None,
+                };
                 let cohort = ready::check(start, &body, facts, &holder, kept).unwrap();
                 let message = Message::Ready(ready::ready(&cohort, facts, &own).unwrap());
                 self.cohort = Some(cohort);

@@ -3,14 +3,16 @@
 use super::hex;
 use crate::codec::Bytes;
 use crate::crypto::channel::{End, IncarnationSecret, channel_key, confirmation, encapsulate};
+use crate::crypto::keys::Identity;
 use crate::crypto::mask::{Mask, Sign, apply};
 use crate::crypto::seal::seal;
 use crate::crypto::transcript::{Label, derive, expand, extract};
-use crate::ids::{AnnounceHash, AttemptId, GoHash, NodeId};
-use crate::rounds::deposit::{pair_commitment, pair_seed, recovery_key, share_key};
+use crate::ids::{AnnounceHash, AttemptId, GoHash, NodeId, TreeRoot};
+use crate::rounds::deposit::{Shares, pair_commitment, pair_seed, plain, recovery_key, share_key};
 use crate::rounds::ready::{mask_seed, self_seed};
 use crate::secret::Secret;
 use crate::testing::tape::Tape;
+use crate::transparency::{SignedTreeHead, TreeHead};
 use curve25519_dalek::Scalar;
 use serde_json::{Value, json};
 
@@ -89,7 +91,9 @@ fn attempt() -> Value {
     assert_eq!(commitment, pair_commitment(sigma.expose(), V, U, &SID));
     let (share, key_commitment) = share_key(&key, &SID, U, V, &Bytes([4; 32]));
     let (r, b) = (Scalar::from(7u64), -Scalar::from(8u64));
-    let shares = [r.to_bytes(), b.to_bytes()].concat();
+    let head = TreeHead { size: 0x0102_0304, root: TreeRoot([6; 32]) };
+    let head = SignedTreeHead::new(&Identity::from_seed(&Secret::new([5; 32])), head).unwrap();
+    let plain = plain(&Secret::new(Shares { r, b }), Some(&head));
     let list = recovery_key(&r, &SID);
     let seeds = [[0; 32], *sigma.expose()].concat();
     json!({
@@ -97,7 +101,8 @@ fn attempt() -> Value {
         "sigma": hex(sigma.expose()), "commitment": hex(commitment),
         "share": {
             "nonce": hex([4; 32]), "key": hex(share.expose()), "key_commitment": hex(key_commitment),
-            "r": hex(r.to_bytes()), "b": hex(b.to_bytes()), "sealed": hex(seal(&share, &shares).unwrap()),
+            "r": hex(r.to_bytes()), "b": hex(b.to_bytes()), "head": head,
+            "sealed": hex(seal(&share, &plain).unwrap()),
         },
         "recovery": {
             "r": hex(r.to_bytes()), "key": hex(list.expose()), "list": hex(&seeds),

@@ -256,7 +256,9 @@ fn deal(
         let (mut sealed, mut commit, mut pair, mut sigma) = (Vec::new(), [0; 32], [0; 32], [0; 32]);
         if let Some(key) = &key {
             let (share, of) = share_key(key, sid, node, *holder, &nonce);
-            let plain = [at(f_r, position).to_bytes(), at(f_b, position).to_bytes()].concat();
+            let mut plain = [at(f_r, position).to_bytes(), at(f_b, position).to_bytes()].concat();
+            // No node of these sessions keeps a head of a transparency log.
+            plain.extend([0; 104]);
             (sealed, commit, sigma) = (seal(&share, &plain), of, expand(key, "sigma", sid));
             pair = pair_commitment(&sigma, node, *holder, sid);
         }
