@@ -7,9 +7,10 @@
 use super::forged;
 use super::play::{Flying, HOSPITALS, Play};
 use samensom_protocol::crypto::transcript::sha256;
-use samensom_protocol::ids::{AttemptId, NodeId};
+use samensom_protocol::ids::{AttemptId, NodeId, TreeRoot};
 use samensom_protocol::io::{Input, Peer, Refusal};
 use samensom_protocol::message::Round;
+use samensom_protocol::transparency::{SignedTreeHead, TreeHead};
 
 /// Most acts of one run.
 const ACTS: usize = 300;
@@ -178,7 +179,7 @@ fn some_attempt(play: &Play, script: &mut Script) -> AttemptId {
 
 /// An input that no driver would give now.
 fn odd_input(play: &mut Play, script: &mut Script) {
-    let (kind, node, at) = (script.place(9), script.node(), play.now);
+    let (kind, node, at) = (script.place(10), script.node(), play.now);
     let (sid, round) = (some_attempt(play, script), ROUNDS[script.place(ROUNDS.len())]);
     match kind {
         0 => play.step_node(node, Input::Start(at)),
@@ -197,6 +198,13 @@ fn odd_input(play: &mut Play, script: &mut Script) {
             });
         }
         7 => play.step_centre(Input::Start(at)),
+        8 => {
+            // Few lengths and two stories, so that two nodes may keep one, or both.
+            let byte = script.byte().unwrap_or(0);
+            let head = TreeHead { size: u64::from(byte & 3), root: TreeRoot([byte & 4; 32]) };
+            let signed = SignedTreeHead::new(&play.town.coordinator, head);
+            signed.into_iter().for_each(|head| play.step_node(node, Input::TreeHead(head)));
+        }
         _ => play.step_centre(Input::Refused { sid, why: Refusal::Policy }),
     }
 }
