@@ -57,24 +57,9 @@ pub fn check(
         "the own report is missing from FREEZE or altered",
     )?;
     let a12 = |held: bool, what: &'static str| Fault::unless(held, Check::A12, what);
-    a12(ascending(survivors.iter().map(|one| &one.node)), "survivor ids do not ascend")?;
     a12(survivors.iter().all(|one| cohort.held.contains_key(&one.node)), "a survivor is not in the cohort")?;
-    let quorum =
-        usize::from(facts.params().thresholds.quorum).saturating_add(usize::from(ablated!("a12-strict")));
-    a12(survivors.len() >= quorum || ablated!("a12-off", "q-of-started"), "the survivors are below q")?;
-    let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
-    let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
-    a12(survivors.len() >= floor, "the survivors are below the floor")?;
-    facts.misses_few(survivors.len())?;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
-    facts.has_whole_classes(&nodes)?;
-    Fault::unless(
-        facts.header.bound.is_none()
-            || survivors.len() == facts.header.invited.len()
-            || ablated!("a14-equal-survivors"),
-        Check::A14,
-        "the slot is bound to other survivors",
-    )?;
+    check_survivors(&nodes, facts)?;
     let unsigned = ablated!("a20-con-sigs", "a19-ready-of-all", "a20-alone", "a19-a20-alone");
     Fault::unless(
         survivors.iter().all(|one| is_signed(one, facts, go)) || unsigned,
@@ -85,6 +70,30 @@ pub fn check(
         freeze_hash(go, survivors) == body.freeze,
         Check::A12,
         "FREEZE's hash is not that of its survivors",
+    )
+}
+
+/// A12, A14, A21, A22: who the survivors may be, whatever they sent.
+///
+/// # Errors
+/// The first check that fails.
+pub fn check_survivors(survivors: &[NodeId], facts: &Facts) -> Result<(), Fault> {
+    let a12 = |held: bool, what: &'static str| Fault::unless(held, Check::A12, what);
+    a12(ascending(survivors.iter()), "survivor ids do not ascend")?;
+    let quorum =
+        usize::from(facts.params().thresholds.quorum).saturating_add(usize::from(ablated!("a12-strict")));
+    a12(survivors.len() >= quorum || ablated!("a12-off", "q-of-started"), "the survivors are below q")?;
+    let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
+    let floor = usize::from(facts.warrant.floor(&facts.roster, &invited));
+    a12(survivors.len() >= floor, "the survivors are below the floor")?;
+    facts.misses_few(survivors.len())?;
+    facts.has_whole_classes(survivors)?;
+    Fault::unless(
+        facts.header.bound.is_none()
+            || survivors.len() == facts.header.invited.len()
+            || ablated!("a14-equal-survivors"),
+        Check::A14,
+        "the slot is bound to other survivors",
     )
 }
 

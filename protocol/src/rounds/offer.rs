@@ -309,6 +309,14 @@ pub fn read(offer: &Offer, asked: &Asked) -> Result<Facts, Fault> {
         Check::A01,
         "the header names another coordinator",
     )?;
+    check_rules(facts, asked)
+}
+
+/// A02, A03, A22, A23: slot, count pass and rhythm, against clock and ledger; the facts know who was counted.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_rules(facts: Facts, asked: &Asked) -> Result<Facts, Fault> {
     check_slot(&facts, asked)?;
     let facts = check_opening(facts, asked.view)?;
     check_rhythm(&facts, asked)?;
@@ -418,12 +426,23 @@ pub fn check_record(
         });
         Fault::unless(certified, Check::A03, "the binding survivors are not certified")?;
     }
+    check_promises(facts, view, extract)
+}
+
+/// A03 and A23: what the ledger promised over this extract allows the pass; `bound`, if any, is certified.
+///
+/// # Errors
+/// The first promise that it would break.
+pub fn check_promises(facts: &Facts, view: &LedgerView, extract: &ExtractHash) -> Result<(), Fault> {
+    if ablated!("a03-bound-and-spent") {
+        return Ok(());
+    }
     let (name, pass) = (&facts.header.lock, facts.header.pass);
     if let Some(frozen) = view.frozen(name).filter(|frozen| frozen.slot == facts.header.slot) {
         Fault::unless(frozen.extract == *extract, Check::A03, "the extract changed inside the slot")?;
     }
     check_beside(facts, view, extract)?;
-    match (view.pass(name, extract, pass), bound) {
+    match (view.pass(name, extract, pass), facts.header.bound.as_ref()) {
         (None, _) => Ok(()),
         (Some(PassState::Spent { .. }), _) => {
             Err(Fault::new(Check::A03, "this extract is spent and its survivors are unknown"))

@@ -110,7 +110,8 @@ pub fn check(
         Check::A07,
         "the own deposit is missing from START or altered",
     )?;
-    check_cohort(body, facts)?;
+    let cohort: Vec<NodeId> = body.cohort.iter().map(|dealt| dealt.node).collect();
+    check_cohort(&cohort, facts)?;
     Fault::unless(
         start.dealers.len() == body.cohort.len(),
         Check::A09,
@@ -173,8 +174,10 @@ pub fn check_heads(cohort: &Cohort) -> Result<(), (Fault, Vec<SignedTreeHead>)> 
 }
 
 /// A08: U1 within U0, at least q, all of U0 where the slot is bound. A21: its classes are whole.
-fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
-    let ids: Vec<NodeId> = body.cohort.iter().map(|dealt| dealt.node).collect();
+///
+/// # Errors
+/// A08, A21 or A22.
+pub fn check_cohort(ids: &[NodeId], facts: &Facts) -> Result<(), Fault> {
     let a08 = |held: bool, what: &'static str| Fault::unless(held, Check::A08, what);
     a08(ascending(ids.iter()), "cohort ids do not ascend")?;
     a08(ids.iter().all(|id| facts.position(*id).is_some()), "a cohort member was not invited")?;
@@ -182,7 +185,7 @@ fn check_cohort(body: &StartBody, facts: &Facts) -> Result<(), Fault> {
     let quorum = usize::from(facts.params().thresholds.quorum);
     a08(ids.len() >= quorum || small, "the cohort is below q")?;
     facts.misses_few(ids.len())?;
-    facts.has_whole_classes(&ids)?;
+    facts.has_whole_classes(ids)?;
     a08(
         facts.header.bound.is_none()
             || ids.len() == facts.header.invited.len()

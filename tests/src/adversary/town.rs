@@ -83,10 +83,19 @@ fn lock_of(name: &str, datasets: &[&str]) -> Lock {
 /// When the sample documents are no longer valid.
 #[must_use]
 pub fn next_roster(roster: &Roster) -> Arc<Roster> {
+    roster_after(roster, |member| member.name = text("Renamed"))
+}
+
+/// The roster after another, signed as it must be, with this change of each member.
+///
+/// # Panics
+/// When the members may not change so.
+#[must_use]
+pub fn roster_after(roster: &Roster, change: impl FnMut(&mut Member)) -> Arc<Roster> {
     let mut body = roster.body().clone();
     (body.epoch, body.previous) = (body.epoch + 1, roster.hash());
     let mut members = body.members.to_vec();
-    members.iter_mut().for_each(|member| member.name = text("Renamed"));
+    members.iter_mut().for_each(change);
     body.members = List::new(members).unwrap();
     let raw = encode(&body).unwrap();
     let signatures = (900..902).map(|i| RosterSignature::new(&identity(i), &raw)).collect();
