@@ -1,0 +1,174 @@
+//! Queries as the language has them, and the same as a model: filters, axes and measures by plain functions.
+
+use super::{FLOOR, below};
+use rand_chacha::ChaCha12Rng;
+use samensom_protocol::query::{Counting, Lane};
+
+const CODES: [&str; 4] = ["a", "b", "c", "d"];
+const KINDS: [&str; 3] = ["regular", "ccv", "own"];
+
+/// One row of a hospital.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    code: usize,
+    kind: usize,
+    quantity: i64,
+}
+
+type Filter = (&'static str, fn(&Row) -> bool);
+
+/// Conditions as the language has them, and as they are meant.
+const FILTERS: [Filter; 6] = [
+    ("", |_| true),
+    ("kind = 'ccv'", |row| row.kind == 1),
+    ("kind <> 'ccv'", |row| row.kind != 1),
+    ("kind in ('ccv', 'own')", |row| row.kind > 0),
+    ("quantity > 1", |row| row.quantity > 1),
+    ("code = 'a'", |row| row.code == 0),
+];
+
+/// The place of a row of a hospital of this group.
+type Cell = fn(usize, &Row) -> Option<usize>;
+
+/// Axes as the language has them, with the number of places, and the place of a row.
+const AXES: [(&str, usize, Cell); 9] = [
+    ("", 1, |_, _| Some(0)),
+    ("column = \"code\"\ncodes = [\"a\", \"b\"]", 2, |_, row| (row.code < 2).then_some(row.code)),
+    ("column = \"code\"\ncodes = [\"c\", \"d\"]", 2, |_, row| row.code.checked_sub(2)),
+    ("column = \"code\"\ncodes = [\"a\", \"b\", \"c\"]", 3, |_, row| (row.code < 3).then_some(row.code)),
+    ("column = \"code\"\ncodes = [\"a\"]\nother = true", 2, |_, row| Some(row.code.min(1))),
+    ("column = \"kind\"\ncodes = [\"ccv\"]\nother = true", 2, |_, row| Some(usize::from(row.kind != 1))),
+    ("group = \"purchasing_group\"\ncodes = [\"north\", \"south\"]", 2, |of, _| (of < 2).then_some(of)),
+    ("group = \"purchasing_group\"\ncodes = [\"north\", \"south\", \"east\"]", 3, |of, _| Some(of)),
+    (
+        "group = \"purchasing_group\"\ncodes = [\"north\"]\n[[dimension]]\ncolumn = \"code\"\ncodes = [\"a\", \"b\"]",
+        2,
+        |of, row| (of == 0 && row.code < 2).then_some(row.code),
+    ),
+];
+
+/// What a measure counts of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    Quantity,
+    Rows,
+}
+
+/// A query, and the same as a model.
+pub struct Asked {
+    pub text: String,
+    population: Filter,
+    pub places: usize,
+    cell: Cell,
+    pub measures: Vec<(Of, Filter)>,
+    /// One of those counted may be missing when figures are summed.
+    pub may_miss: bool,
+}
+
+/// Any query.
+pub fn asked(rng: &mut ChaCha12Rng) -> Asked {
+    let population = FILTERS[if below(rng, 2) == 0 { 0 } else { below(rng, FILTERS.len()) }];
+    let (axis, places, cell) = AXES[below(rng, AXES.len())];
+    let measures: Vec<(Of, Filter)> = (0..=below(rng, 2))
+        .map(|_| {
+            let of = if below(rng, 3) == 0 { Of::Rows } else { Of::Quantity };
+            (of, FILTERS[below(rng, FILTERS.len())])
+        })
+        .collect();
+    let mut text = format!(
+        "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
+         dataset = \"stock\"\n[floors]\nhospitals = {FLOOR}\n"
+    );
+    if !population.0.is_empty() {
+        text += &format!("[population]\nwhere = \"{}\"\n", population.0);
+    }
+    if !axis.is_empty() {
+        text += &format!("[[dimension]]\n{axis}\n");
+    }
+    for (place, (of, filter)) in measures.iter().enumerate() {
+        text += &format!("[[measure]]\nname = \"m{place}\"\n");
+        if !filter.0.is_empty() {
+            text += &format!("where = \"{}\"\n", filter.0);
+        }
+        text += match of {
+            Of::Quantity => "sum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 99]\n",
+            Of::Rows => "rows = true\nmax = 99\n",
+        };
+    }
+    // None may where classes of hospitals are cells.
+    let may_miss = !axis.starts_with("group") && below(rng, 2) == 0;
+    Asked { text, population, places, cell, measures, may_miss }
+}
+
+/// Rows of a small hospital: most are like many hospitals', a few are one's alone.
+pub fn rows(rng: &mut ChaCha12Rng) -> Vec<Row> {
+    let row = |rng: &mut ChaCha12Rng| {
+        let rare = below(rng, 12) == 0;
+        let code = if rare { below(rng, CODES.len()) } else { below(rng, 2) };
+        let kind = if rare { below(rng, KINDS.len()) } else { 0 };
+        Row { code, kind, quantity: i64::try_from(below(rng, 3)).unwrap() }
+    };
+    (0..below(rng, 7)).map(|_| row(rng)).collect()
+}
+
+/// Rows of a hospital as they are summed: its number, its group, the rows.
+pub type Own<'a> = (usize, usize, &'a [Row]);
+
+impl Asked {
+    /// Rows of a hospital in a cell, by their numbers.
+    fn rows_in<'a>(
+        &'a self,
+        (_, group, rows): Own<'a>,
+        cell: usize,
+    ) -> impl Iterator<Item = (usize, &'a Row)> {
+        let all = rows.iter().enumerate();
+        all.filter(move |(_, row)| (self.population.1)(row) && (self.cell)(group, row) == Some(cell))
+    }
+
+    /// Which of the query's own filters a row meets, as the number of its atom.
+    fn atom(row: &Row, filters: &[Filter]) -> usize {
+        filters.iter().enumerate().filter(|(_, filter)| (filter.1)(row)).map(|(bit, _)| 1 << bit).sum()
+    }
+
+    /// What the count pass adds up over these hospitals.
+    pub fn totals(&self, counting: &Counting, country: &[Own]) -> Vec<u64> {
+        // The filters in the order in which the measures bring them, as the manual says.
+        let mut filters: Vec<Filter> = Vec::new();
+        for (_, filter) in &self.measures {
+            if !filter.0.is_empty() && filters.iter().all(|other| other.0 != filter.0) {
+                filters.push(*filter);
+            }
+        }
+        assert_eq!(filters.len(), counting.filters().len(), "{}", self.text);
+        let lanes = counting.lanes();
+        let mut totals = Vec::new();
+        for cell in 0..self.places {
+            for lane in &lanes {
+                let holds = |own: &&Own| {
+                    let mut own = self.rows_in(**own, cell).map(|(_, row)| (Self::atom(row, &filters), row));
+                    match *lane {
+                        Lane::Rows(atom) => own.any(|(of, _)| of == atom),
+                        Lane::Matter(_, atom) => {
+                            own.filter(|(of, _)| *of == atom).map(|(_, row)| row.quantity).sum::<i64>() != 0
+                        }
+                        Lane::Set(None) => own.next().is_some(),
+                        Lane::Set(Some(filter)) => own.any(|(of, _)| of >> filter & 1 == 1),
+                        Lane::Patients(_) | Lane::Value(_) => unreachable!("nothing of the kind is asked"),
+                    }
+                };
+                totals.push(u64::try_from(country.iter().filter(holds).count()).unwrap());
+            }
+        }
+        totals
+    }
+
+    /// The rows behind a measure in a cell, as (hospital, number).
+    pub fn behind(&self, cell: usize, measure: usize, country: &[Own]) -> Vec<(usize, usize)> {
+        let filter = self.measures[measure].1;
+        let own = country.iter().flat_map(|own| {
+            let rows = self.rows_in(*own, cell).filter(|(_, row)| (filter.1)(row));
+            rows.map(|(number, _)| (own.0, number)).collect::<Vec<_>>()
+        });
+        own.collect()
+    }
+}
