@@ -304,6 +304,14 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
+    /// These hospitals signed that they remember a ledger of this node that it never had. They are too few to be
+    /// believed, and it is held against them.
+    Echoed {
+        /// The attempt.
+        sid: AttemptId,
+        /// Who.
+        nodes: Vec<NodeId>,
+    },
     /// A node verified the result.
     Verified {
         /// The attempt.

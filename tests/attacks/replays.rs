@@ -190,6 +190,11 @@ fn attack_42_false_echoes_of_a_ledger_a10() {
     holds(&scene);
     assert!(scene.world.ended.is_empty(), "{:?}", scene.world.ended);
     assert_eq!(verdict(&scene).opened, 1);
+    // Each honest hospital's log says who it was.
+    let liars = vec![NodeId(6), NodeId(7)];
+    let mut echoed = scene.world.echoed.clone();
+    echoed.sort();
+    assert_eq!(echoed, (1..=5).map(|node| (NodeId(node), liars.clone())).collect::<Vec<_>>());
 }
 
 /// Wins: one hospital keeps every other out of this slot and all that follow.

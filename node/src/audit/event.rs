@@ -193,6 +193,10 @@ pub enum Event {
     RolledBack {
         attempt: AttemptId,
     },
+    Echoed {
+        attempt: AttemptId,
+        hospitals: Vec<u16>,
+    },
     Verified {
         attempt: AttemptId,
         result: ResultHash,
@@ -294,6 +298,7 @@ impl Event {
                 | Event::RosterRefused { .. }
                 | Event::FrameRefused { .. }
                 | Event::RolledBack { .. }
+                | Event::Echoed { .. }
                 | Event::HeadDiffers { .. }
                 | Event::TwoStories { .. }
         )
@@ -326,6 +331,7 @@ impl Event {
             | Event::Voided { attempt }
             | Event::Returned { attempt }
             | Event::RolledBack { attempt }
+            | Event::Echoed { attempt, .. }
             | Event::Verified { attempt, .. }
             | Event::GivenUp { attempt, .. } => Some(attempt.to_hex()),
             _ => None,
@@ -342,6 +348,9 @@ impl Event {
             Output::Notify(Seen::Ended { sid, fault }) => {
                 let rule = fault.as_ref().map_or_else(|| "a deadline passed".to_owned(), ToString::to_string);
                 Event::Refused { attempt: sid.to_hex(), session: None, rule }
+            }
+            Output::Notify(Seen::Echoed { sid, nodes }) => {
+                Event::Echoed { attempt: *sid, hospitals: nodes.iter().map(|node| node.0).collect() }
             }
             Output::Notify(Seen::GivenUp { sid, reason }) => {
                 Event::GivenUp { attempt: *sid, reason: format!("{reason:?}") }

@@ -54,6 +54,14 @@ fn of_session(event: &Event, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Event::RolledBack { .. } => {
             f.write_str("peers know more of this ledger than it holds; takes part in nothing")
         }
+        Event::Echoed { hospitals, .. } => {
+            let hospitals: Vec<String> = hospitals.iter().map(u16::to_string).collect();
+            write!(
+                f,
+                "hospitals {} remember a ledger that was never here; too few to be believed",
+                hospitals.join(", ")
+            )
+        }
         Event::Verified { result, .. } => write!(f, "the result {} is verified", short(&result.to_hex())),
         Event::GivenUp { reason, .. } => write!(f, "the coordinator gave it up ({reason})"),
         Event::PersonAsked { .. } => f.write_str("it is asked whether it read a person's rows"),

@@ -10,7 +10,7 @@ use crate::ablation::ablated;
 use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash};
-use crate::io::{Output, Peer, Record};
+use crate::io::{Event, Output, Peer, Record};
 use crate::ledger::PassState;
 use crate::message::{Certificate, Counted, Freeze, Go, Message, Offer, Round, Sealed, Start};
 use crate::ring::Contribution;
@@ -346,6 +346,8 @@ pub(crate) fn on_start(
         ready::ready(&cohort, &seat.facts, &context.identity).map_err(Fault::from).and_then(|ready| {
             let mut outputs = vec![seat.wait(Round::Ready, at, seat.facts.header.deadlines.ready_ms)];
             outputs.extend((!others.is_empty()).then_some(Output::Heads(others)));
+            let echoed = Event::Echoed { sid, nodes: cohort.echoes.clone() };
+            outputs.extend((!cohort.echoes.is_empty()).then_some(Output::Notify(echoed)));
             outputs.extend(seat.answer(request, &[Message::Ready(ready)])?);
             Ok(outputs)
         });

@@ -48,6 +48,8 @@ pub struct Cohort {
     pub held: BTreeMap<NodeId, Held>,
     /// Heads of the coordinator's log that members keep, each once; the own first.
     pub heads: Vec<SignedTreeHead>,
+    /// Members that remember a ledger of this node that it never had: X at most, so that they are wrong.
+    pub echoes: Vec<NodeId>,
 }
 
 impl Cohort {
@@ -120,11 +122,11 @@ pub fn check(
     let position = facts.position(holder.me).ok_or(Fault::new(Check::A06, "this node is not invited"))?;
     let mut held = BTreeMap::new();
     let mut heads: Vec<SignedTreeHead> = holder.head.into_iter().copied().collect();
-    let mut behind = 0u16;
+    let mut echoes = Vec::new();
     for (dealt, dealer) in body.cohort.iter().zip(start.dealers.iter()) {
         check_dealer(dealt, dealer, facts, holder, position)?;
         if !holder.ledger.holds(dealer.section.seen_seq) {
-            behind = behind.saturating_add(1);
+            echoes.push(dealt.node);
         }
         let shares = if dealt.node == holder.me {
             Some(Secret::new(Shares { ..*kept.own.expose() }))
@@ -152,13 +154,13 @@ pub fn check(
         };
         held.insert(dealt.node, one);
     }
-    let most = if ablated!("echo-of-one") { 0 } else { facts.params().thresholds.x };
+    let most = if ablated!("echo-of-one") { 0 } else { usize::from(facts.params().thresholds.x) };
     Fault::unless(
-        behind <= most || ablated!("echo-off"),
+        echoes.len() <= most || ablated!("echo-off"),
         Check::A10,
         "more than X hospitals remember another state of this ledger: it was rolled back",
     )?;
-    Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held, heads })
+    Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held, heads, echoes })
 }
 
 /// A29: the heads of the coordinator's log that the cohort's members keep are no two stories.

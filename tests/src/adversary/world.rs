@@ -79,6 +79,8 @@ pub struct World {
     pub refused: Vec<(NodeId, Fault)>,
     /// Nodes that verified a result.
     pub verified: Vec<NodeId>,
+    /// Who is held to have remembered a ledger that never was, by whom.
+    pub echoed: Vec<(NodeId, Vec<NodeId>)>,
     /// What nodes learned of the coordinator's log from each other.
     pub heads: Vec<(NodeId, Vec<SignedTreeHead>)>,
 }
@@ -117,6 +119,7 @@ impl World {
             refused: Vec::new(),
             verified: Vec::new(),
             heads: Vec::new(),
+            echoed: Vec::new(),
             town,
         };
         for node in world.town.identities.keys().copied().collect::<Vec<_>>() {
@@ -308,6 +311,7 @@ impl World {
                 Output::Arm { sid, round, at } => self.arm(node, (sid, round, at)),
                 Output::Notify(Event::Ended { fault, .. }) => self.ended.push((node, fault)),
                 Output::Notify(Event::Verified { .. }) => self.verified.push(node),
+                Output::Notify(Event::Echoed { nodes, .. }) => self.echoed.push((node, nodes)),
                 Output::Heads(heads) => self.heads.push((node, heads)),
                 Output::Reject { fault, .. } => self.refused.push((node, fault)),
                 _ => {}
