@@ -33,3 +33,4 @@ pub mod shown;
 pub mod store;
 pub mod tls;
 pub mod toml_file;
+pub mod transparency;

@@ -118,6 +118,8 @@ fn both_logs_tell_of_a_session_and_hold_each_others_heads() {
         text(&verified)
     );
 
+    the_transparency_log_holds(&deployment);
+
     // No figure of a hospital in any log, of this slot or of one that it may have run over into.
     let needles = needles(&[slot, slot + 1]);
     assert!(needles.names().len() > HOSPITALS, "figures to look for");
@@ -131,6 +133,33 @@ fn both_logs_tell_of_a_session_and_hold_each_others_heads() {
     assert!(looked >= 3 * HOSPITALS, "{looked} files");
     let csv = files(&deployment.home(0)).into_iter().find(|file| file.ends_with("stock.csv")).unwrap();
     assert!(!needles.in_file(&csv).is_empty(), "the same look finds them where they belong");
+}
+
+/// Anybody with the exported log, a bundle and a hospital's audit log can hold the server to it.
+fn the_transparency_log_holds(deployment: &Deployment) {
+    let write = |name: &str, output: Output| {
+        assert!(output.status.success() && !output.stdout.is_empty(), "{}", text(&output));
+        let path = deployment.folder.path().join(name);
+        std::fs::write(&path, output.stdout).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let kept = write("kept.jsonl", agent(deployment, 2, &["audit", "export"]));
+    let log = write("log.jsonl", server(deployment, &["transparency", "export"]));
+    let bundle = files(&deployment.lcg().join("results")).remove(0).to_str().unwrap().to_owned();
+    // In another folder, with nothing but the files.
+    let verify = |more: &[&str]| {
+        let mut command = Command::new(programs().join("samensom"));
+        command.current_dir("/").args(["transparency", "verify", &log]).args(more).output().unwrap()
+    };
+    let verified = verify(&["--bundle", &bundle, "--against", &kept]);
+    assert!(verified.status.success(), "{}", text(&verified));
+    for says in ["1 sessions with a sum", "the bundle is entry", "heads that a hospital kept"] {
+        assert!(text(&verified).contains(says), "{says}: {}", text(&verified));
+    }
+    let changed = std::fs::read_to_string(&log).unwrap().replacen("\"Sum\"", "\"NoSum\"", 1);
+    std::fs::write(&log, changed).unwrap();
+    let verified = verify(&[]);
+    assert_eq!(verified.status.code(), Some(8), "{}", text(&verified));
 }
 
 #[test]

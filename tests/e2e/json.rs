@@ -131,7 +131,7 @@ fn asked() -> Vec<(String, Value)> {
     for verb in ["show", "verify"] {
         tell(&format!("samensom audit {verb}"), vec![deployment.asked(&["audit", verb]).unwrap()]);
     }
-    for (name, value) in membership(&deployment) {
+    for (name, value) in membership(&deployment).into_iter().chain([transparency(&deployment)]) {
         tell(&name, vec![value]);
     }
     std::fs::write(deployment.home(1).join("stock.csv"), "code;quantity\nc0;twaalf\n").unwrap();
@@ -140,6 +140,17 @@ fn asked() -> Vec<(String, Value)> {
         tell(&name, vec![value]);
     }
     facts
+}
+
+/// The server's transparency log, exported and held to its head.
+fn transparency(deployment: &Deployment) -> (String, Value) {
+    let log = deployment.folder.path().join("log.jsonl");
+    let mut export = Command::new(programs().join("samensom"));
+    let export =
+        export.arg("--data").arg(deployment.lcg()).args(["transparency", "export"]).output().unwrap();
+    std::fs::write(&log, export.stdout).unwrap();
+    let verified = deployment.asked(&["transparency", "verify", log.to_str().unwrap()]).unwrap();
+    ("samensom transparency verify".to_owned(), verified)
 }
 
 /// A demo that gives its sum, what is made of its bundle, and one that gives none.

@@ -13,6 +13,7 @@ pub mod result;
 pub mod roster;
 pub mod serve;
 pub mod status;
+pub mod transparency;
 
 use crate::error::Error;
 use crate::folder::Folder;
@@ -78,6 +79,9 @@ enum Verb {
     /// What the server was asked, offered and opened: show, verify, export.
     #[command(subcommand)]
     Audit(audit::Args),
+    /// The log of what the server did, for others to hold it to: export, verify.
+    #[command(subcommand)]
+    Transparency(transparency::Args),
     /// See it all: real agents, a coordinator, a national sum, in a temporary folder.
     Demo(demo::Args),
 }
@@ -184,6 +188,7 @@ fn run(context: &Context, verb: &Verb) -> Result<(), Error> {
         Verb::Query(args) => query::run(context, args),
         Verb::Result(args) => result::run(context, args),
         Verb::Audit(args) => audit::run(context, args),
+        Verb::Transparency(args) => transparency::run(context, args),
         Verb::Demo(args) => demo::run(context, args),
     }
 }

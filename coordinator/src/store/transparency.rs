@@ -6,6 +6,7 @@
 use super::{Store, damaged, signed, unsigned};
 use crate::error::Error;
 use rusqlite::{Connection, Transaction, params};
+use samensom_protocol::codec::decode;
 use samensom_protocol::crypto::commit::leaf;
 use samensom_protocol::crypto::tree::Tree;
 use samensom_protocol::roster::Roster;
@@ -70,6 +71,16 @@ impl Store {
         })
     }
 
+    /// Every entry, from the first.
+    ///
+    /// # Errors
+    /// When the database fails, or an entry is none.
+    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
+        let bodies = bodies_from(&self.db(), 0)?;
+        let read = |(_, body): &(u64, Vec<u8>)| decode(body).map_err(|why| damaged("log_entry", &why));
+        bodies.iter().map(read).collect()
+    }
+
     /// Does this with the tree over the whole table.
     fn with_tree<T>(&self, work: impl FnOnce(&Tree) -> Result<T, Error>) -> Result<T, Error> {
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +109,6 @@ fn bodies_from(db: &Connection, number: u64) -> Result<Vec<(u64, Vec<u8>)>, Erro
 mod tests {
     use super::*;
     use crate::store::tests::{advance, identity, reopen, store};
-    use samensom_protocol::codec::decode;
     use samensom_protocol::ids::{AttemptId, BundleHash, ResultHash, SessionId, WarrantHash};
     use samensom_protocol::io::{Failure, FailureCode};
     use samensom_protocol::message::Round;
@@ -107,8 +117,7 @@ mod tests {
     use tempfile::TempDir;
 
     fn entries(store: &Store) -> Vec<Entry> {
-        let bodies = bodies_from(&store.db(), 0).unwrap();
-        bodies.iter().map(|(_, body)| decode(body).unwrap()).collect()
+        store.entries().unwrap()
     }
 
     fn bundle(number: u8) -> Entry {
