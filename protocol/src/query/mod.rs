@@ -23,6 +23,7 @@ mod logic;
 mod measure;
 mod parameter;
 mod parse;
+mod period;
 mod ratio;
 pub mod shape;
 mod table;

@@ -1,0 +1,206 @@
+//! Whether some figure of a query is about a time that ends on a known day (protocol.md 0, 3.3).
+//!
+//! Owns that reading of filters and cells alone. Rows of a time that is over do not change any more, so two sums of
+//! them over sets that differ by one hospital are that hospital's figure. What a filter leaves open is taken as not
+//! over; expiry and expected days lie ahead of a row and say nothing of when it came about.
+
+use super::Query;
+use super::dataset::Column;
+use super::decimal::Date;
+use super::dimension::{Classes, Dimension};
+use super::expr::{Compare, Expr, Term};
+
+impl Query {
+    /// The first of the days on which the time of some figure ends; none where no figure's time does. Its
+    /// parameters have been replaced by their values.
+    #[must_use]
+    pub fn ends(&self) -> Option<Date> {
+        let population = self.population().ends();
+        let measures = self.measures().iter().filter_map(|measure| measure.filter().ends());
+        let cells = self.dimensions().iter().filter_map(Dimension::ends);
+        population.into_iter().chain(measures).chain(cells).min()
+    }
+}
+
+impl Dimension {
+    /// The day on which its first class of days ends.
+    fn ends(&self) -> Option<Date> {
+        if !says_when(self.column()) {
+            return None;
+        }
+        match self.classes() {
+            Classes::Codes(codes) => {
+                codes.iter().filter_map(|code| last_of(self.column(), Date::parse(code)?)).min()
+            }
+            Classes::Days(bins) => bins.iter().filter_map(|bin| bin.plus_days(-1)).min(),
+            Classes::Numbers(_) => None,
+        }
+    }
+}
+
+/// What is on the way through an expression.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    Column(Column),
+    Day(Date),
+    Other,
+    /// A condition, and the last day of the rows that meet it.
+    Until(Option<Date>),
+}
+
+impl Expr {
+    /// The last day of the rows that meet this condition, where it names one.
+    fn ends(&self) -> Option<Date> {
+        let mut stack: Vec<Found> = Vec::new();
+        for term in self.terms() {
+            let next = step(term, &mut stack);
+            stack.push(next);
+        }
+        match stack.pop() {
+            Some(Found::Until(day)) => day,
+            _ => None,
+        }
+    }
+}
+
+fn step(term: &Term, stack: &mut Vec<Found>) -> Found {
+    let mut pop = || stack.pop().unwrap_or(Found::Other);
+    match term {
+        Term::Column(column) => Found::Column(*column),
+        Term::Date(day) => Found::Day(*day),
+        Term::Aggregate(_) | Term::Text(_) | Term::Number(_) | Term::Parameter(..) => Found::Other,
+        Term::Compare(compare) => {
+            let (right, left) = (pop(), pop());
+            Found::Until(compared(*compare, left, right).or_else(|| compared(turned(*compare), right, left)))
+        }
+        Term::Between => {
+            let (high, _, value) = (pop(), pop(), pop());
+            Found::Until(compared(Compare::LessOrEqual, value, high))
+        }
+        Term::In(count) => {
+            let listed: Vec<Found> = (0..*count).map(|_| pop()).collect();
+            let value = pop();
+            let days = listed.into_iter().map(|one| compared(Compare::Equal, value, one));
+            let all: Option<Vec<Date>> = days.collect();
+            Found::Until(all.and_then(|days| days.into_iter().max()))
+        }
+        Term::And => Found::Until(match (until(pop()), until(pop())) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }),
+        Term::Or => Found::Until(until(pop()).zip(until(pop())).map(|(one, other)| one.max(other))),
+        Term::Not | Term::IsNull | Term::Like(_) => {
+            pop();
+            Found::Until(None)
+        }
+        Term::Add | Term::Subtract | Term::Multiply | Term::Divide => {
+            pop();
+            pop();
+            Found::Other
+        }
+    }
+}
+
+fn until(found: Found) -> Option<Date> {
+    match found {
+        Found::Until(day) => day,
+        _ => None,
+    }
+}
+
+/// The last day of a column of which this holds.
+fn compared(compare: Compare, left: Found, right: Found) -> Option<Date> {
+    let (Found::Column(column), Found::Day(day)) = (left, right) else { return None };
+    if !says_when(column) {
+        return None;
+    }
+    match compare {
+        Compare::Less => day.plus_days(-1),
+        Compare::LessOrEqual | Compare::Equal => last_of(column, day),
+        Compare::NotEqual | Compare::Greater | Compare::GreaterOrEqual => None,
+    }
+}
+
+/// The comparison with its sides changed.
+fn turned(compare: Compare) -> Compare {
+    match compare {
+        Compare::Less => Compare::Greater,
+        Compare::LessOrEqual => Compare::GreaterOrEqual,
+        Compare::Greater => Compare::Less,
+        Compare::GreaterOrEqual => Compare::LessOrEqual,
+        same => same,
+    }
+}
+
+/// The last day that a value of this column stands for: a period is a month by its first day.
+fn last_of(column: Column, day: Date) -> Option<Date> {
+    if column == Column::Period { day.plus_months(1)?.plus_days(-1) } else { Some(day) }
+}
+
+/// Whether the column says when a row came about.
+fn says_when(column: Column) -> bool {
+    matches!(
+        column,
+        Column::Period
+            | Column::Ordered
+            | Column::Delivered
+            | Column::At
+            | Column::From
+            | Column::To
+            | Column::Start
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(dataset: &str, rest: &str) -> Option<String> {
+        let text = format!(
+            "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
+             dataset = \"{dataset}\"\n{rest}\n[[measure]]\nname = \"n\"\nrows = true\nmax = 9\n"
+        );
+        let query = Query::from_toml(&text, &mut |_| Err("no files".into())).unwrap();
+        query.ends().map(|day| day.to_string())
+    }
+
+    fn of(filter: &str) -> Option<String> {
+        ends("use", &format!("[population]\nwhere = \"{filter}\""))
+    }
+
+    #[test]
+    fn a_filter_says_when_its_rows_end() {
+        for (filter, day) in [
+            ("period < '2026-11-01'", Some("2026-10-31")),
+            ("period <= '2026-11-01'", Some("2026-11-30")),
+            ("'2026-11-01' > period", Some("2026-10-31")),
+            ("period between '2026-01-01' and '2026-02-01'", Some("2026-02-28")),
+            ("period in ('2026-03-01', '2026-01-01')", Some("2026-03-31")),
+            ("period >= '2026-01-01'", None),
+            ("period <> '2026-01-01'", None),
+            ("period >= '2026-01-01' and period < '2026-03-01'", Some("2026-02-28")),
+            ("period < '2026-03-01' or period < '2026-02-01'", Some("2026-02-28")),
+            ("period < '2026-03-01' or code = 'a'", None),
+            ("not period < '2026-03-01'", None),
+            ("code = 'a'", None),
+        ] {
+            assert_eq!(of(filter).as_deref(), day, "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_lies_ahead_of_a_row_does_not_say_when_it_came_about() {
+        assert_eq!(ends("stock", "[population]\nwhere = \"expiry < '2026-03-01'\""), None);
+        assert_eq!(ends("orders", "[population]\nwhere = \"eta < '2026-03-01'\""), None);
+        let ordered = ends("orders", "[population]\nwhere = \"ordered < '2026-03-01'\"");
+        assert_eq!(ordered.as_deref(), Some("2026-02-28"));
+    }
+
+    #[test]
+    fn one_figure_of_a_time_that_is_over_is_enough() {
+        let cells = "[[dimension]]\ncolumn = \"period\"\ncodes = [\"2026-10-01\", \"2026-11-01\"]\n";
+        assert_eq!(ends("use", cells).as_deref(), Some("2026-10-31"));
+        let measure = "[[measure]]\nname = \"m\"\nrows = true\nmax = 9\nwhere = \"period < '2026-03-01'\"\n";
+        assert_eq!(ends("use", measure).as_deref(), Some("2026-02-28"));
+    }
+}
