@@ -123,6 +123,7 @@ pub(crate) fn warrant(query: &samensom_protocol::query::Query) -> samensom_proto
         sessions: 9,
         every_s: 0,
         wait_s: 0,
+        series: samensom_protocol::warrant::Series::Free,
         requester: Requester {
             key: identity(150).public(),
             person: Text::new("B. Smit").unwrap(),

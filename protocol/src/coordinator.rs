@@ -49,6 +49,9 @@ pub struct Setup {
     pub opening: Option<(Opening, Vec<NodeId>)>,
     /// Survivors that bind this slot already.
     pub bound: Option<Bound>,
+    /// Those invited are the survivors of the warrant's sessions before, and it keeps its hospitals: each of them
+    /// must be in the sum.
+    pub whole: bool,
     /// Survivors of the newest earlier slot: taken up when an unchanged extract makes nodes refuse.
     pub earlier: Option<Bound>,
     /// Bad pairs of the last slots before.
@@ -62,7 +65,8 @@ pub struct Setup {
 impl Setup {
     /// What a header of this session says.
     pub(crate) fn facts(&self, header: &[u8]) -> Result<Facts, Fault> {
-        let facts = Facts::new(header, Arc::clone(&self.roster), Arc::clone(&self.warrant))?;
+        let facts =
+            Facts::new(header, Arc::clone(&self.roster), Arc::clone(&self.warrant))?.of_all(self.whole);
         match &self.opening {
             Some((_, counted)) => facts.after(counted),
             None => Ok(facts),
@@ -263,6 +267,7 @@ impl Coordinator {
         rng: &mut impl CryptoRng,
     ) {
         self.attempt = self.attempt.saturating_add(1);
+        let before = self.setup.invited.len();
         self.setup.invited.retain(|invited| !without.contains(&invited.node) || ablated!("droppers-stay"));
         if let Some(bound) = bound {
             self.setup.invited.retain(|invited| bound.survivors.contains(&invited.node));
@@ -271,6 +276,10 @@ impl Coordinator {
         }
         let (present, needed) = (self.setup.invited.len(), self.setup.warrant.params().thresholds.quorum);
         let short = self.setup.bound.as_ref().is_some_and(|bound| bound.survivors.len() != present);
+        if self.setup.whole && present != before {
+            let before = u16::try_from(before).unwrap_or(u16::MAX);
+            return self.fail(too_few(Round::Deposit, before, present), sid, outputs);
+        }
         if present < usize::from(needed) || short {
             return self.fail(too_few(Round::Deposit, needed, present), sid, outputs);
         }

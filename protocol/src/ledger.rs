@@ -86,6 +86,8 @@ pub struct Attempt {
     pub seen: BTreeMap<NodeId, u64>,
     /// True once a quorum's VOIDs undid it.
     pub returned: bool,
+    /// The survivors that this node confirmed; none where it confirmed none.
+    pub survivors: Option<Vec<NodeId>>,
 }
 
 impl LedgerView {
@@ -123,6 +125,7 @@ impl LedgerView {
                     shape: self.shapes.get(warrant).filter(|_| *pass == Pass::Count).cloned(),
                     seen: self.seen.clone(),
                     returned: false,
+                    survivors: None,
                 };
                 self.attempts.insert(*sid, attempt);
                 self.spent.insert(self.seq);
@@ -131,14 +134,7 @@ impl LedgerView {
                 }
             }
             Record::Confirmed { lock, extract, pass, sid, freeze, survivors, seen } => {
-                for (node, seq) in seen.iter().filter(|_| !ablated!("seen-forgotten")) {
-                    let highest = self.seen.entry(*node).or_default();
-                    *highest = (*highest).max(*seq);
-                }
-                if let Some(attempt) = self.attempts.get_mut(sid) {
-                    attempt.seen = self.seen.clone();
-                }
-                self.confirmed.insert(*sid);
+                self.confirm(sid, survivors, seen);
                 let confirmed =
                     PassState::Confirmed { sid: *sid, freeze: *freeze, survivors: survivors.clone() };
                 self.advance(lock, extract, *pass, confirmed);
@@ -168,6 +164,19 @@ impl LedgerView {
             | Record::BadPairs { .. }
             | Record::Garbage { .. } => {}
         }
+    }
+
+    /// What a confirmation says besides the state of its pass.
+    fn confirm(&mut self, sid: &AttemptId, survivors: &[NodeId], seen: &[(NodeId, u64)]) {
+        for (node, seq) in seen.iter().filter(|_| !ablated!("seen-forgotten")) {
+            let highest = self.seen.entry(*node).or_default();
+            *highest = (*highest).max(*seq);
+        }
+        if let Some(attempt) = self.attempts.get_mut(sid) {
+            attempt.seen = self.seen.clone();
+            attempt.survivors = Some(survivors.to_vec());
+        }
+        self.confirmed.insert(*sid);
     }
 
     /// A record with survivors keeps them: a later session adds nothing and its failure takes nothing.
@@ -230,6 +239,13 @@ impl LedgerView {
     pub fn slots(&self, warrant: &WarrantHash) -> BTreeMap<u64, Time> {
         let of = self.attempts.values().filter(|attempt| attempt.warrant == *warrant && !attempt.returned);
         of.map(|attempt| (attempt.slot, attempt.at)).collect()
+    }
+    /// The survivors of a warrant's sessions as this node confirmed them, without what was undone. Any two
+    /// certified sets share an honest node that confirmed both: where each holds to its own, there is one.
+    #[must_use]
+    pub fn series(&self, warrant: &WarrantHash) -> Option<&[NodeId]> {
+        let mut of = self.attempts.values().filter(|one| one.warrant == *warrant && !one.returned);
+        of.find_map(|one| one.survivors.as_deref())
     }
     /// What the last count pass of a warrant counted.
     #[must_use]

@@ -21,7 +21,7 @@ use crate::rounds::pairs::History;
 use crate::rounds::void::Unsettled;
 use crate::time::Time;
 use crate::warrant::tests::{QUERY, approved, body};
-use crate::warrant::{SignedWarrant, Warrant};
+use crate::warrant::{Series, SignedWarrant, Warrant};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -246,6 +246,7 @@ impl World {
             pass: self.pass,
             opening: self.opening.clone(),
             bound: in_slot,
+            whole: self.warrant.body().series == Series::Equal && known.is_some(),
             earlier,
             history: History::default(),
             unsettled: self.unsettled(),

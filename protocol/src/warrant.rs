@@ -15,7 +15,7 @@ use crate::crypto::transcript::{Label, Transcript};
 use crate::error::{Check, Fault};
 use crate::ids::{NodeId, PublicKey, QueryHash, RosterHash, WarrantHash};
 use crate::params::{Params, Thresholds};
-use crate::query::{Counting, Measure, Query};
+use crate::query::{Counting, Date, Measure, Query};
 use crate::roster::{Approver, PurposeRule, Roster};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -59,8 +59,20 @@ pub struct WarrantBody {
     pub every_s: u32,
     /// How long a session waits for the consent of a hospital's people, in seconds; 0: not at all.
     pub wait_s: u32,
+    /// Who takes part from session to session.
+    pub series: Series,
     /// Who asks; approves nothing of it.
     pub requester: Requester,
+}
+
+/// Who takes part in the sessions of one warrant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Series {
+    /// Whoever is there in each slot.
+    Free,
+    /// Exactly the survivors of its first session, each time: no two of its sums differ by a hospital.
+    Equal,
 }
 
 impl WarrantBody {
@@ -68,6 +80,31 @@ impl WarrantBody {
     #[must_use]
     pub fn hash_of(body: &[u8]) -> WarrantHash {
         WarrantHash(Transcript::new(Label::Warrant).bytes(body).finish())
+    }
+
+    /// Whether sums of this query, whose parameters have values, must be over the same hospitals each time: some
+    /// figure of it is of a time that is over before the warrant is. Between two such sums only a hospital that is
+    /// in one of them lies.
+    #[must_use]
+    pub fn must_be_equal(query: &Query, valid_until: Time) -> bool {
+        query.ends().is_some_and(|day| Date::at(valid_until).is_none_or(|end| day < end))
+    }
+
+    /// A03: what the series says fits the query and D.
+    fn keeps_its_hospitals(&self, query: &Query) -> Result<(), Fault> {
+        if self.series == Series::Equal {
+            return Fault::unless(
+                self.may_miss == 0,
+                Check::A03,
+                "none may be missing where the same hospitals take part each time",
+            );
+        }
+        let closed = query.resolved().is_ok_and(|query| Self::must_be_equal(&query, self.valid_until));
+        Fault::unless(
+            !closed,
+            Check::A03,
+            "a figure is of a time that ends before the warrant: the same hospitals must take part each time",
+        )
     }
 }
 
@@ -188,6 +225,7 @@ impl SignedWarrant {
             Check::A03,
             "the warrant's floor is below query or rules",
         )?;
+        body.keeps_its_hospitals(&query)?;
         let layout = query.layout();
         let params = Params::new(roster, layout.cells(), layout.widest())
             .map_err(|_| Fault::new(Check::A03, "no sum of this query fits the ring under this roster"))?;

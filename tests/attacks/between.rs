@@ -8,7 +8,7 @@ use samensom_protocol::message::Bound;
 #[cfg(samensom_ablation)]
 use samensom_tests::adversary::referee::Breach;
 use samensom_tests::adversary::schemes::plain_ask;
-use samensom_tests::adversary::town::{APPROVER, SPACING_S, Town, approved, next_roster};
+use samensom_tests::adversary::town::{APPROVER, SPACING_S, Town, approved, next_roster, town_of_series};
 use samensom_tests::forge::hand::Ask;
 use std::sync::Arc;
 
@@ -126,6 +126,59 @@ fn attack_25_another_warrant_over_one_extract_a03_a14() {
 #[test]
 fn control_25_other_survivors_in_a_bound_slot() {
     leaks(&off(Some("a14-equal-survivors"), None, || second_warrant(true)));
+}
+
+/// Where a coordinator leaves hospital 1 out in the slot after a sum over all.
+#[derive(Clone, Copy, PartialEq)]
+enum Leaves {
+    Offer,
+    Start,
+    Freeze,
+}
+
+/// A warrant that keeps its hospitals, over all; in the next slot, with other rows, hospital 1 is left out.
+fn series(leaves: Leaves) -> Scene {
+    let mut scene = seven();
+    scene.world.town = town_of_series(&scene.world.town);
+    let (everyone, rest) = (scene.everyone.clone(), without(&scene, &[1]));
+    summed(&mut scene, &everyone);
+    scene.end_all();
+    scene.world.pass(u64::from(SPACING_S) * 1000);
+    (1..=5).for_each(|node| scene.world.change_rows(NodeId(node)));
+    let invited = if leaves == Leaves::Offer { rest.clone() } else { everyone.clone() };
+    let ask = Ask { invited: invited.clone(), ..plain_ask(&scene) };
+    let Some(t) = scene.open(ask) else { return scene };
+    let cohort = if leaves == Leaves::Freeze { everyone.clone() } else { rest.clone() };
+    let Some(s) = scene.start(t, &cohort, &everyone) else { return scene };
+    let Some(g) = scene.go((t, s), (false, false), &everyone) else { return scene };
+    if let Some(f) = scene.freeze((t, s, g), &rest, &everyone) {
+        scene.close((t, f), false, &everyone);
+    }
+    scene.end_all();
+    scene
+}
+
+#[test]
+fn attack_25_a_hospital_left_out_of_a_series_a03_a08_a14() {
+    for (leaves, check) in
+        [(Leaves::Offer, Check::A03), (Leaves::Start, Check::A08), (Leaves::Freeze, Check::A14)]
+    {
+        let scene = series(leaves);
+        holds(&scene);
+        end_by(&scene, &[2, 3, 4, 5], check);
+        assert_eq!(scene.hand.bounds.len(), 1, "one certified set, that of the first slot");
+    }
+}
+
+/// Wins: a sum with hospital 1 and, a slot later, one without it; where its rows stayed, their difference is its figure.
+#[cfg(samensom_ablation)]
+#[test]
+fn control_25_a_series_of_whoever_is_invited() {
+    for leaves in [Leaves::Offer, Leaves::Start, Leaves::Freeze] {
+        let scene = off(Some("series-off"), None, || series(leaves));
+        let sets: Vec<usize> = scene.hand.bounds.iter().map(|(_, bound)| bound.survivors.len()).collect();
+        assert_eq!(sets, [7, 6]);
+    }
 }
 
 /// Two slots at one moment, the rows changed in between; the clock of hospital 1 runs ahead and back.

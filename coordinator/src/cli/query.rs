@@ -14,7 +14,7 @@ use samensom_protocol::crypto::transcript::{Label, Transcript};
 use samensom_protocol::ids::{NodeId, QueryHash, SessionId};
 use samensom_protocol::io::Failure;
 use samensom_protocol::query::{Language, Query, QueryError};
-use samensom_protocol::warrant::{Approval, SignedWarrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, Series, SignedWarrant, WarrantBody};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,24 @@ impl From<Lang> for Language {
         match lang {
             Lang::Nl => Language::Dutch,
             Lang::En => Language::English,
+        }
+    }
+}
+
+/// Who takes part from session to session.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Hospitals {
+    /// Whoever is there.
+    Free,
+    /// Exactly those of the first session, each time.
+    Equal,
+}
+
+impl From<Hospitals> for Series {
+    fn from(hospitals: Hospitals) -> Series {
+        match hospitals {
+            Hospitals::Free => Series::Free,
+            Hospitals::Equal => Series::Equal,
         }
     }
 }
@@ -88,6 +106,10 @@ samensom query submit stock.query.toml --key smit.key --valid 365d --sessions 52
         /// How long a session waits for hospitals that ask their people first; without it, not at all.
         #[arg(long, value_name = "SPAN")]
         wait: Option<String>,
+        /// Who takes part from session to session; without it, the same hospitals where a figure is of a time that is
+        /// over before the warrant, else whoever is there.
+        #[arg(long, value_enum)]
+        series: Option<Hospitals>,
         /// The value of a parameter, where it is not the usual one; may be given several times.
         #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
         set: Vec<(String, String)>,
@@ -123,12 +145,13 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Error> {
     match args {
         Args::Check { file, lang } => check(context, file, *lang),
         Args::Show { warrant, lang } => show(context, warrant, *lang),
-        Args::Submit { file, key, passphrase_file, valid, sessions, every, wait, set } => {
+        Args::Submit { file, key, passphrase_file, valid, sessions, every, wait, series, set } => {
             let terms = Terms {
                 valid_ms: span_ms(valid)?,
                 sessions: *sessions,
                 every_s: seconds(every.as_deref())?,
                 wait_s: seconds(wait.as_deref())?,
+                series: series.map(Series::from),
             };
             let phrases = Phrases { file: passphrase_file.clone(), may_ask: context.may_ask };
             submit(context, file, (terms, key, &phrases), set)
@@ -196,6 +219,7 @@ fn show(context: &Context, typed: &str, lang: Lang) -> Result<(), Error> {
         "warrant": warrant.hash(), "query_hash": warrant.query_hash(), "id": query.id(), "version": query.version(),
         "asked_by": { "person": warrant.body().requester.person, "organisation": warrant.body().requester.organisation },
         "sessions": warrant.body().sessions, "every_s": warrant.body().every_s, "wait_s": warrant.body().wait_s,
+        "series": warrant.body().series,
         "description_nl": query.describe(Language::Dutch), "description_en": query.describe(Language::English),
     });
     context.print(&facts, || format!("{}\n\nwarrant  {}", query.describe(lang.into()), warrant.hash()))
@@ -232,16 +256,21 @@ fn submit(
     Ok(())
 }
 
-/// What a standing warrant says of its rhythm and patience; nothing where it says nothing.
+/// What a standing warrant says of its rhythm, its hospitals and its patience.
 fn rhythm(body: &WarrantBody) -> String {
     let every = match body.every_s {
         0 => String::new(),
         every_s => format!(", {} apart at least", span(every_s)),
     };
-    match body.wait_s {
-        0 => every,
-        wait_s => format!("{every}\nconsent   waited for {}", span(wait_s)),
-    }
+    let series = match body.series {
+        Series::Free => "whoever is there in each session",
+        Series::Equal => "the same in each session, or there is none",
+    };
+    let wait = match body.wait_s {
+        0 => String::new(),
+        wait_s => format!("\nconsent   waited for {}", span(wait_s)),
+    };
+    format!("{every}\nhospitals {series}{wait}")
 }
 
 /// Seconds in the largest unit that holds them exactly.

@@ -11,7 +11,7 @@ use samensom_protocol::query::Query;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::{
-    Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody, with_classes_of,
+    Approval, PROFILE_V1, Requester, Series, SignedWarrant, WarrantBody, with_classes_of,
 };
 
 /// A warrant runs from a little before it was made, for the hospitals' clocks differ.
@@ -28,6 +28,8 @@ pub struct Terms {
     pub every_s: u32,
     /// How long a session waits for a hospital's consent, in seconds.
     pub wait_s: u32,
+    /// Who takes part from session to session; none: the same where the query must have it so, else whoever is there.
+    pub series: Option<Series>,
 }
 
 /// What is asked for: the query as a warrant under this roster, for its requester to sign.
@@ -58,6 +60,8 @@ pub fn asked(head: &Roster, query: &Query, terms: Terms, requester: Requester) -
         Error::asked(format!("the query is too large: {why}")).remedy("shorten its code lists")
     })?;
     let at = now();
+    let valid_until = at.plus_ms(terms.valid_ms);
+    let series = series(&query, valid_until, terms.series)?;
     Ok(WarrantBody {
         floor_hospitals: query.floor_hospitals().max(rule.floor_hospitals).max(lock.floor_hospitals),
         floor_patients: query.floor_patients().max(lock.floor_patients),
@@ -66,12 +70,30 @@ pub fn asked(head: &Roster, query: &Query, terms: Terms, requester: Requester) -
         roster: head.hash(),
         profile: PROFILE_V1,
         valid_from: Time(at.0.saturating_sub(CLOCKS_MS)),
-        valid_until: at.plus_ms(terms.valid_ms),
+        valid_until,
         sessions: terms.sessions,
         every_s: terms.every_s,
         wait_s: terms.wait_s,
+        series,
         requester,
     })
+}
+
+/// Who takes part from session to session.
+fn series(query: &Query, valid_until: Time, asked: Option<Series>) -> Result<Series, Error> {
+    let resolved = query.resolved().ok();
+    let must = resolved.is_some_and(|query| WarrantBody::must_be_equal(&query, valid_until));
+    match (must, asked) {
+        (true, Some(Series::Free)) => Err(Error::asked(
+            "a figure of this query is of a time that ends before the warrant does: its rows do not change any more, and \
+             two sums over other hospitals would show the figures of those that only one of them has",
+        )
+        .place("--series free")
+        .expected("`--series equal`: the same hospitals in each session")
+        .remedy("leave --series out")),
+        (true, _) => Ok(Series::Equal),
+        (false, asked) => Ok(asked.unwrap_or(Series::Free)),
+    }
 }
 
 impl Ops {
@@ -124,5 +146,31 @@ impl Ops {
             runnable: missing.is_none(),
             missing: missing.unwrap_or_default(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::tests::QUERY;
+
+    #[test]
+    fn a_time_that_is_over_before_the_warrant_keeps_its_hospitals() {
+        let of = |filter: &str| {
+            let text = QUERY.replacen(
+                "[[dimension]]",
+                &format!("[population]\nwhere = \"{filter}\"\n[[dimension]]"),
+                1,
+            );
+            Query::from_toml(&text, &mut |_| Err(String::new())).unwrap()
+        };
+        // 1 March 2026, 00:00 UTC.
+        let until = Time(1_772_323_200_000);
+        let (over, open) = (of("period < '2026-03-01'"), of("period < '2026-04-01'"));
+        assert_eq!(series(&over, until, None).unwrap(), Series::Equal);
+        assert_eq!(series(&open, until, None).unwrap(), Series::Free);
+        assert_eq!(series(&open, until, Some(Series::Equal)).unwrap(), Series::Equal);
+        let told = series(&over, until, Some(Series::Free)).unwrap_err().to_string();
+        assert!(told.contains("--series equal") && told.contains("leave --series out"), "{told}");
     }
 }

@@ -112,7 +112,7 @@ fn submit(ops: &Ops) -> WarrantHash {
 fn submit_by(ops: &Ops, query: &Query, (key, person): (u16, &str), valid_ms: u64) -> WarrantHash {
     let person = text("", person).unwrap();
     let requester = Requester { key: identity(key).public(), person, organisation: text("", "lcg").unwrap() };
-    let terms = Terms { valid_ms, sessions: 1, every_s: 0, wait_s: 0 };
+    let terms = Terms { valid_ms, sessions: 1, every_s: 0, wait_s: 0, series: None };
     let body = asked(&ops.store.head_roster(), query, terms, requester).unwrap();
     match ops.query_submit(&SignedWarrant::asked(&body, &identity(key)).unwrap()).unwrap() {
         Response::Submitted(warrant) => warrant,
@@ -286,7 +286,7 @@ async fn a_warrant_of_an_older_roster_is_not_approved() {
         let body: samensom_protocol::warrant::WarrantBody = decode(&signed.body).unwrap();
         body.requester
     };
-    let terms = Terms { valid_ms: 1000, sessions: 1, every_s: 0, wait_s: 0 };
+    let terms = Terms { valid_ms: 1000, sessions: 1, every_s: 0, wait_s: 0, series: None };
     let head = super::tests::ops(&empty).store.head_roster();
     let error = asked(&head, &query, terms, requester).unwrap_err();
     assert!(error.to_string().contains("0 hospitals cannot"), "{error}");

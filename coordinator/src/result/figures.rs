@@ -8,6 +8,7 @@ use samensom_protocol::bundle::Verified;
 use samensom_protocol::ids::{NodeId, ResultHash, SessionId};
 use samensom_protocol::params::Thresholds;
 use samensom_protocol::query::{Row, Value};
+use samensom_protocol::warrant::Series;
 use std::collections::BTreeMap;
 
 /// Who approved.
@@ -61,6 +62,8 @@ pub struct Figures {
     pub least: Option<u64>,
     pub approvers: Vec<Approved>,
     pub rows: Vec<Row>,
+    /// Who takes part from session to session, by the warrant.
+    pub series: Series,
     /// Where this computer has one.
     pub before: Option<Before>,
 }
@@ -94,6 +97,7 @@ impl Figures {
             }),
             approvers: approved.collect(),
             rows: verified.table(),
+            series: facts.warrant.body().series,
             before: None,
         }
     }

@@ -9,6 +9,7 @@ use crate::shown;
 use comfy_table::{CellAlignment, Table};
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::query::{Row, Value as Figure};
+use samensom_protocol::warrant::Series;
 use serde_json::{Map, Value, json};
 
 /// Said wherever figures are shown.
@@ -50,6 +51,7 @@ pub fn json(figures: &Figures) -> Value {
         "bits_per_cell": figures.width,
         "floor": figures.floor,
         "least": figures.least,
+        "series": figures.series,
         "approved_by": approvers,
         "totals": totals,
     });
@@ -96,13 +98,14 @@ pub fn text(figures: &Figures) -> String {
         }
     }
     format!(
-        "{}\n{}{}\n\n{table}\n\n\
+        "{}\n{}{}{}\n\n{table}\n\n\
          Each hospital's cell is summed exactly and rounded once, half to even, to the scale of its measure.\n\
          {} {SUPPRESSED}\n\
          approved by {}\nsession {}\nresult  {}",
         shown::text(&figures.title),
         coverage(figures),
         before(figures),
+        series(figures),
         floor(figures),
         shown::text(&approvers(figures)),
         figures.session,
@@ -149,6 +152,14 @@ pub fn before(figures: &Figures) -> String {
             named(gone),
             named(new)
         ),
+    }
+}
+
+/// That the warrant keeps its hospitals: a line of its own, or nothing.
+pub fn series(figures: &Figures) -> &'static str {
+    match figures.series {
+        Series::Free => "",
+        Series::Equal => "\nthis warrant is for the same hospitals in each session.",
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn figures(text: &str, rows: Vec<Row>) -> Figures {
         least: Some(5),
         approvers: vec![approved],
         rows,
+        series: samensom_protocol::warrant::Series::Free,
         before: None,
     }
 }

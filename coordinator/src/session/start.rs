@@ -17,7 +17,7 @@ use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{CountPass, SignedWarrant, Warrant};
+use samensom_protocol::warrant::{CountPass, Series, SignedWarrant, Warrant};
 use std::sync::Arc;
 
 /// Verifies the warrant, chooses the pass and who is invited, and notes the session in the store. Where a floor is
@@ -60,6 +60,10 @@ pub(super) async fn setup(
     let counted = opening.as_ref().map(|(_, counted)| counted.as_slice());
     let mut invited = there(switchboard, &roster, counted, usize::from(warrant.body().may_miss))?;
     enough(&mut invited, bound.as_ref(), warrant.params().thresholds.quorum)?;
+    let series = series(store, &warrant).await?;
+    if let Some(before) = &series {
+        the_same(&mut invited, before)?;
+    }
     let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
     whole_classes(&warrant, &roster, &ids)?;
     if pass == Pass::Count {
@@ -86,6 +90,7 @@ pub(super) async fn setup(
         pass,
         opening,
         bound,
+        whole: series.is_some(),
         earlier,
         history,
         unsettled,
@@ -282,12 +287,13 @@ async fn again(
             Ok((store.bounds(&lock)?, voided, store.history(&lock, slot)?))
         })
         .await?;
-    let pass = pass_of(&records).unwrap_or(Pass::Value);
+    let pass = header_of(&records).map_or(Pass::Value, |header| header.pass);
     let opening = match warrant.count().filter(|_| pass == Pass::Value) {
         Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
         None => None,
     };
     let earlier = bounds.into_iter().find(|(other, of, _)| *other < slot && *of == pass);
+    let whole = series(store, &warrant).await?.is_some_and(|before| asks_all(&records, &before));
     let setup = Setup {
         identity: Arc::clone(identity),
         roster,
@@ -299,6 +305,7 @@ async fn again(
         pass,
         opening,
         bound: None,
+        whole,
         earlier: earlier.map(|(_, _, bound)| bound),
         history,
         unsettled: Vec::new(),
@@ -321,15 +328,48 @@ async fn again(
     }
 }
 
-/// The pass of an attempt, by its header.
-fn pass_of(records: &[Record]) -> Option<Pass> {
+/// The header of an attempt, of what was sent.
+fn header_of(records: &[Record]) -> Option<Header> {
     records.iter().find_map(|record| match record {
         Record::Sent { round: Round::Deposit, bytes, .. } => match Message::from_frame(bytes) {
-            Ok(Message::Offer(offer)) => decode::<Header>(&offer.header.body).ok().map(|header| header.pass),
+            Ok(Message::Offer(offer)) => decode::<Header>(&offer.header.body).ok(),
             _ => None,
         },
         _ => None,
     })
+}
+
+/// Whether an attempt invited exactly these.
+fn asks_all(records: &[Record], these: &[NodeId]) -> bool {
+    header_of(records).is_some_and(|header| header.invited.iter().map(|one| &one.node).eq(these))
+}
+
+/// The survivors of a warrant's sessions before, where it keeps its hospitals.
+async fn series(store: &Arc<Store>, warrant: &Warrant) -> Result<Option<Vec<NodeId>>, Error> {
+    if warrant.body().series == Series::Free {
+        return Ok(None);
+    }
+    let hash = warrant.hash();
+    store.run(move |store| store.series(&hash)).await
+}
+
+/// Exactly those who took part before are invited, each of them.
+fn the_same(invited: &mut Vec<Invited>, before: &[NodeId]) -> Result<(), Error> {
+    invited.retain(|one| before.contains(&one.node));
+    let away = before.iter().filter(|node| invited.iter().all(|one| one.node != **node));
+    let away: Vec<String> = away.map(|node| node.0.to_string()).collect();
+    if away.is_empty() {
+        return Ok(());
+    }
+    Err(Error::session(format!(
+        "these {} hospitals took part before; {} of them {} away: the session cannot run",
+        before.len(),
+        away.len(),
+        if away.len() == 1 { "is" } else { "are" }
+    ))
+    .place(format!("node {}", away.join(", ")))
+    .expected("all of them: this warrant is for the same hospitals each time, so that no two sums differ by one of them")
+    .remedy("wait until they are linked again; where one has left, submit the query again, as a new warrant"))
 }
 
 /// Nothing is started that could not end inside the slot.
@@ -408,6 +448,20 @@ mod tests {
         assert!(enough(&mut three, None, 4).is_err());
     }
 
+    #[test]
+    fn a_series_invites_those_who_took_part_and_names_who_is_away() {
+        let one = |i| Invited { node: NodeId(i), announce: AnnounceHash([0; 32]) };
+        let before = [NodeId(1), NodeId(2), NodeId(4)];
+        let mut four: Vec<Invited> = (1..5).map(one).collect();
+        the_same(&mut four, &before).unwrap();
+        assert!(four.iter().map(|one| one.node).eq(before));
+        let told = the_same(&mut vec![one(1), one(3), one(4)], &before).unwrap_err().to_string();
+        assert!(
+            told.contains("these 3 hospitals took part before; 1 of them is away") && told.contains("node 2"),
+            "{told}"
+        );
+    }
+
     /// Hospitals 1 to 5 and the approvers of the stock rule.
     fn five(folder: &TempDir) -> (Arc<Store>, WarrantHash) {
         asked(folder, QUERY)
@@ -444,6 +498,7 @@ mod tests {
             sessions: 9,
             every_s: 0,
             wait_s: 0,
+            series: Series::Free,
             requester: Requester {
                 key: tests::identity(850).public(),
                 person: Text::new("B. Smit").unwrap(),
@@ -499,6 +554,7 @@ mod tests {
             slot,
             invited: (1..=5).map(invited).collect(),
             bound: None,
+            whole: false,
             earlier: None,
             history: History::default(),
             unsettled: Vec::new(),

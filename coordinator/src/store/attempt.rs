@@ -175,6 +175,29 @@ impl Store {
         Ok(rows.query_map(params![lock, signed(slot)], read)?.collect::<Result<_, _>>()?)
     }
 
+    /// The survivors of a warrant's newest session that came as far as FREEZE and was not voided: whoever confirmed them
+    /// answers a warrant that keeps its hospitals only for exactly those.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn series(&self, warrant: &WarrantHash) -> Result<Option<Vec<NodeId>>, Error> {
+        let of: Vec<AttemptId> = {
+            let db = self.db();
+            let mut rows = db.prepare_cached(
+                "/* series */ SELECT sid FROM attempt JOIN session ON session.session = attempt.session
+                 WHERE session.warrant = ?1 AND attempt.state IN ('gone', 'certified') ORDER BY attempt.rowid DESC",
+            )?;
+            rows.query_map([warrant.0], |row| row.get(0).map(AttemptId))?.collect::<Result<_, _>>()?
+        };
+        for sid in of {
+            let found = self.records(&sid)?.iter().find_map(frozen);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     fn attempts(&self, name: &str, lock: &str, state: &str, since: u64) -> Result<Vec<Attempt>, Error> {
         let db = self.db();
         let mut rows = db.prepare_cached(&format!(
@@ -182,6 +205,15 @@ impl Store {
              ORDER BY rowid DESC LIMIT {MOST}"
         ))?;
         Ok(rows.query_map(params![lock, state, signed(since)], read)?.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The survivors that a FREEZE names.
+fn frozen(record: &Record) -> Option<Vec<NodeId>> {
+    let Record::Sent { bytes, .. } = record else { return None };
+    match Message::from_frame(bytes) {
+        Ok(Message::Freeze(freeze)) => Some(freeze.survivors.iter().map(|one| one.node).collect()),
+        _ => None,
     }
 }
 

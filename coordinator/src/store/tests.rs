@@ -3,10 +3,12 @@
 use super::*;
 use samensom_protocol::admission::{EnrolRefusal, TokenSecret};
 use samensom_protocol::codec::{Blob, Bytes, List, Text};
-use samensom_protocol::crypto::keys::Identity;
-use samensom_protocol::ids::{AttemptId, FreezeHash, NodeId, PublicKey, RosterHash, SessionId, WarrantHash};
+use samensom_protocol::crypto::keys::{Identity, Signed};
+use samensom_protocol::ids::{
+    AttemptId, FreezeHash, NodeId, PublicKey, ReportHash, RosterHash, SessionId, WarrantHash,
+};
 use samensom_protocol::io::{Failure, FailureCode, Record};
-use samensom_protocol::message::{Bound, Message, Pass, Round, Voids};
+use samensom_protocol::message::{Bound, Counted, Freeze, FreezeBody, Message, Pass, Round, Sealed, Voids};
 use samensom_protocol::roster::{
     Limits, Lock, Member, PurposeRule, RosterBody, RosterSignature, SignedRoster, Signer, Status,
 };
@@ -311,6 +313,48 @@ fn an_attempts_state_follows_its_records() {
     store.end_session(&session, Some(&failure)).unwrap();
     assert!(store.spooled(&sid(1), NodeId(1), 0).unwrap().is_none(), "nobody will ever open them");
     assert!(store.interrupted().unwrap().is_none());
+}
+
+/// Survivors count from FREEZE on: whoever confirmed them answers for no others, certificate or not.
+#[test]
+fn a_series_is_what_its_newest_freeze_named() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, 0);
+    let warrant = SignedWarrant {
+        body: Blob::new(vec![1]).unwrap(),
+        approvals: List::default(),
+        request: Bytes([5; 64]),
+    };
+    let hash = store.put_warrant(&warrant, "q", "Titel", Time(5)).unwrap();
+    let session = SessionId([1; 32]);
+    store.start_session(&session, &hash, 3, Time(10)).unwrap();
+    let sid = |n: u8| AttemptId([n; 32]);
+    let sent = |n: u8, round, message: Message| {
+        let bytes = Blob::new(message.to_frame().unwrap()).unwrap();
+        (sid(n), Record::Sent { sid: sid(n), round, at: Time(12), bytes })
+    };
+    let voids = |n| Message::Voids(Voids { sid: sid(n), voids: List::default() });
+    let freeze = |n: u8, node| {
+        let body = FreezeBody { sid: sid(n), freeze: FreezeHash([2; 32]) };
+        let body = Sealed::new(&identity(700), Signed::Freeze, &body).unwrap();
+        let (report, signature) = (ReportHash([1; 32]), Bytes([1; 64]));
+        let survivor = Counted { node: NodeId(node), report, ledger_seq: 1, signature };
+        Message::Freeze(Freeze { body, survivors: List::new(vec![survivor]).unwrap() })
+    };
+    let keep = |n: u8, records| {
+        let (lock, roster) = ("goods".to_owned(), RosterHash([1; 32]));
+        let attempt = Attempt { sid: sid(n), session, lock, slot: 3, roster, opened_at: Time(11) };
+        store.keep(&Batch { attempts: vec![attempt], records, blocks: vec![] }).unwrap();
+    };
+    keep(1, vec![sent(1, Round::Contribute, voids(1))]);
+    assert_eq!(store.series(&hash).unwrap(), None, "no survivors were named");
+    keep(1, vec![sent(1, Round::Confirm, freeze(1, 9))]);
+    assert_eq!(store.series(&hash).unwrap(), Some(vec![NodeId(9)]));
+    keep(1, vec![sent(1, Round::Void, voids(1))]);
+    assert_eq!(store.series(&hash).unwrap(), None, "its VOIDs took it back");
+    keep(2, vec![sent(2, Round::Contribute, voids(2)), sent(2, Round::Confirm, freeze(2, 1))]);
+    assert_eq!(store.series(&hash).unwrap(), Some(vec![NodeId(1)]));
+    assert_eq!(store.series(&WarrantHash([7; 32])).unwrap(), None, "of another warrant");
 }
 
 /// Killed before its second run made an offer, a session has nothing to go on with.

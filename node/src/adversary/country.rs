@@ -227,6 +227,7 @@ impl<'a> Country<'a> {
             pass: Pass::Value,
             opening: None,
             bound: None,
+            whole: false,
             earlier: None,
             // An honest coordinator leaves the other end of the bad pair out, so that this one hears START.
             history: mistrusted(),

@@ -13,7 +13,7 @@ use samensom_protocol::roster::{
     Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, Signer, Status,
 };
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, WarrantBody};
+use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, Series, SignedWarrant, WarrantBody};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -149,6 +149,7 @@ impl Town {
             sessions: 9,
             every_s: 0,
             wait_s: 0,
+            series: Series::Free,
             requester: Requester {
                 key: self.stranger.public(),
                 person: text("Analyst")?,

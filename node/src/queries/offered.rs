@@ -11,6 +11,7 @@ use crate::pause;
 use crate::session::{Driver, LastSession};
 use crate::status::utc;
 use samensom_protocol::ids::{QueryHash, WarrantHash};
+use samensom_protocol::warrant::Series;
 use serde::Serialize;
 use std::fmt;
 
@@ -65,6 +66,8 @@ pub struct Asked {
     pub every_s: u32,
     /// How long a session waits for consent, in seconds.
     pub wait_s: u32,
+    /// Who takes part from session to session.
+    pub series: Series,
     /// The rule of this hospital that applies.
     pub rule: String,
     /// How many people must approve it here.
@@ -189,6 +192,7 @@ impl Asked {
             sessions: body.sessions,
             every_s: body.every_s,
             wait_s: body.wait_s,
+            series: body.series,
             rule: rule.by,
             persons: rule.persons,
             decisions: decisions.into_iter().map(Shown::from).collect(),
@@ -272,6 +276,11 @@ impl fmt::Display for Asked {
             self.sessions,
             if self.every_s > 0 { every.as_str() } else { "" }
         )?;
+        let series = match self.series {
+            Series::Free => "whoever is there in each session",
+            Series::Equal => "the same in each session; where one of them is away there is none",
+        };
+        writeln!(f, "hospitals    {series}")?;
         writeln!(f, "consent      a session waits {} s for it", self.wait_s)?;
         writeln!(f, "rule         {}; {} to approve what is asked", self.rule, self.persons)?;
         for Shown { decision, person, os_user, at } in &self.decisions {

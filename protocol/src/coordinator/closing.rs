@@ -68,10 +68,10 @@ fn close_deposit(stage: Depositing, setup: &Setup, at: Time) -> Closed {
     let round = Round::Deposit;
     let Depositing { open, mut deposits, mut roots } = stage;
     let needed = open.facts.least();
-    let bound = open.facts.header.bound.is_some();
+    let bound = open.facts.is_whole();
     if deposits.len() < usize::from(needed) {
         // Nodes whose extract did not change since an earlier slot answer only for its survivors.
-        return Ok(match setup.earlier.clone().filter(|_| !bound) {
+        return Ok(match setup.earlier.clone().filter(|_| open.facts.header.bound.is_none()) {
             Some(earlier) => Close::Again(Vec::new(), Some(earlier), Vec::new()),
             None => Close::Fail(too_few(round, needed, deposits.len()), Vec::new()),
         });
@@ -222,7 +222,7 @@ fn close_contribute(stage: Contributing, setup: &Setup, at: Time) -> Closed {
     let survivors: Vec<Counted> = stage.counted.values().copied().collect();
     let facts = &stage.open.facts;
     let needed = facts.least();
-    let short = facts.header.bound.is_some() && survivors.len() != facts.header.invited.len();
+    let short = facts.is_whole() && survivors.len() != facts.header.invited.len();
     if survivors.len() < usize::from(needed) || short {
         let needed = if short { stage.open.expected() } else { needed };
         return Ok(Close::Fail(too_few(round, needed, survivors.len()), Vec::new()));

@@ -89,11 +89,9 @@ pub fn check_survivors(survivors: &[NodeId], facts: &Facts) -> Result<(), Fault>
     facts.misses_few(survivors.len())?;
     facts.has_whole_classes(survivors)?;
     Fault::unless(
-        facts.header.bound.is_none()
-            || survivors.len() == facts.header.invited.len()
-            || ablated!("a14-equal-survivors"),
+        !facts.is_whole() || survivors.len() == facts.header.invited.len() || ablated!("a14-equal-survivors"),
         Check::A14,
-        "the slot is bound to other survivors",
+        "the slot or the series is bound to other survivors",
     )
 }
 

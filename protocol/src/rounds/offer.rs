@@ -15,7 +15,7 @@ use crate::params::Params;
 use crate::query::{Class, Open, Shape};
 use crate::roster::{Lock, Roster};
 use crate::time::Time;
-use crate::warrant::{SignedWarrant, SmallClass, Warrant};
+use crate::warrant::{Series, SignedWarrant, SmallClass, Warrant};
 use std::sync::Arc;
 
 /// A header with the roster and warrant it stands on; every public check held.
@@ -35,6 +35,8 @@ pub struct Facts {
     pub open: Option<Arc<Open>>,
     /// How many survived that count pass.
     counted: usize,
+    /// Everybody invited must be in the sum: the slot has its survivors, or the warrant's series has.
+    whole: bool,
 }
 
 /// SessionId = SHA256("fa/1 session" || warrant hash || slot || pass).
@@ -81,7 +83,8 @@ impl Facts {
         let header: Header = decode(raw)?;
         let (sid, session) = (attempt_id(raw), session_id(&header.warrant, header.slot, header.pass));
         let open = opening(&header, &warrant)?;
-        let facts = Facts { sid, session, header, roster, warrant, open, counted: 0 };
+        let whole = header.bound.is_some();
+        let facts = Facts { sid, session, header, roster, warrant, open, counted: 0, whole };
         let (header, params) = (&facts.header, facts.params());
         let agrees = |held: bool, what: &'static str| Fault::unless(held, Check::A03, what);
         Fault::unless(
@@ -124,6 +127,18 @@ impl Facts {
         self.counted = counted.len();
         self.misses_few(self.header.invited.len())?;
         Ok(self)
+    }
+
+    /// The same, where everybody invited must be in the sum for another reason than `bound`.
+    #[must_use]
+    pub fn of_all(self, whole: bool) -> Self {
+        Facts { whole: self.whole || whole, ..self }
+    }
+
+    /// Whether everybody invited must be in the sum.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// A22: at most D of those counted are missing among so many.
@@ -320,7 +335,21 @@ pub fn check_rules(facts: Facts, asked: &Asked) -> Result<Facts, Fault> {
     check_slot(&facts, asked)?;
     let facts = check_opening(facts, asked.view)?;
     check_rhythm(&facts, asked)?;
-    Ok(facts)
+    check_series(facts, asked.view)
+}
+
+/// A03: where the warrant keeps its hospitals, exactly those of its sessions before are invited; from here on each of
+/// them must be in the sum.
+fn check_series(facts: Facts, view: &LedgerView) -> Result<Facts, Fault> {
+    let before = view.series(&facts.header.warrant).filter(|_| !ablated!("series-off"));
+    let (Series::Equal, Some(before)) = (facts.warrant.body().series, before) else { return Ok(facts) };
+    let same = facts.header.invited.iter().map(|one| &one.node).eq(before);
+    Fault::unless(
+        same,
+        Check::A03,
+        "others are invited than took part before, and this warrant is for the same hospitals each time",
+    )?;
+    Ok(facts.of_all(true))
 }
 
 /// A03, A22, A23: a value pass stands on the count pass that this node verified, and opens no more than that.

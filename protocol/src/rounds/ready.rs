@@ -175,7 +175,7 @@ pub fn check_heads(cohort: &Cohort) -> Result<(), (Fault, Vec<SignedTreeHead>)> 
     }
 }
 
-/// A08: U1 within U0, at least q, all of U0 where the slot is bound. A21: its classes are whole.
+/// A08: U1 within U0, at least q, all of U0 where slot or series is bound. A21: its classes are whole.
 ///
 /// # Errors
 /// A08, A21 or A22.
@@ -189,10 +189,8 @@ pub fn check_cohort(ids: &[NodeId], facts: &Facts) -> Result<(), Fault> {
     facts.misses_few(ids.len())?;
     facts.has_whole_classes(ids)?;
     a08(
-        facts.header.bound.is_none()
-            || ids.len() == facts.header.invited.len()
-            || ablated!("a14-equal-survivors"),
-        "the slot is bound and the cohort is not everyone invited",
+        !facts.is_whole() || ids.len() == facts.header.invited.len() || ablated!("a14-equal-survivors"),
+        "the slot or the series is bound and the cohort is not everyone invited",
     )
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn body(roster: &Roster, query: &str) -> WarrantBody {
         sessions: 9,
         every_s: 0,
         wait_s: 0,
+        series: Series::Free,
         requester: Requester {
             key: identity(ANALYST).public(),
             person: text("B. Smit"),
@@ -236,4 +237,32 @@ fn a02_a03_a_roster_without_the_lock_or_a_hospitals_approver() {
     approvers.iter_mut().for_each(|one| one.organisation = crate::roster::tests::text("lcg"));
     let outside = crate::roster::RosterBody { approvers: List::new(approvers).unwrap(), ..founding };
     assert_eq!(check(&outside), Some(Check::A02), "nobody of a hospital approved");
+}
+
+/// Rows of a time that is over do not change any more.
+#[test]
+fn a03_a_figure_of_a_time_that_ends_before_the_warrant_is_of_the_same_hospitals() {
+    let (_, roster) = chain(5);
+    let of = |filter: &str| {
+        QUERY.replace("[[dimension]]", &format!("[population]\nwhere = \"{filter}\"\n[[dimension]]"))
+    };
+    let of = |filter: &str| of(filter).replace("dataset = \"stock\"", "dataset = \"use\"");
+    // 1 March 2026, 00:00 UTC.
+    let until = Time(1_772_323_200_000);
+    let read = |filter: &str, series, valid_until| {
+        let body = WarrantBody { series, valid_until, ..body(&roster, &of(filter)) };
+        approved(&body, &[]).read(&roster).err().map(|fault| fault.what)
+    };
+    let refused = Some(
+        "a figure is of a time that ends before the warrant: the same hospitals must take part each time",
+    );
+    assert_eq!(read("period < '2026-03-01'", Series::Free, until), refused);
+    assert_eq!(read("period < '2026-03-01'", Series::Free, Time(u64::MAX)), refused);
+    assert_eq!(read("period < '2026-03-01'", Series::Equal, until), None);
+    assert_eq!(read("period < '2026-03-02'", Series::Free, until), None, "not over when the warrant is");
+    assert_eq!(read("period >= '2026-01-01'", Series::Free, Time(u64::MAX)), None);
+    let missing =
+        WarrantBody { series: Series::Equal, may_miss: 1, floor_hospitals: 3, ..body(&roster, QUERY) };
+    let what = approved(&missing, &[]).read(&roster).err().map(|fault| fault.what);
+    assert_eq!(what, Some("none may be missing where the same hospitals take part each time"));
 }

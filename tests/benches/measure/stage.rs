@@ -138,6 +138,7 @@ impl Stage {
             pass: Pass::Value,
             opening: None,
             bound: None,
+            whole: false,
             earlier: None,
             history: History::default(),
             unsettled: Vec::new(),

@@ -159,6 +159,7 @@ impl Office {
             slot,
             invited,
             bound,
+            whole: false,
             earlier,
             history: self.history(slot),
             unsettled: unsettled.collect(),

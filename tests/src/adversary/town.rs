@@ -13,7 +13,7 @@ use samensom_protocol::roster::{
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::{
-    Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody, with_classes_of,
+    Approval, PROFILE_V1, Requester, Series, SignedWarrant, Warrant, WarrantBody, with_classes_of,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -221,6 +221,10 @@ range = [0, {LARGEST}]
 }
 
 fn signed(roster: &Roster, query: &Query, approvers: &[u16]) -> SignedWarrant {
+    signed_as(roster, query, Series::Free, approvers)
+}
+
+fn signed_as(roster: &Roster, query: &Query, series: Series, approvers: &[u16]) -> SignedWarrant {
     let body = WarrantBody {
         query: Blob::new(query.canonical().unwrap()).unwrap(),
         roster: roster.hash(),
@@ -233,6 +237,7 @@ fn signed(roster: &Roster, query: &Query, approvers: &[u16]) -> SignedWarrant {
         sessions: 99,
         every_s: 0,
         wait_s: 0,
+        series,
         requester: Requester {
             key: identity(ANALYST).public(),
             person: Text::new("Analyst").unwrap(),
@@ -270,6 +275,24 @@ pub fn town(n: u16) -> Arc<Town> {
         })
     });
     Arc::clone(found)
+}
+
+/// The same town, whose first warrant alone is left and keeps its hospitals from session to session.
+///
+/// # Panics
+/// When the sample documents above are no longer valid.
+#[must_use]
+pub fn town_of_series(town: &Town) -> Arc<Town> {
+    let query = town.warrants[0].1.query().clone();
+    let signed = signed_as(&town.roster, &query, Series::Equal, &[APPROVER]);
+    let warrant = Arc::new(signed.verify(&town.roster, Time(1)).unwrap());
+    Arc::new(Town {
+        warrants: vec![(signed, warrant)],
+        coordinator: Arc::clone(&town.coordinator),
+        identities: town.identities.clone(),
+        lock: town.lock.clone(),
+        roster: Arc::clone(&town.roster),
+    })
 }
 
 /// A town of `n` hospitals in these classes, with one warrant: its cells are as these dimensions say, its floor is 3.

@@ -136,6 +136,7 @@ impl Play {
             slot: open.slot,
             invited: open.invited.clone(),
             bound: open.bound.clone(),
+            whole: false,
             earlier: open.earlier.clone(),
             history: History::default(),
             unsettled: unsettled.into_iter().map(lost).collect(),

@@ -103,6 +103,7 @@ pub fn warrant() -> Shape {
         ("sessions", U(2)),
         ("every_s", U(4)),
         ("wait_s", U(4)),
+        ("series", names(&["free", "equal"])),
         ("requester", Struct(vec![("key", hash()), ("person", Text(160)), ("organisation", Text(64))])),
     ])
 }
@@ -110,10 +111,8 @@ pub fn warrant() -> Shape {
 /// What is signed as an approval besides a warrant's body.
 pub fn word() -> Shape {
     let answer = names(&["Waiting", "Refused", "Undecided"]);
-    Choice(vec![
-        ("Asked", Some(hash())),
-        ("Answered", Some(Struct(vec![("sid", hash()), ("answer", answer)]))),
-    ])
+    let answered = Struct(vec![("sid", hash()), ("answer", answer)]);
+    Choice(vec![("Asked", Some(hash())), ("Answered", Some(answered))])
 }
 
 fn column() -> Shape {

@@ -137,6 +137,7 @@ impl Run {
             slot: open.slot,
             invited: open.invited.clone(),
             bound: open.bound.clone(),
+            whole: false,
             earlier: open.earlier.clone(),
             history: History::default(),
             unsettled,

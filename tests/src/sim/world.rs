@@ -13,7 +13,9 @@ use samensom_protocol::roster::{
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Approval, PROFILE_V1, Requester, SignedWarrant, Warrant, WarrantBody};
+use samensom_protocol::warrant::{
+    Approval, PROFILE_V1, Requester, Series, SignedWarrant, Warrant, WarrantBody,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -232,6 +234,7 @@ fn approved(roster: &Roster, query: &str) -> (SignedWarrant, Arc<Warrant>) {
         sessions: 1000,
         every_s: 0,
         wait_s: 0,
+        series: Series::Free,
         requester: Requester {
             key: identity(ANALYST).public(),
             person: Text::new("Analyst").expect("short"),

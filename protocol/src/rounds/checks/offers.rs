@@ -6,8 +6,8 @@ use crate::ids::{AttemptId, FreezeHash, PublicKey, RosterHash, WarrantHash};
 use crate::io::Record;
 use crate::message::{Bound, Header, Invited, Nodes, Offer};
 use crate::roster::tests::{founding_body, sign as sign_roster};
-use crate::warrant::WarrantBody;
 use crate::warrant::tests::{QUERY, approved, body};
+use crate::warrant::{Series, WarrantBody};
 use std::sync::Arc;
 
 fn held() -> Held {
@@ -167,6 +167,66 @@ fn a02_a_hospital_that_was_away_is_not_bound_by_the_rhythm() {
         assert!(!ends.is_empty() && ends.iter().all(|by| *by == Some(Check::A02)), "{:?}", world.faults);
     }
     assert!(!world.ends(5).contains(&Some(Check::A02)), "it contributed to nothing");
+}
+
+/// Hospital 5 is away in the first session.
+fn of_four(change: impl FnOnce(&mut WarrantBody)) -> World {
+    let mut world = standing(change);
+    world.nodes.remove(&NodeId(5));
+    assert_eq!(world.run(&Silence::new()).unwrap().survivors.len(), 4);
+    next_slot(&mut world, 1);
+    world
+}
+
+fn equal(terms: &mut WarrantBody) {
+    terms.series = Series::Equal;
+}
+
+#[test]
+fn a03_a_series_keeps_its_hospitals() {
+    let mut world = of_four(equal);
+    world.start_node(NodeId(5));
+    world.run(&Silence::new()).unwrap_err();
+    for node in 1..=4 {
+        assert!(world.ends(node).contains(&Some(Check::A03)), "{:?}", world.faults);
+    }
+    assert!(!world.ends(5).contains(&Some(Check::A03)), "it took part in nothing");
+    world.nodes.remove(&NodeId(5));
+    assert_eq!(world.run(&Silence::new()).unwrap().survivors.len(), 4);
+
+    let mut world = of_four(|_| ());
+    world.start_node(NodeId(5));
+    assert_eq!(world.run(&Silence::new()).unwrap().survivors.len(), 5, "a free one takes who is there");
+}
+
+/// Replayed from its records, a node knows the series as before.
+#[test]
+fn a03_a_series_outlives_a_restart() {
+    let mut world = of_four(equal);
+    (1..=5).for_each(|node| world.start_node(NodeId(node)));
+    world.ended.clear();
+    world.run(&Silence::new()).unwrap_err();
+    for node in 1..=4 {
+        assert!(world.ends(node).contains(&Some(Check::A03)), "{:?}", world.faults);
+    }
+}
+
+#[test]
+fn a_series_without_one_of_its_hospitals_gives_no_sum() {
+    for frames in 0..4 {
+        let away = Silence::from([(5, frames)]);
+        let mut free = standing(|_| ());
+        free.run(&Silence::new()).unwrap();
+        next_slot(&mut free, 1);
+        assert!(free.run(&away).is_ok(), "four of five are enough");
+        let mut world = standing(equal);
+        world.run(&Silence::new()).unwrap();
+        next_slot(&mut world, 1);
+        let failure = world.run(&away).unwrap_err();
+        if frames < 3 {
+            assert_eq!((failure.needed, failure.present), (5, 4), "{failure:?}");
+        }
+    }
 }
 
 #[test]
