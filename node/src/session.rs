@@ -333,7 +333,7 @@ impl Driver {
                 sender.send(bytes).await?;
             }
             Output::Measure { sid, warrant, lock, slot, pass, open, patients_each, class } => {
-                let what = What { pass, open, patients_each, class };
+                let what = What { sid, me: self.me, pass, open, patients_each, class };
                 let lock = lock.to_string();
                 return self.asked(Job { sid, warrant: *warrant, lock, slot, what }).await.map(Some);
             }
@@ -493,6 +493,9 @@ impl Slots {
 
 /// What is to be computed of a warrant's query.
 struct What {
+    /// The attempt that asks, and who is asked.
+    sid: AttemptId,
+    me: NodeId,
     pass: Pass,
     /// The figures that open; the others stay here.
     open: Option<Arc<Open>>,
@@ -526,13 +529,14 @@ fn figures(
         let said = extract::count(&own, &frozen, now, (&counting, what.patients_each), &home)?;
         let said = what.class.spread(counting.lanes().len(), &said);
         let said = Contribution::new(count.params.cells, |_| (0, 1), &said, content).map_err(outside)?;
-        return Ok((commit::spread(said), frozen));
+        return Ok((commit::spread(said, warrant.blocks(what.pass), (&what.sid, what.me)), frozen));
     }
     let layout = query.layout();
     let values = what.class.spread(layout.figures(), &extract::answer(&own, &frozen, now, &home)?);
     let all = Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, content);
     let opens = |cell| what.open.as_ref().is_none_or(|open| open.opens(&layout, cell));
-    Ok((commit::spread(all.map_err(outside)?.only(opens)), frozen))
+    let all = all.map_err(outside)?.only(opens);
+    Ok((commit::spread(all, warrant.blocks(what.pass), (&what.sid, what.me)), frozen))
 }
 
 impl core::fmt::Debug for Driver {
@@ -566,7 +570,14 @@ mod tests {
         let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
         let warrant = crate::testing::warrant(&query);
         let class = query.class_of(|_| None);
-        let what = What { pass: Pass::Value, open: None, patients_each: 0, class };
+        let what = What {
+            sid: AttemptId([0; 32]),
+            me: NodeId(1),
+            pass: Pass::Value,
+            open: None,
+            patients_each: 0,
+            class,
+        };
         let contributed = |decimal: &str, rows: &str| {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("s.csv"), format!("c;q\n{rows}\n")).unwrap();

@@ -99,6 +99,8 @@ mod named {
         ("series-off", "a warrant that keeps its hospitals is answered whoever is invited"),
         ("total-uncommitted", "a total counts whatever was committed to"),
         ("one-blinding", "all blocks of a contribution are committed to under one blinding"),
+        ("range-without-attempt", "a proof of ranges does not cover the attempt"),
+        ("range-without-node", "a proof of ranges does not cover whose it is"),
         ("bare-blindings", "a report's blindings carry no masks"),
         ("roster-unsigned", "a roster counts without signatures of the signers before it"),
     ];

@@ -5,8 +5,10 @@
 //! encoding of a contribution and the packing to w bits.
 
 use crate::ablation::ablated;
-use crate::crypto::pedersen;
-use crate::ids::ExtractHash;
+use crate::crypto::blocks::Blocks;
+use crate::crypto::ranges::{self, Statement};
+use crate::crypto::{commit, pedersen};
+use crate::ids::{AttemptId, ExtractHash, NodeId};
 use crate::secret::Secret;
 use curve25519_dalek::Scalar;
 use rand_core::CryptoRng;
@@ -162,15 +164,21 @@ pub enum Unfit {
 pub struct Contribution {
     lanes: Secret<Vec<u64>>,
     extract: ExtractHash,
-    committed: Option<Committed>,
+    committed: Option<Box<Committed>>,
 }
 
 /// Commitments to a contribution, with what blinds them.
 #[derive(Debug)]
 struct Committed {
+    blocks: Blocks,
     blindings: Secret<Vec<Scalar>>,
     points: Vec<[u8; 32]>,
+    /// Proofs of its ranges, and whose they are in which attempt.
+    proven: Option<(AttemptId, NodeId, Vec<Vec<u8>>)>,
 }
+
+/// Work of so many independent parts, each of which gives a value; done in any order, on as many threads as one likes.
+pub type Spread<'a, T> = dyn Fn(usize, &(dyn Fn(usize) -> T + Sync)) -> Vec<T> + 'a;
 
 impl Contribution {
     /// Encodes `values`, one for each cell, in base units; `bounds` gives each cell's range, both ends
@@ -221,38 +229,62 @@ impl Contribution {
     pub fn extract(&self) -> ExtractHash {
         self.extract
     }
-    /// Blocks that are committed to.
+    /// With its commitments, made before it is deposited. Blindings are drawn anew, so that no two deposits share
+    /// any.
     #[must_use]
-    pub fn blocks(&self) -> usize {
-        self.lanes.expose().len().div_ceil(pedersen::CELLS)
-    }
-    /// With its commitments, made before it is deposited: `spread` computes those of all blocks, in any order and
-    /// on as many threads as it likes. Blindings are drawn anew, so that no two deposits share any.
-    #[must_use]
-    pub fn committed(
-        self,
-        rng: &mut impl CryptoRng,
-        spread: impl FnOnce(usize, &(dyn Fn(usize) -> [u8; 32] + Sync)) -> Vec<[u8; 32]>,
-    ) -> Self {
-        let blindings = pedersen::blindings(self.blocks(), rng);
+    pub fn committed(self, blocks: &Blocks, rng: &mut impl CryptoRng, spread: &Spread<[u8; 32]>) -> Self {
+        let blindings = pedersen::blindings(blocks.len(), rng);
         let (lanes, blindings_of) = (self.lanes.expose(), blindings.expose());
         let commit = |block: usize| {
-            let values = lanes.chunks(pedersen::CELLS).nth(block).unwrap_or_default();
-            blindings_of.get(block).map_or([0; 32], |blinding| pedersen::commit(values, blinding))
+            let blinding = blindings_of.get(block);
+            blinding.map_or([0; 32], |blinding| pedersen::commit_block(blocks, block, lanes, blinding))
         };
-        let points = spread(self.blocks(), &commit);
-        Contribution { committed: Some(Committed { blindings, points }), ..self }
+        let points = spread(blocks.len(), &commit);
+        let committed = Committed { blocks: blocks.clone(), blindings, points, proven: None };
+        Contribution { committed: Some(Box::new(committed)), ..self }
     }
-    /// What was committed to before, with its blindings.
+    /// With the proofs of its ranges for one attempt, made before it is deposited; as it was where it has no
+    /// commitments, or a proof cannot be. `rng` makes randomness of its own for each part.
     #[must_use]
-    pub fn opening(&self) -> Option<(&[Scalar], &[[u8; 32]])> {
-        self.committed.as_ref().map(|one| (one.blindings.expose().as_slice(), one.points.as_slice()))
+    pub fn proven<R: CryptoRng>(
+        mut self,
+        (sid, node): (&AttemptId, NodeId),
+        rng: &(dyn Fn() -> R + Sync),
+        spread: &Spread<Option<Vec<u8>>>,
+    ) -> Self {
+        let Some(mut committed) = self.committed.take() else { return self };
+        let root = commit::root(&committed.points.iter().map(|one| commit::leaf(one)).collect::<Vec<_>>());
+        let (pieces, of) = (ranges::pieces(&committed.blocks), Statement { sid, node, root: &root });
+        let (blocks, blindings) = (&committed.blocks, committed.blindings.expose());
+        let lanes = self.lanes.expose();
+        let opening = |block: usize| {
+            let cell = blocks.cells_of(block).next()?;
+            Some((lanes.get(cell).copied()?, blindings.get(block)?))
+        };
+        let prove = |at: usize| ranges::prove(pieces.get(at)?, &of, &opening, &mut rng());
+        let proofs: Option<Vec<Vec<u8>>> = spread(pieces.len(), &prove).into_iter().collect();
+        committed.proven = proofs.map(|proofs| (*sid, node, proofs));
+        self.committed = Some(committed);
+        self
+    }
+    /// What was committed to before in these blocks, with its blindings.
+    #[must_use]
+    pub fn opening(&self, blocks: &Blocks) -> Option<(&[Scalar], &[[u8; 32]])> {
+        let made = self.committed.as_ref().filter(|one| one.blocks == *blocks)?;
+        Some((made.blindings.expose().as_slice(), made.points.as_slice()))
+    }
+    /// The proofs of its ranges, if they were made for this attempt.
+    #[must_use]
+    pub fn proofs(&self, sid: &AttemptId, node: NodeId) -> Option<&[Vec<u8>]> {
+        let (own, by, proofs) = self.committed.as_ref()?.proven.as_ref()?;
+        (own == sid && *by == node).then_some(proofs)
     }
     /// The commitments to its blocks, one under each blinding.
     #[must_use]
-    pub fn commitments(&self, blindings: &[Scalar]) -> Vec<[u8; 32]> {
-        let blocks = self.lanes.expose().chunks(pedersen::CELLS).zip(blindings);
-        blocks.map(|(values, blinding)| pedersen::commit(values, blinding)).collect()
+    pub fn commitments(&self, blocks: &Blocks, blindings: &[Scalar]) -> Vec<[u8; 32]> {
+        let each = blindings.iter().enumerate().take(blocks.len());
+        each.map(|(block, blinding)| pedersen::commit_block(blocks, block, self.lanes.expose(), blinding))
+            .collect()
     }
 }
 

@@ -10,10 +10,12 @@ pub use classes::{SmallClass, with_classes_of};
 pub use request::{Requester, Word, same_person};
 
 use crate::codec::{Blob, List, decode, encode};
+use crate::crypto::blocks::Blocks;
 use crate::crypto::keys::{Identity, SignatureBytes, Signed, verify};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::error::{Check, Fault};
 use crate::ids::{NodeId, PublicKey, QueryHash, RosterHash, WarrantHash};
+use crate::message::Pass;
 use crate::params::{Params, Thresholds};
 use crate::query::{Counting, Date, Measure, Query};
 use crate::roster::{Approver, PurposeRule, Roster};
@@ -143,6 +145,7 @@ pub struct Warrant {
     body: WarrantBody,
     query: Query,
     params: Params,
+    blocks: Blocks,
     count: Option<CountPass>,
     approvers: Vec<Approver>,
 }
@@ -154,6 +157,8 @@ pub struct CountPass {
     pub counting: Counting,
     /// The numbers of its sessions.
     pub params: Params,
+    /// Which of its cells are committed to together.
+    pub blocks: Blocks,
     /// Added to the floor: hospitals behind a figure that may collude (x_cell), and D.
     pub beyond: u16,
 }
@@ -235,7 +240,8 @@ impl SignedWarrant {
         let first = count.as_mut().map_or(&mut params, |count| &mut count.params);
         let wait_ms = body.wait_s.saturating_mul(1000);
         first.deadlines.deposit_ms = first.deadlines.deposit_ms.saturating_add(wait_ms);
-        Ok(Warrant { hash: self.hash(), body, query, params, count, approvers: Vec::new() })
+        let blocks = Blocks::plain(layout.cells());
+        Ok(Warrant { hash: self.hash(), body, query, params, blocks, count, approvers: Vec::new() })
     }
 
     /// The warrant, if it may run now under this roster.
@@ -354,7 +360,8 @@ impl CountPass {
             .map_err(|_| Fault::new(Check::A03, "no count of this query fits the ring under this roster"))?;
         let colluding = if rule.colluding_holders { thresholds.x } else { 0 };
         let beyond = colluding.saturating_add(u16::from(body.may_miss));
-        Ok(Some(CountPass { counting, params, beyond }))
+        let blocks = Blocks::plain(counting.cells());
+        Ok(Some(CountPass { counting, params, blocks, beyond }))
     }
 }
 
@@ -383,6 +390,14 @@ impl Warrant {
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
+    }
+    /// Which cells of a pass are committed to together, and which are checked.
+    #[must_use]
+    pub fn blocks(&self, pass: Pass) -> &Blocks {
+        match (pass, &self.count) {
+            (Pass::Count, Some(count)) => &count.blocks,
+            _ => &self.blocks,
+        }
     }
     /// What is counted before that; none where no floor is held.
     #[must_use]

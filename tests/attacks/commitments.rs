@@ -3,6 +3,7 @@
 
 use crate::*;
 use samensom_protocol::codec::{Bytes, List};
+use samensom_protocol::crypto::blocks::Blocks;
 use samensom_protocol::crypto::pedersen;
 use samensom_protocol::ids::ExtractHash;
 use samensom_protocol::io::{Failure, FailureCode, Sum};
@@ -38,7 +39,7 @@ fn another(of: i64) -> Spoil {
 fn later(of: i64) -> Spoil {
     Box::new(move |_, cards: &mut Cards, _| {
         cards.contribution = figure(of);
-        let points = cards.contribution.commitments(cards.kept.blindings.expose());
+        let points = cards.contribution.commitments(&Blocks::plain(1), cards.kept.blindings.expose());
         cards.kept.commitments = List::new(points.into_iter().map(Bytes).collect()).unwrap();
     })
 }
@@ -118,8 +119,8 @@ fn two_blocks() -> Vec<Bytes<32>> {
     let values = vec![7i64; 2 * pedersen::CELLS];
     let cells = u32::try_from(values.len()).unwrap();
     let all = Contribution::new(cells, |_| (0, 9), &values, ExtractHash([0; 32])).unwrap();
-    let blindings = pedersen::blindings(pedersen::blocks(cells), &mut rng);
-    all.commitments(blindings.expose()).into_iter().map(Bytes).collect()
+    let blindings = pedersen::blindings(2, &mut rng);
+    all.commitments(&Blocks::plain(cells), blindings.expose()).into_iter().map(Bytes).collect()
 }
 
 /// Equal blocks look different: nobody sees that two blocks, or two hospitals, hold the same.

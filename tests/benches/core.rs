@@ -12,14 +12,16 @@ mod table;
 use limit::Limit;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use samensom_protocol::codec::{Blob, List, encode};
+use samensom_protocol::codec::{Blob, Bytes, List, encode};
+use samensom_protocol::crypto::blocks::Blocks;
 use samensom_protocol::crypto::commit;
 use samensom_protocol::crypto::keys::{Signed, verify};
 use samensom_protocol::crypto::mask::{Mask, Sign, apply};
 use samensom_protocol::crypto::pedersen::{self, Sums};
+use samensom_protocol::crypto::ranges::{self, Given, Statement as RangesOf};
 use samensom_protocol::crypto::sharing::{Inverses, Polynomial, interpolate};
 use samensom_protocol::crypto::transcript::sha256;
-use samensom_protocol::ids::NodeId;
+use samensom_protocol::ids::{AttemptId, NodeId};
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Dealt, Deposit, Message, ReportBlock, Sealed, Start, StartBody};
 use samensom_protocol::params::BLOCK;
@@ -225,10 +227,11 @@ fn commitments() {
     for cells in all {
         let count = usize::try_from(*cells).expect("few cells");
         let values: Vec<u64> = (0..u64::from(*cells)).map(|i| (i * 2_654_435_761) & 0x7ff_ffff).collect();
-        let blindings = pedersen::blindings(pedersen::blocks(*cells), &mut rng);
+        let blocks = Blocks::plain(*cells);
+        let blindings = pedersen::blindings(blocks.len(), &mut rng);
         let commit = |()| -> Vec<[u8; 32]> {
-            let blocks = values.chunks(pedersen::CELLS).zip(blindings.expose());
-            blocks.map(|(values, blinding)| pedersen::commit(values, blinding)).collect()
+            let each = values.chunks(pedersen::CELLS).zip(blindings.expose());
+            each.map(|(values, blinding)| pedersen::commit(values, blinding)).collect()
         };
         let runs = if count > 100_000 { 1 } else { 15 };
         let goal = Duration::from_micros(12) * *cells;
@@ -238,18 +241,75 @@ fn commitments() {
         // The others contribute nothing, under blindings of their own.
         let (mut sums, mut lists) = (blindings.expose().clone(), vec![commit(())]);
         for _ in 1..N {
-            let own = pedersen::blindings(pedersen::blocks(*cells), &mut rng);
+            let own = pedersen::blindings(blocks.len(), &mut rng);
             lists.push(own.expose().iter().map(|blinding| pedersen::commit(&[], blinding)).collect());
             pedersen::add_blindings(&mut sums, own.expose());
         }
         let verify = |()| {
             let mut contributed = Sums::new(sums.len());
             assert!(lists.iter().all(|list| contributed.add(list.iter())));
-            assert!(contributed.first_false(&values, &sums, &mut ChaCha20Rng::seed_from_u64(6)).is_none());
+            assert!(
+                contributed
+                    .first_false(&blocks, (&values, &sums), &mut ChaCha20Rng::seed_from_u64(6))
+                    .is_none()
+            );
         };
         let goal = if *cells > 1_000 { Duration::from_millis(2_500) } else { Duration::from_millis(30) };
         let median = sample(runs.max(3), || (), verify);
         line("checking a total of 69 (limit: 30 ms, 2.5 s)", *cells, median, goal, Goal::None);
+    }
+}
+
+/// Proving the ranges of one hospital's checked cells, and verifying those of one hospital in batch.
+fn ranges() {
+    let (sid, root) = (AttemptId([1; 32]), [2; 32]);
+    let of = RangesOf { sid: &sid, node: NodeId(1), root: &root };
+    let all: &[(u32, u64, &str)] = &[
+        (1_024, 1, "1 bit"),
+        (256, 255, "8 bit"),
+        (256, 65_535, "16 bit"),
+        (256, 65_534, "16 bit, cap 65,534: twice"),
+        (128, u64::MAX >> 32, "32 bit"),
+    ];
+    for (cells, cap, what) in all {
+        let count = usize::try_from(*cells).expect("few cells");
+        let blocks = Blocks::new(*cells, &[Some(*cap)]);
+        let lanes: Vec<u64> =
+            (0..u64::from(*cells)).map(|i| (i * 2_654_435_761) & cap.min(&65_000)).collect();
+        let blindings = pedersen::blindings(count, &mut ChaCha20Rng::seed_from_u64(5));
+        let rho = blindings.expose();
+        let commit = |at| pedersen::commit_block(&blocks, at, &lanes, &rho[at]);
+        let points: Vec<[u8; 32]> = (0..count).map(commit).collect();
+        let opening = |at: usize| Some((*lanes.get(at)?, rho.get(at)?));
+        let pieces = ranges::pieces(&blocks);
+        let prove = |()| -> Vec<Vec<u8>> {
+            let mut rng = ChaCha20Rng::seed_from_u64(6);
+            pieces
+                .iter()
+                .map(|one| ranges::prove(one, &of, &opening, &mut rng).expect("in its range"))
+                .collect()
+        };
+        let proofs = prove(());
+        let (per_cell, runs) = (Duration::from_micros(1_800), if quick() { 1 } else { 5 });
+        let name = format!("proving ranges of {what} (limit: 16 bit 1.8 ms a cell)");
+        line(
+            &name,
+            *cells,
+            sample(runs, || (), |()| drop(black_box(prove(())))),
+            per_cell * *cells,
+            Goal::None,
+        );
+        let proofs: Vec<_> = proofs.into_iter().map(|one| Blob::new(one).expect("short")).collect();
+        let points: Vec<_> = points.into_iter().map(Bytes).collect();
+        // The same proofs 69 times cost what 69 hospitals' do.
+        let given = [Given { of, commitments: &points, proofs: &proofs }; N as usize];
+        for hospitals in [1, N] {
+            let verify = |()| assert!(ranges::verify(&blocks, &given[..usize::from(hospitals)]));
+            let name =
+                format!("verifying ranges of {what}, {hospitals} hospitals (limit: 16 bit 0.05 ms each)");
+            let limit = Duration::from_micros(50) * *cells * u32::from(hospitals);
+            line(&name, *cells, sample(1, || (), verify), limit, Goal::None);
+        }
     }
 }
 
@@ -260,6 +320,7 @@ fn main() {
     let all: &[u32] = if quick() { &[14, 1_000] } else { &[14, 1_000, 100_000, 1_000_000] };
     all.iter().for_each(|cells| vectors(*cells, &limit));
     commitments();
+    ranges();
     let stage = Stage::new(N, 1_000);
     let facts = stage.facts();
     signatures(&stage, &limit);

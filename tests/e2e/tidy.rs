@@ -417,6 +417,7 @@ fn members_depend_only_on_what_they_may() {
     let primitives = [
         "curve25519-dalek",
         "ed25519-dalek",
+        "tari_bulletproofs_plus",
         "x-wing",
         "sha2",
         "hkdf",

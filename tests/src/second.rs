@@ -8,6 +8,7 @@ mod commitments;
 mod fields;
 mod messages;
 mod primitives;
+mod ranges;
 mod session;
 mod values;
 mod wire;

@@ -43,6 +43,8 @@ pub enum Label {
     Blinding,
     /// Generators of the commitments.
     Generator,
+    /// What a proof of ranges is of.
+    Range,
     /// Key and key commitment of a share's envelope.
     Share,
     /// Key of the recovery list.
@@ -106,6 +108,7 @@ impl Label {
             Label::Cells => b"fa/1 cells",
             Label::Blinding => b"fa/1 rho",
             Label::Generator => b"fa/1 gen",
+            Label::Range => b"fa/1 range",
             Label::Share => b"fa/1 share",
             Label::RecoveryList => b"fa/1 list",
             Label::LeafR => b"fa/1 leaf r",

@@ -7,7 +7,8 @@
 use super::offer::Facts;
 use crate::ablation::ablated;
 use crate::codec::Bytes;
-use crate::crypto::pedersen::{self, Sums, blocks};
+use crate::crypto::blocks::Blocks;
+use crate::crypto::pedersen::{self, Sums};
 use crate::crypto::sharing::scalar;
 use crate::crypto::{commit, transcript};
 use crate::error::{Check, Fault};
@@ -54,7 +55,7 @@ impl Carried {
         points.add(&committed, deposited, from)?;
         let what = "a report's blindings are not one canonical scalar for each block";
         let scalars: Option<Vec<Scalar>> = report.blindings.iter().map(scalar).collect();
-        let blindings = scalars.filter(|scalars| scalars.len() == blocks(facts.params().cells));
+        let blindings = scalars.filter(|scalars| scalars.len() == facts.blocks().len());
         let blindings = blindings.ok_or(Fault::of(Check::A25, what, vec![from]))?;
         Ok(Carried { committed, points, blindings })
     }
@@ -64,9 +65,9 @@ impl Carried {
 #[must_use]
 pub fn sums<'a>(facts: &Facts, all: impl Iterator<Item = &'a Carried>) -> (Contributed, Vec<Scalar>) {
     let (mut contributed, mut sums) = (Contributed::new(facts), Vec::new());
-    sums.resize(blocks(facts.params().cells), Scalar::ZERO);
+    sums.resize(facts.blocks().len(), Scalar::ZERO);
     for one in all {
-        contributed.0.merge(&one.points.0);
+        contributed.sums.merge(&one.points.sums);
         pedersen::add_blindings(&mut sums, &one.blindings);
     }
     (contributed, sums)
@@ -74,13 +75,16 @@ pub fn sums<'a>(facts: &Facts, all: impl Iterator<Item = &'a Carried>) -> (Contr
 
 /// Sums of contributors' commitments.
 #[derive(Debug)]
-pub struct Contributed(Sums);
+pub struct Contributed {
+    sums: Sums,
+    blocks: Blocks,
+}
 
 impl Contributed {
     /// Of nobody yet.
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
-        Contributed(Sums::new(blocks(facts.params().cells)))
+        Contributed { sums: Sums::new(facts.blocks().len()), blocks: facts.blocks().clone() }
     }
 
     /// Adds a contributor's commitments: a canonical point for each block, under the root it deposited.
@@ -91,7 +95,7 @@ impl Contributed {
         let root = commitments_root(given.commitments.iter());
         let what = "a report's commitments are not those of its deposit";
         Fault::unless_of(root == deposited.0, Check::A25, what, of)?;
-        let added = self.0.add(given.commitments.iter().map(|one| &one.0));
+        let added = self.sums.add(given.commitments.iter().map(|one| &one.0));
         let what = "a report's commitments are not one canonical point for each block";
         if added { Ok(()) } else { Err(Fault::of(Check::A25, what, vec![of])) }
     }
@@ -100,7 +104,10 @@ impl Contributed {
     /// what is published anyway.
     #[must_use]
     pub fn first_false(&self, total: &[u64], blindings: &[Scalar], rng: &mut impl CryptoRng) -> Option<u32> {
-        let index = self.0.first_false(total, blindings, rng).filter(|_| !ablated!("total-uncommitted"))?;
+        let index = self
+            .sums
+            .first_false(&self.blocks, (total, blindings), rng)
+            .filter(|_| !ablated!("total-uncommitted"))?;
         Some(u32::try_from(index).unwrap_or(u32::MAX))
     }
 }

@@ -8,6 +8,7 @@ use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
 use crate::ablation::ablated;
 use crate::codec::{Blob, Bytes, List, encode};
+use crate::crypto::blocks::Blocks;
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::pedersen;
 use crate::crypto::seal::seal;
@@ -215,7 +216,7 @@ pub fn deal(
     let drawn = Drawn::new(threshold, rng);
     let mut nonce = Bytes([0u8; 32]);
     rng.fill_bytes(&mut nonce.0);
-    let (blindings, commitments) = commitments(contribution, rng)?;
+    let (blindings, commitments) = commitments(contribution, facts.blocks(), rng)?;
 
     let (mut sections, mut pairs) = (Vec::new(), BTreeMap::new());
     let mut recovery = Secret::new(Vec::with_capacity(facts.header.invited.len().saturating_mul(32)));
@@ -283,13 +284,14 @@ pub fn deal(
 /// The commitments that the contribution came with, or new ones, and their blindings.
 fn commitments(
     contribution: &Contribution,
+    blocks: &Blocks,
     rng: &mut impl CryptoRng,
 ) -> Result<(Secret<Vec<Scalar>>, PerBlock), Fault> {
-    let (blindings, points) = match contribution.opening() {
+    let (blindings, points) = match contribution.opening(blocks) {
         Some((blindings, points)) => (Secret::new(blindings.to_vec()), points.to_vec()),
         None => {
-            let blindings = pedersen::blindings(contribution.blocks(), rng);
-            let points = contribution.commitments(blindings.expose());
+            let blindings = pedersen::blindings(blocks.len(), rng);
+            let points = contribution.commitments(blocks, blindings.expose());
             (blindings, points)
         }
     };

@@ -5,6 +5,7 @@
 
 use crate::ablation::ablated;
 use crate::codec::{decode, encode};
+use crate::crypto::blocks::Blocks;
 use crate::crypto::keys::{Signed, Verifier, verify};
 use crate::crypto::transcript::{Label, Transcript};
 use crate::error::{Check, Fault};
@@ -167,6 +168,11 @@ impl Facts {
             (Pass::Count, Some(count)) => &count.params,
             _ => self.warrant.params(),
         }
+    }
+    /// Which cells are committed to together, and which are checked.
+    #[must_use]
+    pub fn blocks(&self) -> &Blocks {
+        self.warrant.blocks(self.header.pass)
     }
     /// Fewest that may stand behind the sum: q, the floor over those invited, or all but D of those counted.
     #[must_use]

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 const BLOCK: usize = 1024;
 
-fn generator(name: &str, index: usize) -> RistrettoPoint {
+pub fn generator(name: &str, index: usize) -> RistrettoPoint {
     let index = u16::try_from(index).expect("a small index").to_be_bytes();
     let input = [b"fa/1 gen", name.as_bytes(), &index].concat();
     RistrettoPoint::from_uniform_bytes(&Sha512::digest(input).into())
@@ -26,7 +26,7 @@ fn generators() -> &'static [RistrettoPoint] {
     })
 }
 
-fn point(values: &[u64], blinding: &Scalar) -> RistrettoPoint {
+pub fn point(values: &[u64], blinding: &Scalar) -> RistrettoPoint {
     let all = generators();
     let mut sum = blinding * all[BLOCK];
     for (value, generator) in values.iter().zip(all) {
@@ -91,6 +91,8 @@ pub fn check(file: &Value) -> Checked<()> {
     given.is_bytes("blinding", points[BLOCK])?;
     given.is_bytes("all_cells_sha256", sha(points[..BLOCK].as_flattened()))?;
     let at = |index: usize| json!({ "index": index, "point": hex(points[index - 1]) });
+    given.is_bytes("checked_value", generator("g", 0).compress().to_bytes())?;
+    given.is_bytes("checked_blinding", generator("h", 0).compress().to_bytes())?;
     given.is("cells", vec![at(1), at(2), at(512), at(BLOCK)])?;
     given.done()?;
     for mut one in file.objects("commitments")? {
@@ -108,6 +110,7 @@ pub fn check(file: &Value) -> Checked<()> {
     masks.is("minus", told(&blindings))?;
     masks.done()?;
     sum(file.object("sum")?)?;
+    super::ranges::check(file.object("ranges")?)?;
     file.done()
 }
 

@@ -7,7 +7,7 @@ use super::primitives::*;
 use super::{Checked, wire};
 use serde_json::{Value, json};
 
-const LABELS: [&str; 37] = [
+const LABELS: [&str; 38] = [
     "roster",
     "query",
     "warrant",
@@ -45,6 +45,7 @@ const LABELS: [&str; 37] = [
     "chain",
     "extract",
     "log",
+    "range",
 ];
 const TYPES: [&str; 23] = [
     "roster",

@@ -11,6 +11,10 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
 }
 
+fn plain(cells: usize) -> Blocks {
+    Blocks::plain(u32::try_from(cells).unwrap())
+}
+
 fn bytes(hex: &str) -> [u8; 32] {
     from_hex(hex).unwrap().try_into().unwrap()
 }
@@ -94,9 +98,11 @@ fn points_from_hashes() {
 #[test]
 fn no_two_generators_are_equal() {
     let all = generators();
-    let points = all.cells.iter().chain([&all.blinding, &RISTRETTO_BASEPOINT_POINT]);
+    let checked = value_generators();
+    let fixed = [&all.blinding, &checked.value, &checked.blinding, &RISTRETTO_BASEPOINT_POINT];
+    let points = all.cells.iter().chain(fixed);
     let different: std::collections::BTreeSet<_> = points.map(|point| point.compress().to_bytes()).collect();
-    assert_eq!(different.len(), CELLS + 2);
+    assert_eq!(different.len(), CELLS + 4);
     assert!(!different.contains(&[0; 32]));
 }
 
@@ -132,7 +138,8 @@ fn three(cells: usize) -> (Sums, Vec<u64>, Vec<Scalar>) {
 fn the_sum_opens_to_the_total_and_to_nothing_else() {
     for cells in [1, 3, CELLS, CELLS + 1, 3 * CELLS - 5] {
         let (sums, totals, rho) = three(cells);
-        let false_at = |totals: &[u64], rho: &[Scalar]| sums.first_false(totals, rho, &mut rng());
+        let false_at =
+            |totals: &[u64], rho: &[Scalar]| sums.first_false(&plain(cells), (totals, rho), &mut rng());
         assert_eq!(false_at(&totals, &rho), None, "{cells} cells");
         for cell in [0, cells / 2, cells - 1] {
             for off in [1, u64::MAX, 1 << 16] {
@@ -157,6 +164,40 @@ fn the_sum_opens_to_the_total_and_to_nothing_else() {
     }
 }
 
+/// Checked cells beside others: each block opens to its own cells and to nothing else.
+#[test]
+fn checked_cells_are_blocks_of_their_own() {
+    let (mut rng, cells) = (rng(), 2_500u32);
+    let blocks = Blocks::new(cells, &[None, Some(9), None, None]);
+    assert_eq!((blocks.plain_blocks(), blocks.len()), (2, 2 + 625));
+    let (mut sums, mut totals) = (Sums::new(blocks.len()), vec![0u64; 2_500]);
+    let mut rho = vec![Scalar::ZERO; blocks.len()];
+    for who in 1..=3u64 {
+        let lanes: Vec<u64> = (0..2_500).map(|cell| who + cell % 7).collect();
+        let blinding = blindings(blocks.len(), &mut rng);
+        let each = blinding.expose().iter().enumerate();
+        let points: Vec<[u8; 32]> =
+            each.map(|(block, rho)| commit_block(&blocks, block, &lanes, rho)).collect();
+        assert!(sums.add(points.iter()));
+        totals.iter_mut().zip(&lanes).for_each(|(total, lane)| *total += lane);
+        add_blindings(&mut rho, blinding.expose());
+    }
+    assert_eq!(sums.first_false(&blocks, (&totals, &rho), &mut rng), None);
+    for (cell, block) in [(0, 0), (1, 2), (5, 3), (2_499, 1), (2_497, 626)] {
+        let mut lie = totals.clone();
+        lie[cell] += 1;
+        assert_eq!(sums.first_false(&blocks, (&lie, &rho), &mut rng), Some(block));
+    }
+    let mut lie = totals.clone();
+    (lie[1], lie[5]) = (lie[1] + 1, lie[5] - 1);
+    assert_eq!(
+        sums.first_false(&blocks, (&lie, &rho), &mut rng),
+        Some(2),
+        "errors that cancel without weights"
+    );
+    assert!(sums.first_false(&Blocks::plain(cells), (&totals, &rho), &mut rng).is_some());
+}
+
 /// A total that is 2^w too small, as where a sum wraps the ring, is another integer.
 #[test]
 fn a_total_that_wrapped_does_not_open() {
@@ -166,8 +207,8 @@ fn a_total_that_wrapped_does_not_open() {
         assert!(sums.add([commit(&[value], &rho)].iter()));
     }
     let both = rho + rho;
-    assert_eq!(sums.first_false(&[256], &[both], &mut rng()), None);
-    assert_eq!(sums.first_false(&[256 & 0xff], &[both], &mut rng()), Some(0));
+    assert_eq!(sums.first_false(&plain(1), (&[256], &[both]), &mut rng()), None);
+    assert_eq!(sums.first_false(&plain(1), (&[256 & 0xff], &[both]), &mut rng()), Some(0));
 }
 
 /// R has no carry and no other encoding: sums of blindings are canonical scalars (attack 44).

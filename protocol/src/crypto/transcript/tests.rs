@@ -157,11 +157,12 @@ fn place(label: Label) -> usize {
         Label::Chain => 34,
         Label::Extract => 35,
         Label::Log => 36,
+        Label::Range => 37,
     }
 }
 
 /// Every label and its text on the wire, without `fa/1 `.
-pub(crate) const ALL: [(Label, &str); 37] = [
+pub(crate) const ALL: [(Label, &str); 38] = [
     (Label::Roster, "roster"),
     (Label::Query, "query"),
     (Label::Warrant, "warrant"),
@@ -199,6 +200,7 @@ pub(crate) const ALL: [(Label, &str); 37] = [
     (Label::Chain, "chain"),
     (Label::Extract, "extract"),
     (Label::Log, "log"),
+    (Label::Range, "range"),
 ];
 
 #[test]

@@ -136,7 +136,7 @@ fn wide(forge: Forge) -> (World, Result<crate::io::Sum, Failure>) {
     for values in world.values.values_mut() {
         *values = values.iter().copied().cycle().take(1_200).collect();
     }
-    assert_eq!(pedersen::blocks(world.warrant.params().cells), 2);
+    assert_eq!(world.warrant.blocks(crate::message::Pass::Value).len(), 2);
     world.forge = Some(forge);
     let ran = world.run(&Silence::new());
     (world, ran)

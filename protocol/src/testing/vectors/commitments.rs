@@ -1,23 +1,30 @@
 //! Generators, commitments, masks of blindings, and a sum of commitments with what it opens to.
 
 use super::hex;
-use crate::codec::Bytes;
+use crate::codec::{Blob, Bytes};
+use crate::crypto::blocks::Blocks;
 use crate::crypto::mask::{Sign, blind};
-use crate::crypto::pedersen::{CELLS, Sums, add_blindings, commit, generators_encoded};
+use crate::crypto::pedersen::{
+    CELLS, Sums, add_blindings, commit, commit_block, generators_encoded, value_generators_encoded,
+};
+use crate::crypto::ranges::{Given, Statement, pieces, prove, verify};
 use crate::crypto::sharing::scalar;
 use crate::crypto::transcript::sha256;
+use crate::ids::{AttemptId, NodeId};
 use curve25519_dalek::Scalar;
 use serde_json::{Value, json};
 
 pub(super) fn all() -> Value {
-    json!({ "generators": generators(), "commitments": commitments(), "masks": masks(), "sum": sum() })
+    json!({ "generators": generators(), "commitments": commitments(), "masks": masks(), "sum": sum(), "ranges": ranges() })
 }
 
 fn generators() -> Value {
     let (cells, blinding) = generators_encoded();
+    let [value, of_value] = value_generators_encoded();
     let at = |index: usize| json!({ "index": index, "point": hex(cells[index - 1]) });
     json!({
         "cells": [at(1), at(2), at(512), at(CELLS)], "blinding": hex(blinding),
+        "checked_value": hex(value), "checked_blinding": hex(of_value),
         "all_cells_sha256": hex(sha256(cells.as_flattened())),
     })
 }
@@ -61,6 +68,7 @@ fn masks() -> Value {
 /// Three contributors, two blocks, the second of two cells; values ascend by one from the first.
 fn sum() -> Value {
     let cells = CELLS + 2;
+    let blocks = Blocks::plain(u32::try_from(cells).unwrap());
     let (mut sums, mut totals, mut rho) = (Sums::new(2), vec![0u64; cells], vec![Scalar::ZERO; 2]);
     let mut contributors = Vec::new();
     for who in 1..=3u8 {
@@ -76,9 +84,34 @@ fn sum() -> Value {
             "commitments": given.iter().map(hex).collect::<Vec<_>>(),
         }));
     }
-    assert_eq!(sums.first_false(&totals, &rho, &mut crate::bundle::tests::rng()), None);
+    assert_eq!(sums.first_false(&blocks, (&totals, &rho), &mut crate::bundle::tests::rng()), None);
     json!({
         "cells": cells, "contributors": contributors, "totals": totals,
         "blindings": rho.iter().map(|one| hex(one.to_bytes())).collect::<Vec<_>>(),
+    })
+}
+
+/// Four cells, of which three are checked: one under a cap of one, two under one that is no power of two. The proofs
+/// come from seeded randomness.
+fn ranges() -> Value {
+    let (caps, lanes) = ([Some(1), None, Some(200), Some(200)], [1u64, 77, 0, 200]);
+    let blocks = Blocks::new(4, &caps);
+    let blindings: Vec<Scalar> = (1..=4).map(blinding).collect();
+    let points: Vec<[u8; 32]> =
+        blindings.iter().enumerate().map(|(block, rho)| commit_block(&blocks, block, &lanes, rho)).collect();
+    let (sid, root) = (AttemptId([5; 32]), [6; 32]);
+    let of = Statement { sid: &sid, node: NodeId(7), root: &root };
+    let opening = |block: usize| Some((lanes[blocks.cells_of(block).next()?], blindings.get(block)?));
+    let rng = &mut crate::bundle::tests::rng();
+    let proofs: Vec<Vec<u8>> =
+        pieces(&blocks).iter().map(|piece| prove(piece, &of, &opening, rng).unwrap()).collect();
+    let commitments: Vec<Bytes<32>> = points.iter().map(|one| Bytes(*one)).collect();
+    let given: Vec<_> = proofs.iter().map(|one| Blob::new(one.clone()).unwrap()).collect();
+    assert!(verify(&blocks, &[Given { of, commitments: &commitments, proofs: &given }]));
+    json!({
+        "sid": hex(sid.0), "node": 7, "root": hex(root), "caps": caps, "values": lanes,
+        "blindings": blindings.iter().map(|one| hex(one.to_bytes())).collect::<Vec<_>>(),
+        "commitments": points.iter().map(hex).collect::<Vec<_>>(),
+        "proofs": proofs.iter().map(hex).collect::<Vec<_>>(),
     })
 }
