@@ -4,7 +4,7 @@
 //! pass before it where there is a floor, header, heads of deposits, START, READY, GO, heads of reports, FREEZE, CERT
 //! and RESULT as they were signed, and the total. Nothing else stands in it, so nothing in it is unsigned. Profile
 //! V1: whoever verifies checks the total against what every survivor committed to in its deposit, before any figure
-//! was masked. No report stands in it, and no secret.
+//! was masked; where ranges are checked (V3), that each of these lies in its range. No report stands in it, and no secret.
 
 mod session;
 
@@ -15,7 +15,7 @@ use crate::crypto::keys::SignatureBytes;
 use crate::error::{Check, Fault};
 use crate::ids::{FreezeHash, NodeId, ResultHash, RosterHash};
 use crate::message::{
-    Certificate, Committed, DepositHead, MAX_HEADER, Pass, Path, PerBlock, ReadyOf, Sealed,
+    Certificate, Committed, DepositHead, MAX_HEADER, Pass, Path, PerBlock, Proofs, ReadyOf, Sealed,
 };
 use crate::params::BLOCK;
 use crate::query::{Row, Shown};
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// First field of every bundle.
-pub const FORMAT: &str = "samensom bundle 3";
+pub const FORMAT: &str = "samensom bundle 4";
 
 /// One deposit: its head, the head's path to the root that START names, and the signature over that root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct BundledReport {
     pub body: Sealed<128>,
     /// What everyone may see of it.
     pub committed: Committed,
+    /// Proofs of its ranges, as deposited.
+    pub ranges: Proofs,
 }
 
 /// The transcript of one session.

@@ -61,6 +61,8 @@ pub enum Check {
     A25,
     /// The total opens the commitments.
     A26,
+    /// Every checked cell lies in its range.
+    A27,
     /// One transparency log for all.
     A29,
 }
@@ -97,6 +99,7 @@ impl Check {
             Check::A24 => "VOIDs: no certificate exists, or can",
             Check::A25 => "a report's commitments are those of its deposit",
             Check::A26 => "the total is what was committed to",
+            Check::A27 => "every checked figure is proven to lie in its range",
             Check::A29 => "the coordinator keeps one transparency log for all",
         }
     }

@@ -13,8 +13,10 @@ pub use result::{Committed, Opened, Outcome, OutcomeBlock, OutcomeReport, Result
 pub use void::{VoidAsk, VoidBody, VoidOf, Voids};
 
 use crate::codec::{Blob, Bytes, List, Malformed, Text, decode, encode};
+use crate::crypto::blocks::MAX_CHECKED;
 use crate::crypto::channel::{CIPHERTEXT_LEN, PUBLIC_LEN};
 use crate::crypto::keys::{Author, Identity, SignatureBytes, Signed, verify};
+use crate::crypto::ranges::{MAX_PROOF, MAX_PROOFS};
 use crate::crypto::seal::TAG_LEN;
 use crate::crypto::sharing::ScalarBytes;
 use crate::ids::{
@@ -206,6 +208,8 @@ pub struct DepositHead {
     pub leaves: Bytes<32>,
     pub z: Bytes<32>,
     pub contribution: Bytes<32>,
+    /// Hash of the proofs of its ranges.
+    pub ranges: Bytes<32>,
     pub ledger_seq: u64,
 }
 
@@ -268,6 +272,10 @@ pub struct Deposit {
     pub sections: List<Section, MAX_NODES>,
     /// The pair seeds, under a key from r.
     pub recovery: Blob<MAX_RECOVERY>,
+    /// Where ranges are checked, the commitments to the contribution, whose root the head holds; else none.
+    pub commitments: PerBlock,
+    /// Proofs of the ranges that are checked; the head holds their hash.
+    pub ranges: Proofs,
     /// Over the deposit's root.
     pub signature: SignatureBytes,
 }
@@ -368,11 +376,14 @@ pub struct ReportBody {
     pub ledger_seq: u64,
 }
 
-/// Most blocks of 1,024 cells that are committed to: those of the longest vector.
-pub const MAX_COMMITTED: usize = 1_954;
+/// Most blocks that are committed to: those of 1,024 cells of the longest vector, and the checked cells.
+pub const MAX_COMMITTED: usize = 1_954 + MAX_CHECKED;
 
-/// One value for each block of 1,024 cells.
+/// One value for each block.
 pub type PerBlock = List<Bytes<32>, MAX_COMMITTED>;
+
+/// One proof of ranges for each piece of the blocks.
+pub type Proofs = List<Blob<MAX_PROOF>, MAX_PROOFS>;
 
 /// Row 5, before the blocks: the report's hash, signed, and what it is over besides the blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -498,6 +509,7 @@ pub struct AlarmBody {
 /// Everything that may stand in a frame between a node and the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the message of that name")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to or from a frame")]
 pub enum Message {
     Announce(Sealed<2048>),
     Encapsulation(Sealed<2048>),

@@ -240,7 +240,7 @@ impl SignedWarrant {
         let first = count.as_mut().map_or(&mut params, |count| &mut count.params);
         let wait_ms = body.wait_s.saturating_mul(1000);
         first.deadlines.deposit_ms = first.deadlines.deposit_ms.saturating_add(wait_ms);
-        let blocks = Blocks::plain(layout.cells());
+        let blocks = query.blocks();
         Ok(Warrant { hash: self.hash(), body, query, params, blocks, count, approvers: Vec::new() })
     }
 
@@ -360,7 +360,8 @@ impl CountPass {
             .map_err(|_| Fault::new(Check::A03, "no count of this query fits the ring under this roster"))?;
         let colluding = if rule.colluding_holders { thresholds.x } else { 0 };
         let beyond = colluding.saturating_add(u16::from(body.may_miss));
-        let blocks = Blocks::plain(counting.cells());
+        let blocks = query.count_blocks(counting.cells());
+        a03(blocks.is_affordable(), "too much is to be counted before to prove it: at most 16,384 lanes")?;
         Ok(Some(CountPass { counting, params, blocks, beyond }))
     }
 }

@@ -4,6 +4,7 @@ use super::{BundledDeposit, BundledReport, BundledSession, Verified};
 use crate::codec::{Blob, Bytes, List};
 use crate::crypto::commit::root_from_path;
 use crate::crypto::keys::{Signed, verify};
+use crate::crypto::ranges::{Given, Statement};
 use crate::error::{Check, Fault};
 use crate::ids::{DepositHash, GoHash, NodeId, RosterHash};
 use crate::message::{
@@ -13,7 +14,7 @@ use crate::message::{
 use crate::params::BLOCK;
 use crate::ring::Unpacker;
 use crate::roster::Roster;
-use crate::rounds::committed::{Contributed, check_total, committed};
+use crate::rounds::committed::{Contributed, check_proofs, check_total, committed, proofs_hash};
 use crate::rounds::contribute::signed;
 use crate::rounds::offer::Facts;
 use crate::rounds::ready::{Sections, read_ready};
@@ -26,8 +27,15 @@ use rand_core::CryptoRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The cohort's deposits: root of each, and root of its commitments.
-type Deposited = BTreeMap<NodeId, (DepositHash, Bytes<32>)>;
+/// The cohort's deposits.
+type Deposited = BTreeMap<NodeId, Rooted>;
+
+/// What one deposit is the root of.
+struct Rooted {
+    deposit: DepositHash,
+    contribution: Bytes<32>,
+    ranges: Bytes<32>,
+}
 
 impl BundledSession {
     /// Verifies every signature and every block of the total. `count` is the count pass that was verified before.
@@ -91,7 +99,8 @@ impl BundledSession {
             let node = dealt.node;
             a08(facts.position(node).is_some(), "a cohort member was not invited")?;
             check_deposit(deposit, facts, (node, &dealt.deposit))?;
-            deposits.insert(node, (dealt.deposit, deposit.head.contribution));
+            let (contribution, ranges) = (deposit.head.contribution, deposit.head.ranges);
+            deposits.insert(node, Rooted { deposit: dealt.deposit, contribution, ranges });
         }
         Ok(deposits)
     }
@@ -101,7 +110,7 @@ impl BundledSession {
         let a19 = |held: bool, what: &'static str| Fault::unless(held, Check::A19, what);
         let dealt: Vec<_> = cohort
             .iter()
-            .map(|(node, (deposit, _))| crate::message::Dealt { node: *node, deposit: *deposit })
+            .map(|(node, of)| crate::message::Dealt { node: *node, deposit: of.deposit })
             .collect();
         let start = start_hash(&facts.sid, &dealt);
         a19(self.readies.iter().map(|one| &one.node).eq(cohort.keys()), "not READY of the whole cohort")?;
@@ -117,7 +126,7 @@ impl BundledSession {
         Ok(hash)
     }
 
-    /// A12, A20, A25: every survivor's report as signed, and the sums of what was committed to.
+    /// A12, A20, A25, A27: every survivor's report as signed, its ranges, and the sums of what was committed to.
     fn reports(
         &self,
         facts: &Facts,
@@ -130,15 +139,20 @@ impl BundledSession {
             self.reports.len() >= usize::from(facts.params().thresholds.quorum),
             "the survivors are below q",
         )?;
-        let (mut survivors, mut contributed) = (Vec::new(), Contributed::new(facts));
-        for BundledReport { node, body, committed } in self.reports.iter() {
+        let (mut survivors, mut contributed, mut given) = (Vec::new(), Contributed::new(facts), Vec::new());
+        for BundledReport { node, body, committed, ranges } in self.reports.iter() {
             let stranger = Fault::new(Check::A12, "a survivor is not in the cohort");
-            let (_, deposited) = cohort.get(node).ok_or(stranger)?;
+            let rooted = cohort.get(node).ok_or(stranger)?;
             let head = signed(body, committed, facts, (go, *node))?;
-            contributed.add(committed, deposited, *node)?;
+            contributed.add(committed, &rooted.contribution, *node)?;
+            let deposited = proofs_hash(ranges)? == rooted.ranges.0;
+            Fault::unless(deposited, Check::A27, "proofs of ranges are not those that were deposited")?;
+            let of = Statement { sid: &facts.sid, node: *node, root: &rooted.contribution.0 };
+            given.push(Given { of, commitments: &committed.commitments, proofs: ranges });
             let (report, ledger_seq, signature) = (head.report, head.ledger_seq, body.signature);
             survivors.push(Counted { node: *node, report, ledger_seq, signature });
         }
+        check_proofs(facts, &given)?;
         Ok((survivors, contributed))
     }
 
@@ -258,7 +272,9 @@ pub fn assemble(
     }
     let sections = Sections::new(deposits.values())?;
     let mut heads = Vec::new();
-    for Deposit { head, signature, .. } in deposits.into_values() {
+    let mut proofs = BTreeMap::new();
+    for Deposit { head, signature, ranges, .. } in deposits.into_values() {
+        proofs.insert(head.node, ranges);
         let path = sections.head_path(head.node).ok_or_else(missing)?;
         heads.push(BundledDeposit { head, path, signature });
     }
@@ -268,9 +284,9 @@ pub fn assemble(
             reports.insert(node, report);
         }
     }
-    let bundled = |(node, report): (NodeId, Report)| {
-        let committed = committed(&report);
-        BundledReport { node, body: report.body, committed }
+    let mut bundled = |(node, report): (NodeId, Report)| {
+        let (committed, ranges) = (committed(&report), proofs.remove(&node).unwrap_or_default());
+        BundledReport { node, body: report.body, committed, ranges }
     };
     let session = BundledSession {
         header: offer.header,
@@ -278,7 +294,7 @@ pub fn assemble(
         start: start.body,
         readies: go.readies,
         go: go.body,
-        reports: List::new(reports.into_iter().map(bundled).collect())?,
+        reports: List::new(reports.into_iter().map(&mut bundled).collect())?,
         freeze: freeze.body,
         certificate,
         result: outcome.body,

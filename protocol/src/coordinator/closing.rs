@@ -449,7 +449,7 @@ pub(crate) fn enter_done_again(mut stage: Revealing, outcome: Outcome, at: Time)
 
 /// Row 12, once RESULT is signed.
 fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> Entered {
-    let Revealing { open, survivors, bound, dropouts, carried, .. } = stage;
+    let Revealing { open, cohort, survivors, bound, dropouts, carried, .. } = stage;
     let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
     let sid = open.facts.sid;
     let bytes = Message::Outcome(outcome.clone()).to_frame()?;
@@ -460,7 +460,8 @@ fn enter_done(stage: Revealing, outcome: Outcome, lanes: Vec<u64>, at: Time) -> 
     outputs.extend(to_all(&nodes, &bytes));
     let mut published = Vec::new();
     for (of, Carried { committed, .. }) in carried {
-        published.push(Message::OutcomeReport(OutcomeReport { sid, of, committed }).to_frame()?);
+        let ranges = cohort.deposits.get(&of).map(|deposit| deposit.ranges.clone()).unwrap_or_default();
+        published.push(Message::OutcomeReport(OutcomeReport { sid, of, committed, ranges }).to_frame()?);
     }
     published.extend(total);
     let published = Arc::new(published);

@@ -2,7 +2,7 @@
 //!
 //! It must not know what a round does with them.
 
-use super::{MAX_RECOVERY, Path, PerBlock, Sealed};
+use super::{MAX_RECOVERY, Path, PerBlock, Proofs, Sealed};
 use crate::codec::{Blob, Bytes, List};
 use crate::crypto::sharing::ScalarBytes;
 use crate::ids::{AttemptId, FreezeHash, NodeId, ResultHash};
@@ -65,6 +65,8 @@ pub struct OutcomeReport {
     pub of: NodeId,
     /// Of its report.
     pub committed: Committed,
+    /// Proofs of its ranges, as deposited.
+    pub ranges: Proofs,
 }
 
 /// Row 12: a block of the total, packed as a report is.

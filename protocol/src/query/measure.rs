@@ -28,6 +28,8 @@ pub struct Measure {
     pub(super) filter: Expr,
     pub(super) unit: Option<Unit>,
     pub(super) gauge: Gauge,
+    /// Every figure comes with a proof that it lies in its range (profile V3).
+    pub(super) checked: bool,
 }
 
 /// What a value is taken of.
@@ -155,6 +157,12 @@ impl Measure {
     #[must_use]
     pub fn filter(&self) -> &Expr {
         &self.filter
+    }
+
+    /// Whether every figure comes with a proof that it lies in its range.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.checked
     }
 
     /// The unit every counted row must have; another is refused, never converted. `None` when no quantity is

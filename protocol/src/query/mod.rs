@@ -53,6 +53,7 @@ pub use table::{Row, Shown, Value, table};
 pub use units::Unit;
 
 use crate::codec::{List, Malformed, Text, decode, encode};
+use crate::crypto::blocks::Blocks;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -301,6 +302,25 @@ impl Query {
     pub fn layout(&self) -> Layout {
         // A checked query always has a layout.
         Layout::of(self).unwrap_or_else(Layout::empty)
+    }
+
+    /// Which cells are committed to together, and which are checked.
+    #[must_use]
+    pub fn blocks(&self) -> Blocks {
+        let caps = |measure: &Measure| {
+            let parts = measure.parts().unwrap_or_default().into_iter();
+            let cap = |part: Part| measure.is_checked().then(|| part.high.abs_diff(part.low));
+            parts.map(cap).collect::<Vec<Option<u64>>>()
+        };
+        let caps: Vec<Option<u64>> = self.measures.iter().flat_map(caps).collect();
+        Blocks::new(self.layout().cells(), &caps)
+    }
+
+    /// Which lanes of a count pass of so many are committed to together: all are checked where any figure is.
+    #[must_use]
+    pub fn count_blocks(&self, lanes: u32) -> Blocks {
+        let any = self.measures.iter().any(Measure::is_checked);
+        Blocks::new(lanes, &[any.then_some(1)])
     }
 
     /// The query in plain words: what is read, who counts, what is computed, which floors hold, what leaves.

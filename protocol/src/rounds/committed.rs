@@ -1,19 +1,21 @@
-//! What binds a report to its deposit, and the total to all of them (profile V1): checks A25 and A26.
+//! What binds a report to its deposit, and the total to all of them (profile V1), and the proofs that checked figures
+//! lie in their ranges (V3): checks A25 to A27.
 //!
 //! A node commits to its contribution block by block before any mask exists; the root of the commitments
 //! stands in its deposit. Its report carries them, and the blindings under the same masks as the cells. Who
 //! has the survivors' commitments, the total and the sums of blindings needs no report to check the total.
 
 use super::offer::Facts;
-use crate::ablation::ablated;
-use crate::codec::Bytes;
+use crate::ablation::{ablated, unchecked};
+use crate::codec::{Bytes, encode};
 use crate::crypto::blocks::Blocks;
 use crate::crypto::pedersen::{self, Sums};
+use crate::crypto::ranges::{self, Given};
 use crate::crypto::sharing::scalar;
 use crate::crypto::{commit, transcript};
-use crate::error::{Check, Fault};
+use crate::error::{Check, Fault, Malformed};
 use crate::ids::NodeId;
-use crate::message::{Committed, Report};
+use crate::message::{Committed, Proofs, Report};
 use curve25519_dalek::Scalar;
 use rand_core::CryptoRng;
 
@@ -21,6 +23,29 @@ use rand_core::CryptoRng;
 #[must_use]
 pub fn commitments_root<'a>(commitments: impl Iterator<Item = &'a Bytes<32>>) -> [u8; 32] {
     commit::root(&commitments.map(|one| commit::leaf(&one.0)).collect::<Vec<_>>())
+}
+
+/// Hash of a node's proofs of ranges.
+///
+/// # Errors
+/// Never for proofs that were decoded.
+pub fn proofs_hash(proofs: &Proofs) -> Result<[u8; 32], Malformed> {
+    Ok(transcript::sha256(&encode(proofs)?))
+}
+
+/// A27: everyone's checked figures are proven to lie in their ranges. Many at once cost less than each alone; only
+/// where that fails it is looked who it is.
+///
+/// # Errors
+/// A27, naming everyone whose proofs do not hold.
+pub fn check_proofs(facts: &Facts, all: &[Given]) -> Result<(), Fault> {
+    let blocks = facts.blocks();
+    if !blocks.proves() || ranges::verify(blocks, all) || unchecked!(Check::A27) {
+        return Ok(());
+    }
+    let whose = |one: &&Given| !ranges::verify(blocks, &[**one]);
+    let culprits = all.iter().filter(whose).map(|one| one.of.node).collect();
+    Err(Fault::of(Check::A27, "a checked figure is not proven to lie in its range", culprits))
 }
 
 /// SHA-256 of 32-byte values one after the other.

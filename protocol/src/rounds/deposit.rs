@@ -3,7 +3,7 @@
 //! The node's half deals ([`deal`]); the coordinator's half reads ([`read`]); both follow protocol.md
 //! 1.8. Who of those that dealt can be in the cohort is said in `pairs.rs`.
 
-use super::committed::commitments_root;
+use super::committed::{check_proofs, commitments_root, proofs_hash};
 use super::offer::Facts;
 use super::{deposit_hash, leaves_root};
 use crate::ablation::ablated;
@@ -11,12 +11,13 @@ use crate::codec::{Blob, Bytes, List, encode};
 use crate::crypto::blocks::Blocks;
 use crate::crypto::keys::{Identity, Signed, verify};
 use crate::crypto::pedersen;
+use crate::crypto::ranges::{self, Given};
 use crate::crypto::seal::seal;
 use crate::crypto::sharing::{Polynomial, Standing, Statement, Which, combine, commit, scalar, scalar_bytes};
 use crate::crypto::transcript::{Label, Transcript, derive, expand, sha256};
 use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, DepositHash, NodeId};
-use crate::message::{Deposit, DepositHead, Leaf, PerBlock, Public, PublicAt, SEALED_LEN, Section};
+use crate::message::{Deposit, DepositHead, Leaf, PerBlock, Proofs, Public, PublicAt, SEALED_LEN, Section};
 use crate::ring::Contribution;
 use crate::roster::MAX_NODES;
 use crate::secret::{Key, Secret};
@@ -217,6 +218,7 @@ pub fn deal(
     let mut nonce = Bytes([0u8; 32]);
     rng.fill_bytes(&mut nonce.0);
     let (blindings, commitments) = commitments(contribution, facts.blocks(), rng)?;
+    let ranges = ranges(contribution, (&blindings, &commitments), facts, me, rng)?;
 
     let (mut sections, mut pairs) = (Vec::new(), BTreeMap::new());
     let mut recovery = Secret::new(Vec::with_capacity(facts.header.invited.len().saturating_mul(32)));
@@ -264,6 +266,7 @@ pub fn deal(
         leaves: Bytes(leaves),
         z: Bytes(sha256(&encode(&z)?)),
         contribution: Bytes(commitments_root(commitments.iter())),
+        ranges: Bytes(proofs_hash(&ranges)?),
         ledger_seq: dealer.ledger_seq,
     };
     let recovery =
@@ -273,6 +276,8 @@ pub fn deal(
         z,
         sections: List::new(sections)?,
         recovery: Blob::new(recovery)?,
+        commitments: if facts.blocks().proves() { commitments.clone() } else { PerBlock::default() },
+        ranges,
         signature: Bytes([0; 64]),
     };
     let hash = deposit_hash(&deposit)?;
@@ -296,6 +301,34 @@ fn commitments(
         }
     };
     Ok((blindings, PerBlock::new(points.into_iter().map(Bytes).collect())?))
+}
+
+/// The proofs that the contribution came with for this attempt, or new ones; none where nothing is checked.
+fn ranges(
+    contribution: &Contribution,
+    (blindings, commitments): (&Secret<Vec<Scalar>>, &PerBlock),
+    facts: &Facts,
+    me: NodeId,
+    rng: &mut impl CryptoRng,
+) -> Result<Proofs, Fault> {
+    if let Some(proofs) = contribution.proofs(&facts.sid, me) {
+        let proofs: Result<Vec<_>, _> = proofs.iter().map(|one| Blob::new(one.clone())).collect();
+        return Ok(Proofs::new(proofs?)?);
+    }
+    let root = commitments_root(commitments.iter());
+    let of = ranges::Statement { sid: &facts.sid, node: me, root: &root };
+    let (blocks, lanes) = (facts.blocks(), contribution.lanes().expose());
+    let opening = |block: usize| {
+        let cell = blocks.cells_of(block).next()?;
+        Some((lanes.get(cell).copied()?, blindings.expose().get(block)?))
+    };
+    let mut proofs = Vec::new();
+    for piece in ranges::pieces(blocks) {
+        let proof = ranges::prove(&piece, &of, &opening, rng);
+        // The figures were checked against the same ranges; what cannot be proven is nowhere accepted.
+        proofs.push(Blob::new(proof.unwrap_or_default())?);
+    }
+    Ok(Proofs::new(proofs)?)
 }
 
 /// What is sealed for one holder: the shares, and the head that this node keeps, so that hospitals that were
@@ -344,10 +377,29 @@ pub fn read(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<DepositHas
         coefficients.map(Polynomial::from_coefficients).ok_or(wrong("a deposit's z is not canonical"))
     };
     let z = [read(&deposit.z.r)?, read(&deposit.z.b)?];
+    check_ranges(deposit, facts, from)?;
     let on_z = |(position, section): (u16, &Section)| at(&z, position) == section.z;
     need((1u16..).zip(deposit.sections.iter()).all(on_z), "a deposit's z(i) does not lie on z")?;
     let hash = deposit_hash(deposit)?;
     let signed = facts.key(from).is_some_and(|key| verify(key, Signed::Deposit, &hash.0, &deposit.signature));
     need(signed, "a deposit without its node's signature")?;
     Ok(hash)
+}
+
+/// A27: where ranges are checked, the commitments under the deposited root, and a proof of each range.
+fn check_ranges(deposit: &Deposit, facts: &Facts, from: NodeId) -> Result<(), Fault> {
+    let a27 = |held: bool, what: &'static str| Fault::unless_of(held, Check::A27, what, from);
+    let head = &deposit.head;
+    a27(
+        head.ranges.0 == proofs_hash(&deposit.ranges)?,
+        "a deposit's head does not hold its proofs of ranges",
+    )?;
+    if !facts.blocks().proves() {
+        let none = deposit.commitments.is_empty() && deposit.ranges.is_empty();
+        return a27(none, "a deposit proves ranges that nobody asked for");
+    }
+    let root = commitments_root(deposit.commitments.iter());
+    a27(root == head.contribution.0, "a deposit's commitments are not under its root")?;
+    let of = ranges::Statement { sid: &head.sid, node: from, root: &head.contribution.0 };
+    check_proofs(facts, &[Given { of, commitments: &deposit.commitments, proofs: &deposit.ranges }])
 }

@@ -37,6 +37,8 @@ pub struct Held {
     pub ledger_seq: u64,
     /// Root of its commitments to its contribution.
     pub contribution: Bytes<32>,
+    /// Hash of its proofs of ranges.
+    pub ranges: Bytes<32>,
 }
 
 /// A cohort as one of its members verified it.
@@ -151,6 +153,7 @@ pub fn check(
             shares,
             ledger_seq: dealer.head.ledger_seq,
             contribution: dealer.head.contribution,
+            ranges: dealer.head.ranges,
         };
         held.insert(dealt.node, one);
     }

@@ -3,7 +3,7 @@
 //! [`unmask`] is the one place where a masked sum becomes a total. A survivor needs no report to check it:
 //! [`Verification`] takes what was opened, each survivor's commitments, and the total.
 
-use super::committed::{Contributed, check_total};
+use super::committed::{Contributed, check_proofs, check_total, proofs_hash};
 use super::contribute::pair_sign;
 use super::offer::Facts;
 use super::ready::{Cohort, mask_seed, self_seed};
@@ -12,6 +12,7 @@ use crate::ablation::ablated;
 use crate::codec::Bytes;
 use crate::crypto::commit::root_from_path;
 use crate::crypto::mask::{Mask, apply, blind};
+use crate::crypto::ranges::{Given, Statement};
 use crate::crypto::sharing::{Polynomial, scalar, share_hash};
 use crate::crypto::transcript::Label;
 use crate::error::{Check, Fault};
@@ -178,6 +179,11 @@ impl Verification {
         Fault::unless(same, Check::A18, "a report is not the one its hospital signed")?;
         let held = cohort.held.get(&report.of).ok_or(wrong("a report of a stranger"))?;
         self.contributed.add(&report.committed, &held.contribution, report.of)?;
+        let deposited = proofs_hash(&report.ranges)? == held.ranges.0;
+        Fault::unless(deposited, Check::A27, "proofs of ranges are not those that were deposited")?;
+        let of = Statement { sid: &facts.sid, node: report.of, root: &held.contribution.0 };
+        let (commitments, proofs) = (&report.committed.commitments[..], &report.ranges[..]);
+        check_proofs(facts, &[Given { of, commitments, proofs }])?;
         self.reports = self.reports.saturating_add(1);
         Ok(())
     }

@@ -246,6 +246,7 @@ fn measure() -> Shape {
         ("filter", expr()),
         ("unit", opt(unit())),
         ("gauge", gauge),
+        ("checked", Shape::Bool),
     ])
 }
 
@@ -364,6 +365,7 @@ pub fn head() -> Shape {
         ("leaves", Fixed(32)),
         ("z", Fixed(32)),
         ("contribution", Fixed(32)),
+        ("ranges", Fixed(32)),
         ("ledger_seq", U(8)),
     ])
 }
@@ -391,12 +393,22 @@ pub fn recovery() -> Shape {
     Blob(32_784)
 }
 
+fn per_block() -> Shape {
+    list(Fixed(32), 1954 + 16_384)
+}
+
+pub fn proofs() -> Shape {
+    list(Blob(833), 1024)
+}
+
 fn deposit() -> Shape {
     Struct(vec![
         ("head", head()),
         ("z", public_z()),
         ("sections", list(section(), 1024)),
         ("recovery", recovery()),
+        ("commitments", per_block()),
+        ("ranges", proofs()),
         ("signature", Fixed(64)),
     ])
 }
@@ -534,7 +546,7 @@ pub fn message() -> Shape {
         Struct(vec![("body", sealed(body)), (name, list(item, 1024))])
     };
     let block = Struct(vec![("sid", hash()), ("index", U(4)), ("bytes", Blob(65_536))]);
-    let per_block = || list(Fixed(32), 1954);
+
     let report = Struct(vec![
         ("body", sealed(128)),
         ("root", Fixed(32)),
@@ -544,7 +556,8 @@ pub fn message() -> Shape {
     let outcome =
         Struct(vec![("body", sealed(256)), ("blindings", per_block()), ("opened", list(opened(), 1024))]);
     let committed = Struct(vec![("root", Fixed(32)), ("blindings", Fixed(32)), ("commitments", per_block())]);
-    let outcome_report = Struct(vec![("sid", hash()), ("of", U(2)), ("committed", committed)]);
+    let outcome_report =
+        Struct(vec![("sid", hash()), ("of", U(2)), ("committed", committed), ("ranges", proofs())]);
     let void_of = Struct(vec![("node", U(2)), ("ledger_seq", U(8)), ("signature", Fixed(64))]);
     let all = vec![
         ("Announce", sealed(2048)),

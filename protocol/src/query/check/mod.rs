@@ -17,6 +17,7 @@ use super::layout::{Layout, MAX_CELLS};
 use super::measure::{Measure, MeasureKind};
 use super::parse::not_a_date;
 use super::{Dimension, LANGUAGE, Query};
+use crate::crypto::blocks::{MAX_CHECKED, MAX_CHECKED_BITS};
 use std::collections::BTreeSet;
 
 const MAX_FLOOR: u16 = 1_000;
@@ -48,7 +49,7 @@ pub(super) fn query(query: &Query) -> Result<(), QueryError> {
 /// Refuses too many cells: how many, and which dimension makes them.
 fn size(query: &Query) -> Result<(), QueryError> {
     if Layout::of(query).is_some() {
-        return Ok(());
+        return affordable(query);
     }
     let figures: usize = query.measures.iter().filter_map(Measure::parts).map(|parts| parts.len()).sum();
     let sizes = || query.dimensions.iter().map(|one| (one.column().name(), one.size()));
@@ -58,6 +59,18 @@ fn size(query: &Query) -> Result<(), QueryError> {
     let problem = format!("{cells} cells: {} x {figures} figures", made.join(" x "));
     Err(QueryError::new(Code::Limit, problem, format!("at most {MAX_CELLS}"))
         .advice(format!("ask for less of `{largest}`, which makes most of them, or split the query")))
+}
+
+/// Refuses more proofs of ranges than a hospital makes in time.
+fn affordable(query: &Query) -> Result<(), QueryError> {
+    let blocks = query.blocks();
+    if blocks.is_affordable() {
+        return Ok(());
+    }
+    let problem = format!("{} cells with {} bits to prove", blocks.checked_cells(), blocks.bits());
+    let expected = format!("at most {MAX_CHECKED} checked cells and {MAX_CHECKED_BITS} bits");
+    Err(QueryError::new(Code::Limit, problem, expected)
+        .advice("leave `checked` out of a measure, narrow its range, or ask for fewer cells"))
 }
 
 fn parameters(query: &Query) -> Result<(), QueryError> {

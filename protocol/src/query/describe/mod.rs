@@ -280,7 +280,12 @@ impl Teller<'_> {
             let only = self.pick("alleen over regels waarvoor geldt", "over rows for which this holds alone");
             format!(", {only}: {}", self.expr(measure.filter()))
         };
-        format!("`{}`: {what}{only}.", measure.name())
+        let checked = self.pick(
+            "; elk getal komt met een bewijs dat het binnen zijn grenzen ligt",
+            "; every figure comes with a proof that it lies within its bounds",
+        );
+        let checked = if measure.is_checked() { checked } else { "" };
+        format!("`{}`: {what}{only}{checked}.", measure.name())
     }
 
     /// What a measure of several figures computes.

@@ -77,8 +77,11 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn measure(&self, lines: &mut Lines) -> Result<Measure, QueryError> {
-        let known: Vec<&str> =
-            ["name", "where"].into_iter().chain(KINDS.map(|(key, _)| key)).chain(OPTIONS).collect();
+        let known: Vec<&str> = ["name", "where", "checked"]
+            .into_iter()
+            .chain(KINDS.map(|(key, _)| key))
+            .chain(OPTIONS)
+            .collect();
         self.table.only(&known, &[], lines)?;
         let name: Text<MAX_NAME> = self.table.need("name", lines)?.short()?;
         let rows = Scope::Rows(self.dataset);
@@ -100,7 +103,8 @@ impl Reading<'_> {
         self.only(&kind, fits, lines)?;
         let unit = self.table.get("unit", lines).map(|item| item.read(unit)).transpose()?;
         let (kind, gauge) = self.kind(&kind, lines)?;
-        Ok(Measure { name, kind, filter, unit, gauge })
+        let checked = self.table.get("checked", lines).map(|item| item.flag()).transpose()?.unwrap_or(false);
+        Ok(Measure { name, kind, filter, unit, gauge, checked })
     }
 
     fn only(&self, kind: &Item<'_>, fits: &[&str], lines: &mut Lines) -> Result<(), QueryError> {

@@ -194,6 +194,7 @@ impl Maker {
             leaves: self.bytes(),
             z: self.bytes(),
             contribution: self.bytes(),
+            ranges: self.bytes(),
             ledger_seq: 7,
         }
     }
@@ -221,6 +222,8 @@ impl Maker {
             z: Public { r: self.list(2, |m, _| m.scalar()), b: self.list(2, |m, _| m.scalar()) },
             sections: self.list(3, Maker::section),
             recovery: self.blob(3 * 32 + 16),
+            commitments: self.list(2, |m, _| m.bytes()),
+            ranges: self.list(2, |m, _| m.blob(33)),
             signature: Bytes([0; 64]),
         };
         let root = crate::rounds::deposit_hash(&deposit).unwrap();
@@ -314,7 +317,8 @@ impl Maker {
         self.message("RESULT", &Message::Outcome(Outcome { body, blindings, opened }));
         let (root, blindings) = (self.bytes(), self.bytes());
         let committed = Committed { root, blindings, commitments: self.list(2, |m, _| m.bytes()) };
-        let report = OutcomeReport { sid: SID, of: NodeId(2), committed };
+        let ranges = self.list(2, |m, _| m.blob(33));
+        let report = OutcomeReport { sid: SID, of: NodeId(2), committed, ranges };
         self.message("RESULT report", &Message::OutcomeReport(report));
         let block = OutcomeBlock { sid: SID, index: 0, bytes: self.blob(5) };
         self.message("RESULT block", &Message::OutcomeBlock(block));

@@ -294,7 +294,8 @@ fn deal(
     let commitments = commit(&lanes, &blindings);
     let head = json!({
         "sid": hex(sid), "node": node, "nonce": hex(nonce), "leaves": hex(leaves), "z": hex(sha(&z_raw)),
-        "contribution": hex(commitments_root(&commitments)), "ledger_seq": given["head"]["ledger_seq"],
+        "contribution": hex(commitments_root(&commitments)),
+        "ranges": hex(sha(&encode(&wire::proofs(), &json!([]))?)), "ledger_seq": given["head"]["ledger_seq"],
     });
     let recovery = hex(seal(&derive(&f_r[0].to_bytes(), "list", sid), &list));
     let mut tree = vec![leaf(&encode(&wire::head(), &head)?), leaf(&z_raw)];
@@ -304,8 +305,11 @@ fn deal(
     tree.push(leaf(&encode(&wire::recovery(), &recovery)?));
     let root = root(&tree);
     let signature = hex(sign(session.seed(node)?, "deposit", &root));
-    let deposit =
-        json!({ "head": head, "z": z, "sections": sections, "recovery": recovery, "signature": signature });
+    // Nothing is checked in these sessions.
+    let deposit = json!({
+        "head": head, "z": z, "sections": sections, "recovery": recovery, "commitments": [], "ranges": [],
+        "signature": signature,
+    });
     let (f_r, f_b) = (f_r.to_vec(), f_b.to_vec());
     Ok(Dealt { f_r, f_b, blindings, commitments, lanes, leaves, deposit, root, tree, leaf_tree })
 }
@@ -390,7 +394,7 @@ impl Attempt {
                 let commitments: Vec<Value> = commitments.iter().map(hex).collect();
                 let committed =
                     json!({ "root": hex(root), "blindings": hex(blindings), "commitments": commitments });
-                Ok(json!({ "sid": hex(self.sid), "of": of, "committed": committed }))
+                Ok(json!({ "sid": hex(self.sid), "of": of, "committed": committed, "ranges": [] }))
             }
             ("OutcomeBlock", false) => {
                 let (lanes, ..) = self.outcome.as_ref().ok_or("before RESULT")?;
