@@ -8,7 +8,7 @@ pub use crate::codec::Malformed;
 use crate::ids::NodeId;
 use core::fmt;
 
-/// Checks A01 to A29 of the specification, section 1.6 (A04 is not used).
+/// Checks A01 to A28 of the specification, section 1.6 (A04 is not used).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Signature, roster chain, suite, form of a message.
@@ -64,7 +64,7 @@ pub enum Check {
     /// Every checked cell lies in its range.
     A27,
     /// One transparency log for all.
-    A29,
+    A28,
 }
 
 impl Check {
@@ -100,7 +100,7 @@ impl Check {
             Check::A25 => "a report's commitments are those of its deposit",
             Check::A26 => "the total is what was committed to",
             Check::A27 => "every checked figure is proven to lie in its range",
-            Check::A29 => "the coordinator keeps one transparency log for all",
+            Check::A28 => "the coordinator keeps one transparency log for all",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every check A01 to A27 against a liar: a coordinator that signs what it wants, nodes that collude with it.
+//! Every check A01 to A28 against a liar: a coordinator that signs what it wants, nodes that collude with it.
 //!
 //! [`Held`] is an honest node in a real session, stopped just before one message of the coordinator; the
 //! tests give it another message instead. What may leave it then is a refusal, and nothing is written down.

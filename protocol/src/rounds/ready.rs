@@ -1,6 +1,6 @@
 //! Round ready: START fixes the cohort; every node checks every dealer before it says READY.
 //!
-//! Owns checks A07 to A10 and A29, and the reading of envelopes. A share that cannot be used is listed; nothing is
+//! Owns checks A07 to A10 and A28, and the reading of envelopes. A share that cannot be used is listed; nothing is
 //! ever opened because of it.
 
 use super::deposit::{Kept, PairKeys, Shares, challenge, pair_commitment, pair_seed, share_key, standing};
@@ -166,15 +166,15 @@ pub fn check(
     Ok(Cohort { start: start_hash(&facts.sid, &body.cohort), held, heads, echoes })
 }
 
-/// A29: the heads of the coordinator's log that the cohort's members keep are no two stories.
+/// A28: the heads of the coordinator's log that the cohort's members keep are no two stories.
 ///
 /// # Errors
-/// A29 with the evidence: two heads that the coordinator signed.
+/// A28 with the evidence: two heads that the coordinator signed.
 pub fn check_heads(cohort: &Cohort) -> Result<(), (Fault, Vec<SignedTreeHead>)> {
     let what = "the coordinator told hospitals two stories: two transparency logs of one length";
     match two_stories(&cohort.heads) {
         None => Ok(()),
-        Some(both) => Fault::unless(false, Check::A29, what).map_err(|fault| (fault, both.to_vec())),
+        Some(both) => Fault::unless(false, Check::A28, what).map_err(|fault| (fault, both.to_vec())),
     }
 }
 
