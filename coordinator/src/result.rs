@@ -239,6 +239,7 @@ pub fn verify(context: &Context, args: &Verify) -> Result<(), Error> {
         "result": verified.result,
         "founding_roster_words": found,
         "words_compared": compared,
+        "proven": words::proven(&verified),
         "survivors": verified.survivors.len(),
         "hospitals": verified.facts.roster.size(),
     });

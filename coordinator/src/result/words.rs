@@ -79,6 +79,14 @@ fn checks(verified: &Verified, language: Language) -> Vec<String> {
             "the total is the sum of what each of them committed to before any figure was masked",
         ),
     ];
+    let proven = proven(verified).join(", ");
+    if !proven.is_empty() {
+        checked.push(say(
+            language,
+            format!("van elk ziekenhuis is bewezen dat zijn cijfers van {proven} binnen hun grenzen liggen"),
+            format!("it is proven of each hospital that its figures of {proven} lie within their bounds"),
+        ));
+    }
     if verified.count.is_some() {
         checked.push(say(
                 language,
@@ -88,6 +96,13 @@ fn checks(verified: &Verified, language: Language) -> Vec<String> {
         ));
     }
     checked
+}
+
+/// The measures whose figures carry proofs of their ranges.
+#[must_use]
+pub(super) fn proven(verified: &Verified) -> Vec<&str> {
+    let query = verified.facts.warrant.query();
+    query.measures().iter().filter(|one| one.is_checked()).map(|one| one.name()).collect()
 }
 
 fn say(language: Language, dutch: impl Into<String>, english: impl Into<String>) -> String {
