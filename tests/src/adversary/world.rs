@@ -59,6 +59,9 @@ pub struct World {
     pub announces: BTreeMap<NodeId, AnnounceHash>,
     /// Figures that stand in for those of the rows, in range or not.
     pub planted: BTreeMap<NodeId, i64>,
+    /// What hospitals give in every cell in place of their figures, whatever the range: theirs is a driver that lies to
+    /// an honest core.
+    pub boasts: BTreeMap<NodeId, i64>,
     /// Rows of hospitals, for warrants under a floor.
     pub rows: Vec<Rows>,
     /// Every frame that was given to a node, once it is kept.
@@ -108,6 +111,7 @@ impl World {
             hospitals: BTreeMap::new(),
             announces: BTreeMap::new(),
             planted: BTreeMap::new(),
+            boasts: BTreeMap::new(),
             rows: Vec::new(),
             told: None,
             apart,
@@ -352,6 +356,7 @@ impl World {
             true => Contribution::new(1, |_| (0, 1), &[0], extract).ok(),
             false => self.contribution(node, slot),
         };
+        let contribution = self.boasted(node, (Pass::Value, warrant), extract).or(contribution);
         let Some(contribution) = contribution else {
             return self.step(node, Input::Refused { sid, why: Refusal::Extract });
         };
@@ -361,6 +366,19 @@ impl World {
         }
         self.referee.measured(node, sid, true_slot);
         self.step(node, Input::Measured { sid, contribution, at });
+    }
+
+    /// The figure that it boasts of, in every cell; none for who does not.
+    fn boasted(
+        &self,
+        node: NodeId,
+        (pass, warrant): (Pass, &Warrant),
+        extract: ExtractHash,
+    ) -> Option<Contribution> {
+        let count = warrant.count().filter(|_| pass == Pass::Count);
+        let cells = count.map_or(warrant.params(), |count| &count.params).cells;
+        let figures = vec![*self.boasts.get(&node)?; usize::try_from(cells).ok()?];
+        Contribution::new(cells, |_| (0, i64::MAX), &figures, extract).ok()
     }
 
     /// What the hospital's rows say in a pass of a warrant under a floor. Neither observer nor referee knows passes.
@@ -375,7 +393,8 @@ impl World {
         let Some(hospital) = self.hospitals.get_mut(&node) else { return };
         let extract = extract(node, *hospital.frozen.entry(slot).or_insert(hospital.live));
         let own: Vec<Rows> = self.rows.iter().filter(|rows| rows.node == node).copied().collect();
-        let input = match floors::contribution(warrant, pass, &own, held, extract) {
+        let boasted = self.boasted(node, (pass, warrant), extract);
+        let input = match boasted.or_else(|| floors::contribution(warrant, pass, &own, held, extract)) {
             Some(contribution) => Input::Measured { sid, contribution, at },
             None => Input::Refused { sid, why: Refusal::Extract },
         };
