@@ -14,4 +14,5 @@ mod controls;
 mod leakage;
 mod liveness;
 mod planted;
+mod ranges;
 mod runs;
