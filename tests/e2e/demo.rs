@@ -203,3 +203,35 @@ fn issued(facts: &Value) -> BTreeMap<String, i64> {
     }
     sums
 }
+
+/// Every agent proves its figures (V3), in the count and in the sum; anyone sees that in the bundle.
+#[test]
+fn nine_hospitals_prove_that_their_figures_lie_in_their_ranges() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let queries = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/queries");
+    std::fs::create_dir(folder.path().join("codelists")).unwrap();
+    std::fs::copy(queries.join("codelists/ccv.csv"), folder.path().join("codelists/ccv.csv")).unwrap();
+    let text = std::fs::read_to_string(queries.join("stock-usable.toml")).unwrap();
+    let range = "range = [-1000000, 10000000]\n";
+    assert_eq!(text.matches(range).count(), 1);
+    let query = folder.path().join("checked.toml");
+    std::fs::write(&query, text.replace(range, &format!("{range}checked = true\n"))).unwrap();
+    let ended = demo(&["--hospitals", "9", "--drop-out", "2", "--query", query.to_str().unwrap()]);
+    summed(&ended, 9, 7);
+    let mut verify = std::process::Command::new(samensom_tests::harness::programs().join("samensom"));
+    let bundle = ended.facts["bundle"].as_str().unwrap();
+    let verified = verify.args(["--format", "json", "result", "verify", bundle]).output().unwrap();
+    let facts: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&facts["verified"], &facts["proven"]), (&json!(true), &json!(["stock"])));
+    // One bit of a proof, and it is no bundle.
+    let text = std::fs::read_to_string(bundle).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let proof = whole["value"]["reports"][0]["ranges"][0].as_str().unwrap();
+    let last = if proof.ends_with('0') { '1' } else { '0' };
+    let changed = format!("{}{last}", &proof[..proof.len() - 1]);
+    std::fs::write(bundle, text.replacen(proof, &changed, 1)).unwrap();
+    let mut verify = std::process::Command::new(samensom_tests::harness::programs().join("samensom"));
+    let refused = verify.args(["result", "verify", bundle]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(8), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("A27"), "{refused:?}");
+}

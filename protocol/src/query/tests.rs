@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod checked;
 mod expressions;
 mod measures;
 
