@@ -6,6 +6,7 @@
 //! `session/asking.rs`.
 
 mod asking;
+mod slots;
 
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
@@ -35,7 +36,8 @@ use samensom_protocol::rounds::offer::least_ms;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::Warrant;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use slots::Slots;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -473,24 +475,6 @@ impl Driver {
     }
 }
 
-/// When this process first saw each lock's last slot, by a clock that nobody can set.
-#[derive(Debug, Default)]
-struct Slots(BTreeMap<String, (u64, Instant)>);
-
-impl Slots {
-    /// True for the slot that is open, and for a new one only after the least time between two.
-    fn allows(&mut self, lock: &str, slot: u64, least: Duration, now: Instant) -> bool {
-        match self.0.get(lock) {
-            Some((open, _)) if *open == slot => true,
-            Some((_, since)) if now.saturating_duration_since(*since) < least => false,
-            _ => {
-                self.0.insert(lock.to_owned(), (slot, now));
-                true
-            }
-        }
-    }
-}
-
 /// What is to be computed of a warrant's query.
 struct What {
     /// The attempt that asks, and who is asked.
@@ -549,18 +533,6 @@ impl core::fmt::Debug for Driver {
 mod tests {
     use super::*;
     use samensom_protocol::query::Query;
-
-    #[test]
-    fn a_clock_that_was_set_forward_opens_no_slot_early() {
-        let (mut slots, start, least) = (Slots::default(), Instant::now(), Duration::from_secs(48));
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(slots.allows("goods", 7, least, at(0)), "the first slot of a process");
-        assert!(slots.allows("goods", 7, least, at(1)), "the same slot again");
-        assert!(!slots.allows("goods", 8, least, at(47)), "too soon");
-        assert!(slots.allows("care", 8, least, at(47)), "another lock has its own");
-        assert!(slots.allows("goods", 8, least, at(48)));
-        assert!(!slots.allows("goods", 9, least, at(49)));
-    }
 
     /// A03: what a slot is bound to is the rows; another way to write and to declare them changes nothing.
     #[test]
