@@ -232,7 +232,8 @@ impl SignedWarrant {
         )?;
         body.keeps_its_hospitals(&query)?;
         let layout = query.layout();
-        let params = Params::new(roster, layout.cells(), layout.widest())
+        let blocks = query.blocks();
+        let params = Params::new(roster, layout.cells(), layout.widest(), blocks.bits())
             .map_err(|_| Fault::new(Check::A03, "no sum of this query fits the ring under this roster"))?;
         let mut count = CountPass::of(&body, &query, (roster, rule), &params.thresholds)?;
         // Consent is waited for in the first pass; in the second it was given.
@@ -240,7 +241,6 @@ impl SignedWarrant {
         let first = count.as_mut().map_or(&mut params, |count| &mut count.params);
         let wait_ms = body.wait_s.saturating_mul(1000);
         first.deadlines.deposit_ms = first.deadlines.deposit_ms.saturating_add(wait_ms);
-        let blocks = query.blocks();
         Ok(Warrant { hash: self.hash(), body, query, params, blocks, count, approvers: Vec::new() })
     }
 
@@ -356,11 +356,11 @@ impl CountPass {
             Check::A03,
             "too much is to be counted before: at most 6 different filters, and 2,000,000 lanes",
         ))?;
-        let params = Params::new(roster, counting.cells(), 1)
+        let blocks = query.count_blocks(counting.cells());
+        let params = Params::new(roster, counting.cells(), 1, blocks.bits())
             .map_err(|_| Fault::new(Check::A03, "no count of this query fits the ring under this roster"))?;
         let colluding = if rule.colluding_holders { thresholds.x } else { 0 };
         let beyond = colluding.saturating_add(u16::from(body.may_miss));
-        let blocks = query.count_blocks(counting.cells());
         a03(blocks.is_affordable(), "too much is to be counted before to prove it: at most 16,384 lanes")?;
         Ok(Some(CountPass { counting, params, blocks, beyond }))
     }
