@@ -54,6 +54,12 @@ pub enum Error {
     /// The link failed.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The protocol's core broke off.
+    #[error(
+        "a step of the protocol did not end; the figures of this session are wiped\n  do: start the service again, and \
+         report this to LCG with the version of this program"
+    )]
+    Stepped,
     /// The self-test could not be made.
     #[error(
         "the self-test could not be made: {what}\n  do: report this to LCG with the version of this program"
@@ -209,6 +215,7 @@ impl Error {
             | Error::Roster(_)
             | Error::Fork { .. }
             | Error::SelfTest { .. }
+            | Error::Stepped
             | Error::Extracts(_)
             | Error::Io { .. } => 1,
             Error::Config(_) | Error::Query(_) | Error::Token { .. } => 3,

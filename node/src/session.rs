@@ -296,8 +296,10 @@ impl Driver {
             }
             // Why the hospital's own rules refused is in the log before the core hears of it.
             let told = matches!(input, Input::Refused { .. });
-            let (node, outputs) = node.step(input, &mut randomness());
-            self.node = Some(node);
+            // Whoever stops waiting here loses the attempt, as by a restart: `follow` begins anew.
+            let head = self.head.take();
+            let (node, outputs) = stepped(node, input).await?;
+            (self.node, self.head) = (Some(node), head);
             self.audit.tell_all(outputs.iter().filter(|_| !told).filter_map(audit::Event::of))?;
             for output in outputs {
                 if self.disputed {
@@ -473,6 +475,13 @@ impl Driver {
             tracing::warn!(%path, "the last good snapshot stays; this slot does not use it (A03)");
         }
     }
+}
+
+/// The core's step, beside the link: verifying a large total, or proofs of everyone's ranges, takes seconds, and a
+/// link that hears nothing for so long is lost.
+async fn stepped(node: Node, input: Input) -> Result<(Node, Vec<Output>), Error> {
+    let step = move || node.step(input, &mut randomness());
+    tokio::task::spawn_blocking(step).await.map_err(|_| Error::Stepped)
 }
 
 /// What is to be computed of a warrant's query.

@@ -65,6 +65,15 @@ fn randomness() -> rand_core::UnwrapErr<getrandom::SysRng> {
     rand_core::UnwrapErr(getrandom::SysRng)
 }
 
+/// The core's step, beside the links: to verify proofs of ranges or open a large sum takes seconds, in which the
+/// other links are heard.
+async fn stepped(core: Coordinator, input: Input) -> Result<(Coordinator, Vec<Output>), Error> {
+    let step = move || core.step(input, &mut randomness());
+    let broken =
+        |_| Error::machine("a step of the protocol did not end").remedy("report this with the version");
+    tokio::task::spawn_blocking(step).await.map_err(broken)
+}
+
 impl Task {
     pub(super) fn new(
         store: Arc<Store>,
@@ -180,7 +189,7 @@ impl Task {
             let sid = core.sid();
             let heard = audit::Event::heard((self.session, sid), &input);
             self.hear(heard.as_ref(), &input).await;
-            let (core, outputs) = core.step(input, &mut randomness());
+            let (core, outputs) = stepped(core, input).await?;
             self.core = Some(core);
             self.log(heard, &outputs).await?;
             for output in outputs {
