@@ -5,6 +5,7 @@ use crate::crypto::pedersen::{self, commit_block};
 use curve25519_dalek::traits::Identity;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::collections::BTreeSet;
 
 const SID: AttemptId = AttemptId([5; 32]);
 const ROOT: [u8; 32] = [6; 32];
@@ -182,4 +183,50 @@ fn what_is_not_canonical_is_refused() {
         assert!(!holds(&blocks, &of(1), &points, &lie), "scalar {scalar} plus ell");
     }
     assert!(!holds(&blocks, &of(1), &[[0xff; 32]], &good) && !holds(&blocks, &of(1), &[], &good));
+}
+
+/// Every field of what is proven and of whose it is, by their types: changed in any one of them, the transcript that
+/// the proof's challenges come from is another.
+#[test]
+fn every_field_changes_the_challenges() {
+    let cell = Checked { cell: 4, block: 9, cap: 200 };
+    let one = Piece { index: 2, bits: 8, above: false, cells: vec![cell, Checked { cell: 6, ..cell }] };
+    let statement = of(1);
+    let drawn = |piece: &Piece, of: &Statement| {
+        let mut challenge = [0; 32];
+        piece.transcript(of).challenge_bytes(b"drawn", &mut challenge);
+        challenge
+    };
+    let Statement { sid, node, root } = statement;
+    let bytes = |bytes: &[u8; 32]| {
+        let flipped = |bit: usize| {
+            let mut bytes = *bytes;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        };
+        (0..256).map(flipped).collect::<Vec<[u8; 32]>>()
+    };
+    let (sids, roots): (Vec<_>, _) = (bytes(&sid.0).into_iter().map(AttemptId).collect(), bytes(root));
+    let whose = (0..16).map(|bit| Statement { node: NodeId(node.0 ^ (1 << bit)), ..statement });
+    let whose = whose.chain(sids.iter().map(|sid| Statement { sid, ..statement }));
+    let whose = whose.chain(roots.iter().map(|root| Statement { root, ..statement }));
+    let Piece { index, bits, above, cells } = &one;
+    let mut pieces: Vec<Piece> =
+        (0..32).map(|bit| Piece { index: index ^ (1 << bit), ..one.clone() }).collect();
+    pieces.extend((0..8).map(|bit| Piece { bits: bits ^ (1 << bit), ..one.clone() }));
+    pieces.extend([
+        Piece { above: !above, ..one.clone() },
+        Piece { cells: cells[1..].to_vec(), ..one.clone() },
+    ]);
+    let Checked { cell: at, block: _, cap } = cell;
+    let changed = |to: Checked| Piece { cells: vec![to, cells[1]], ..one.clone() };
+    pieces.extend((0..32).map(|bit| changed(Checked { cell: at ^ (1 << bit), ..cell })));
+    pieces.extend((0..64).map(|bit| changed(Checked { cap: cap ^ (1 << bit), ..cell })));
+    let count = 1 + 16 + 256 + 256 + pieces.len();
+    let all: BTreeSet<[u8; 32]> = core::iter::once(drawn(&one, &statement))
+        .chain(whose.map(|of| drawn(&one, &of)))
+        .chain(pieces.iter().map(|piece| drawn(piece, &statement)))
+        .collect();
+    // The block follows from the cell; its commitment the crate absorbs.
+    assert_eq!((all.len(), pieces.len()), (count, 32 + 8 + 2 + 32 + 64));
 }

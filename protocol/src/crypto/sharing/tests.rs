@@ -4,6 +4,7 @@ use super::*;
 use crate::codec::to_hex;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::collections::BTreeSet;
 
 fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
@@ -124,4 +125,33 @@ fn only_canonical_scalars_are_read() {
     assert!(scalar(&Bytes(ell)).is_none());
     ell[0] -= 1;
     assert_eq!(scalar(&Bytes(ell)), Some(-Scalar::ONE), "{}", to_hex(&ell));
+}
+
+/// Every field of the statement, by its type: with one bit of any of them changed the challenge is another, and so are
+/// those of the same field's other bits.
+#[test]
+fn every_field_of_the_statement_changes_the_challenge() {
+    let (sid, root) = (AttemptId([1; 32]), [2; 32]);
+    let one = Statement { sid: &sid, dealer: NodeId(7), threshold: 4, root: &root };
+    let Statement { sid, dealer, threshold, root } = one;
+    let flipped = |bytes: &[u8; 32], bit: usize| {
+        let mut bytes = *bytes;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    };
+    let sids: Vec<AttemptId> = (0..256).map(|bit| AttemptId(flipped(&sid.0, bit))).collect();
+    let roots: Vec<[u8; 32]> = (0..256).map(|bit| flipped(root, bit)).collect();
+    let numbers = (0..16).flat_map(|bit| {
+        [
+            Statement { dealer: NodeId(dealer.0 ^ (1 << bit)), ..one },
+            Statement { threshold: threshold ^ (1 << bit), ..one },
+        ]
+    });
+    let all = core::iter::once(one)
+        .chain(numbers)
+        .chain(sids.iter().map(|sid| Statement { sid, ..one }))
+        .chain(roots.iter().map(|root| Statement { root, ..one }));
+    let challenges: BTreeSet<[u8; 32]> =
+        all.flat_map(|one| [Which::R, Which::B].map(|which| one.challenge(which).to_bytes())).collect();
+    assert_eq!(challenges.len(), 2 * (1 + 32 + 256 + 256));
 }
