@@ -5,6 +5,7 @@
 //! version: files are never edited after a release. `manual/wire.md` is the text to them. All secrets in
 //! them are drawn from seeded randomness and stand nowhere else.
 
+mod bundle;
 mod commitments;
 mod keys;
 mod masks;
@@ -85,6 +86,11 @@ fn sharing_stands() {
 #[test]
 fn messages_stand() {
     stands("messages", &messages::all());
+}
+
+#[test]
+fn bundles_stand() {
+    stands("bundle", &bundle::all());
 }
 
 #[test]
