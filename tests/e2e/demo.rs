@@ -223,14 +223,27 @@ fn nine_hospitals_prove_that_their_figures_lie_in_their_ranges() {
     let verified = verify.args(["--format", "json", "result", "verify", bundle]).output().unwrap();
     let facts: Value = serde_json::from_slice(&verified.stdout).unwrap();
     assert_eq!((&facts["verified"], &facts["proven"]), (&json!(true), &json!(["stock"])));
-    // One bit of a proof, and it is no bundle.
+    // Who wrote the manual's second implementation reads the same in it.
     let text = std::fs::read_to_string(bundle).unwrap();
+    let (survivors, figures) = samensom_tests::second::read_bundle(&text).unwrap();
+    let shown = ended.facts["totals"].as_array().unwrap().iter().filter(|one| one["measure"] != "kind_share");
+    // Stock in tenths of a piece; a whole one is shown without.
+    let base = |one: &Value| -> Option<i64> {
+        let text = one["value"].as_str()?;
+        let whole = one["measure"] == "stock" && !text.contains('.');
+        Some(text.replace('.', "").parse::<i64>().ok()? * if whole { 10 } else { 1 })
+    };
+    let shown: Vec<Option<i64>> = shown.map(base).collect();
+    assert_eq!((survivors.len(), &figures), (7, &shown));
+    assert!(figures.iter().any(Option::is_none) && figures.iter().flatten().any(|figure| *figure > 1000));
+    // One digit of a proof, and it is no bundle.
     let whole: Value = serde_json::from_str(&text).unwrap();
     let proof = whole["value"]["reports"][0]["ranges"][0].as_str().unwrap();
     let last = if proof.ends_with('0') { '1' } else { '0' };
     let changed = format!("{}{last}", &proof[..proof.len() - 1]);
     std::fs::write(bundle, text.replacen(proof, &changed, 1)).unwrap();
     let mut verify = std::process::Command::new(samensom_tests::harness::programs().join("samensom"));
+    assert!(samensom_tests::second::read_bundle(&std::fs::read_to_string(bundle).unwrap()).is_err());
     let refused = verify.args(["result", "verify", bundle]).output().unwrap();
     assert_eq!(refused.status.code(), Some(8), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("A27"), "{refused:?}");

@@ -3,6 +3,7 @@
 //! It recomputes every field of the frozen vectors and shares no code with the core: it must not name that
 //! crate (`tidy.rs`). Where it and the core differ, the manual decides.
 
+mod bundle;
 mod codec;
 mod commitments;
 mod fields;
@@ -13,13 +14,15 @@ mod session;
 mod values;
 mod wire;
 
+pub use bundle::read as read_bundle;
 use serde_json::Value;
 
 /// What is wrong with a vector.
 pub type Checked<T> = Result<T, String>;
 
 /// The files of wire version 1.
-pub const FILES: [&str; 8] = [
+pub const FILES: [&str; 9] = [
+    "bundle",
     "transcripts",
     "keys",
     "masks",
@@ -36,6 +39,7 @@ pub const FILES: [&str; 8] = [
 /// The first field that differs, is missing or is unknown.
 pub fn check(name: &str, file: &Value) -> Checked<()> {
     match name {
+        "bundle" => bundle::check(file),
         "transcripts" => values::transcripts(file),
         "keys" => values::keys(file),
         "masks" => values::masks(file),

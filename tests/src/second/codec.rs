@@ -190,3 +190,21 @@ fn write_choice(variants: &[(&str, Option<Shape>)], value: &Value, out: &mut Vec
     }
     Err(format!("{value:.60} is no variant"))
 }
+
+/// The one JSON text of a value: no blank, fields in the order of their shape.
+pub fn text(shape: &Shape, value: &Value) -> Checked<String> {
+    let wrong = || format!("{value:.60} has another shape");
+    let all = |parts: Checked<Vec<String>>| parts.map(|parts| parts.join(","));
+    let field = |(name, shape): &(&str, Shape)| Ok(format!("\"{name}\":{}", text(shape, &value[*name])?));
+    Ok(match shape {
+        Shape::Opt(_) if value.is_null() => "null".to_owned(),
+        Shape::Opt(inner) => text(inner, value)?,
+        Shape::List(item, _) => {
+            let items = value.as_array().ok_or_else(wrong)?;
+            format!("[{}]", all(items.iter().map(|one| text(item, one)).collect())?)
+        }
+        Shape::Struct(fields) => format!("{{{}}}", all(fields.iter().map(field).collect())?),
+        Shape::Tuple(_) | Shape::Choice(_) => return Err("in no bundle".to_owned()),
+        _ => value.to_string(),
+    })
+}

@@ -41,12 +41,17 @@ pub fn commit(values: &[u64], blindings: &[Scalar]) -> Vec<Hash> {
     blocks.map(|(values, blinding)| point(values, blinding).compress().to_bytes()).collect()
 }
 
-/// True if the commitments of all, added up, are those to the totals under the sums of blindings.
-pub fn opens(all: &[Vec<Hash>], totals: &[u64], blindings: &[Scalar]) -> Checked<bool> {
+/// True if the commitments of all, added up, are those to the totals under the sums of blindings; `caps` has the greatest
+/// value of each cell that is checked.
+pub fn opens(caps: &[Option<u64>], all: &[Vec<Hash>], totals: &[u64], blindings: &[Scalar]) -> Checked<bool> {
     let mut sums = vec![RistrettoPoint::default(); blindings.len()];
+    let blocks = super::ranges::blocks(caps);
+    if caps.len() != totals.len() || blocks.len() != sums.len() {
+        return Err("another number of blocks".to_owned());
+    }
     for one in all {
-        if one.len() != sums.len() || totals.len().div_ceil(BLOCK) != sums.len() {
-            return Err("another number of blocks".to_owned());
+        if one.len() != sums.len() {
+            return Err("another number of commitments".to_owned());
         }
         for (sum, given) in sums.iter_mut().zip(one) {
             let point = CompressedRistretto(*given).decompress().ok_or("a commitment is no point")?;
@@ -56,7 +61,13 @@ pub fn opens(all: &[Vec<Hash>], totals: &[u64], blindings: &[Scalar]) -> Checked
             *sum += point;
         }
     }
-    let computed = totals.chunks(BLOCK).zip(blindings).map(|(values, blinding)| point(values, blinding));
+    let computed = blocks.iter().zip(blindings).map(|((cells, cap), blinding)| {
+        let values: Vec<u64> = cells.iter().map(|cell| totals[*cell]).collect();
+        match cap {
+            None => point(&values, blinding),
+            Some(_) => Scalar::from(values[0]) * generator("g", 0) + blinding * generator("h", 0),
+        }
+    });
     Ok(sums.into_iter().eq(computed))
 }
 
@@ -132,5 +143,9 @@ fn sum(mut sum: Fields) -> Checked<()> {
     sum.is("totals", json!(totals))?;
     sum.is("blindings", told(&blindings))?;
     sum.done()?;
-    if opens(&all, &totals, &blindings)? { Ok(()) } else { Err("the sum does not open".to_owned()) }
+    if opens(&vec![None; totals.len()], &all, &totals, &blindings)? {
+        Ok(())
+    } else {
+        Err("the sum does not open".to_owned())
+    }
 }

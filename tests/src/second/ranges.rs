@@ -26,7 +26,7 @@ struct Piece {
 }
 
 /// The cells of every block: those without a cap by 1,024, then each of the others alone.
-fn blocks(caps: &[Option<u64>]) -> Vec<(Vec<usize>, Option<u64>)> {
+pub fn blocks(caps: &[Option<u64>]) -> Vec<(Vec<usize>, Option<u64>)> {
     let plain: Vec<usize> = (0..caps.len()).filter(|cell| caps[*cell].is_none()).collect();
     let plain = plain.chunks(1024).map(|cells| (cells.to_vec(), None));
     let alone = (0..caps.len()).filter_map(|cell| Some((vec![cell], Some(caps[cell]?))));
@@ -35,6 +35,12 @@ fn blocks(caps: &[Option<u64>]) -> Vec<(Vec<usize>, Option<u64>)> {
 
 fn bits(cap: u64) -> usize {
     [1, 8, 16, 32].into_iter().find(|bits| cap < 1 << bits).unwrap_or(64)
+}
+
+/// B: bits that a node proves, those of both sides where a cap is not exact.
+pub fn proven_bits(caps: &[Option<u64>]) -> u64 {
+    let exact = |cap: u64| u128::from(cap) + 1 == 1u128 << bits(cap);
+    caps.iter().flatten().map(|cap| bits(*cap) as u64 * if exact(*cap) { 1 } else { 2 }).sum()
 }
 
 fn pieces(caps: &[Option<u64>]) -> Vec<Piece> {

@@ -10,6 +10,7 @@ use super::fields::{Fields, array, bytes, hex, number, same};
 use super::primitives::*;
 use super::{Checked, wire};
 use attempt::Attempt;
+pub use attempt::bounds;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,37 +136,41 @@ fn identities(file: &mut Fields) -> Checked<BTreeMap<u16, Hash>> {
     Ok(identities)
 }
 
+/// A roster that follows the one before; its hash and body.
+pub fn next_roster(before: Option<&(Hash, Value)>, signed: &Value) -> Checked<(Hash, Value)> {
+    encode(&wire::signed_roster(), signed)?;
+    let raw = bytes(&signed["body"])?;
+    let (body, hash) = (decode(&wire::roster(), &raw)?, H::new("roster").bytes(&raw).end());
+    let mut signers = BTreeSet::new();
+    for given in signed["signatures"].as_array().ok_or("no signatures")? {
+        let key = array(&given["key"])?;
+        verify(&key, "roster", &raw, &array(&given["signature"])?)?;
+        let (_, last) = before.ok_or("the first roster is not signed")?;
+        let known =
+            last["signers"].as_array().is_some_and(|all| all.iter().any(|s| s["key"] == given["key"]));
+        if !known || !signers.insert(key) {
+            return Err("a roster is signed by somebody else".to_owned());
+        }
+    }
+    let (epoch, previous, threshold) = before.map_or((0, [0; 32], Some(0)), |(hash, last)| {
+        (last["epoch"].as_u64().unwrap_or(0) + 1, *hash, last["threshold"].as_u64())
+    });
+    same("epoch", &body["epoch"], &json!(epoch))?;
+    same("previous", &body["previous"], &hex(previous))?;
+    if (signers.len() as u64) < threshold.unwrap_or(u64::MAX) {
+        return Err("too few signed a roster".to_owned());
+    }
+    Ok((hash, body))
+}
+
 /// The chain of two rosters, and the numbers that the second gives.
 fn rosters(file: &mut Fields, identities: &BTreeMap<u16, Hash>, began: u64) -> Checked<Facts> {
     let mut before: Option<(Hash, Value)> = None;
     for mut one in file.objects("rosters")? {
-        let signed = one.take("signed")?;
-        encode(&wire::signed_roster(), &signed)?;
-        let raw = bytes(&signed["body"])?;
-        let (body, hash) = (decode(&wire::roster(), &raw)?, H::new("roster").bytes(&raw).end());
-        one.is_bytes("hash", hash)?;
+        let next = next_roster(before.as_ref(), &one.take("signed")?)?;
+        one.is_bytes("hash", next.0)?;
         one.done()?;
-        let signatures = signed["signatures"].as_array().ok_or("no signatures")?;
-        let mut signers = BTreeSet::new();
-        for given in signatures {
-            let key = array(&given["key"])?;
-            verify(&key, "roster", &raw, &array(&given["signature"])?)?;
-            let (_, last) = before.as_ref().ok_or("the first roster is not signed")?;
-            let known =
-                last["signers"].as_array().is_some_and(|all| all.iter().any(|s| s["key"] == given["key"]));
-            if !known || !signers.insert(key) {
-                return Err("a roster is signed by somebody else".to_owned());
-            }
-        }
-        let (epoch, previous, threshold) = before.as_ref().map_or((0, [0; 32], Some(0)), |(hash, last)| {
-            (last["epoch"].as_u64().unwrap_or(0) + 1, *hash, last["threshold"].as_u64())
-        });
-        same("epoch", &body["epoch"], &json!(epoch))?;
-        same("previous", &body["previous"], &hex(previous))?;
-        if (signers.len() as u64) < threshold.unwrap_or(u64::MAX) {
-            return Err("too few signed a roster".to_owned());
-        }
-        before = Some((hash, body));
+        before = Some(next);
     }
     let (roster, body) = before.ok_or("no roster")?;
     let members = body["members"].as_array().ok_or("no members")?;

@@ -176,7 +176,8 @@ fn ids(mut ids: Fields) -> Checked<()> {
     ids.done()
 }
 
-fn words(of: &Hash) -> String {
+/// Six words to compare a value by.
+pub fn words(of: &Hash) -> String {
     let hash = H::new("words").fixed(of).end();
     let word = |pair: &[u8]| {
         let bits = u32::from(pair[0]) << 8 | u32::from(pair[1]);

@@ -342,12 +342,49 @@ pub fn signed_body(what: &str) -> Option<Shape> {
     })
 }
 
+fn ready_of() -> Shape {
+    Struct(vec![("node", U(2)), ("ready", sealed(4096))])
+}
+
+/// What everyone may see of a report.
+fn committed() -> Shape {
+    Struct(vec![("root", Fixed(32)), ("blindings", Fixed(32)), ("commitments", per_block())])
+}
+
+/// A bundle (section 10).
+pub fn bundle() -> Shape {
+    let deposit = Struct(vec![("head", head()), ("path", path()), ("signature", Fixed(64))]);
+    let report =
+        Struct(vec![("node", U(2)), ("body", sealed(128)), ("committed", committed()), ("ranges", proofs())]);
+    let certificate = Struct(vec![("body", sealed(128)), ("confirmations", list(confirmation(), 1024))]);
+    let session = Struct(vec![
+        ("header", sealed(1 << 19)),
+        ("deposits", list(deposit, 1024)),
+        ("start", sealed(65_536)),
+        ("readies", list(ready_of(), 1024)),
+        ("go", sealed(128)),
+        ("reports", list(report, 1024)),
+        ("freeze", sealed(128)),
+        ("certificate", certificate),
+        ("result", sealed(256)),
+        ("opened", hash()),
+        ("blindings", per_block()),
+        ("total", list(Blob(65_536), 256)),
+    ]);
+    Struct(vec![
+        ("format", Text(32)),
+        ("rosters", list(signed_roster(), 4096)),
+        ("warrant", signed_warrant()),
+        ("count", opt(session.clone())),
+        ("value", session),
+    ])
+}
+
 /// The choice of all messages.
 pub fn message() -> Shape {
     let channel_confirm = Struct(vec![("from", hash()), ("to", hash()), ("tag", Fixed(32))]);
     let counted =
         Struct(vec![("node", U(2)), ("report", hash()), ("ledger_seq", U(8)), ("signature", Fixed(64))]);
-    let ready_of = Struct(vec![("node", U(2)), ("ready", sealed(4096))]);
     let share = Struct(vec![("dealer", U(2)), ("share", Fixed(32))]);
     let reveal = Struct(vec![("sid", hash()), ("freeze", hash()), ("shares", list(share, 1024))]);
     let with = |body: usize, name: &'static str, item: Shape| {
@@ -363,9 +400,8 @@ pub fn message() -> Shape {
     ]);
     let outcome =
         Struct(vec![("body", sealed(256)), ("blindings", per_block()), ("opened", list(opened(), 1024))]);
-    let committed = Struct(vec![("root", Fixed(32)), ("blindings", Fixed(32)), ("commitments", per_block())]);
     let outcome_report =
-        Struct(vec![("sid", hash()), ("of", U(2)), ("committed", committed), ("ranges", proofs())]);
+        Struct(vec![("sid", hash()), ("of", U(2)), ("committed", committed()), ("ranges", proofs())]);
     let void_of = Struct(vec![("node", U(2)), ("ledger_seq", U(8)), ("signature", Fixed(64))]);
     let all = vec![
         ("Announce", sealed(2048)),
@@ -376,7 +412,7 @@ pub fn message() -> Shape {
         ("Deposit", deposit()),
         ("Start", with(65_536, "dealers", dealer())),
         ("Ready", sealed(4096)),
-        ("Go", with(128, "readies", ready_of)),
+        ("Go", with(128, "readies", ready_of())),
         ("Report", report),
         ("ReportBlock", block.clone()),
         ("Freeze", with(128, "survivors", counted)),

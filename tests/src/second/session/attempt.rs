@@ -56,7 +56,7 @@ fn ids(value: &Value, field: &str) -> Checked<Vec<u16>> {
 }
 
 /// The bounds of every cell of a query.
-fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
+pub fn bounds(query: &Value) -> Checked<Vec<(i64, i64)>> {
     let mut one = Vec::new();
     for measure in query["measures"].as_array().ok_or("no measures")? {
         let (kind, of) = measure["kind"].as_object().and_then(|map| map.iter().next()).ok_or("no kind")?;

@@ -76,7 +76,7 @@ pub fn total(attempt: &Attempt, session: &Session) -> Checked<(Vec<u64>, Vec<Sca
         mask_blindings(&mut blindings, &seed, plus);
     }
     reduce(&mut lanes, attempt.width);
-    if !opens(&all, &lanes, &blindings)? {
+    if !opens(&vec![None; lanes.len()], &all, &lanes, &blindings)? {
         return Err("the total is not what was committed to".to_owned());
     }
     Ok((lanes, blindings))
