@@ -39,6 +39,8 @@ struct PurposeKeys {
     floor_hospitals: u16,
     #[serde(default)]
     colluding_holders: bool,
+    #[serde(default)]
+    floor_dominance: u8,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,11 +165,16 @@ fn purpose(keys: PurposeKeys) -> Result<PurposeRule, Error> {
     if roles.is_empty() {
         return Err(Error::config("no role has to approve").expected("one role at least in `roles`"));
     }
+    if keys.floor_dominance > 100 {
+        let problem = format!("floor_dominance = {}", keys.floor_dominance);
+        return Err(Error::config(problem).expected("a share in percent, 1 to 100; 0 for any"));
+    }
     Ok(PurposeRule {
         purpose: text("the name", &keys.name)?,
         roles: List::new(roles).map_err(|_| Error::config("too many roles").expected("at most 8"))?,
         floor_hospitals: keys.floor_hospitals,
         colluding_holders: keys.colluding_holders,
+        floor_dominance: keys.floor_dominance,
     })
 }
 
@@ -250,7 +257,8 @@ mod tests {
             ("deposit = \"10s\"", "deposit = \"10\"", "[limits]"),
             ("deposit = \"10s\"", "deposit = 10", "invalid type"),
             ("roles = [\"duty-pharmacist\", \"pharmacist\"]", "roles = []", "no role has to approve"),
-            ("floor_hospitals = 3", "floor_hospitals = -3", "line 14"),
+            ("floor_hospitals = 3", "floor_hospitals = -3", "line 15"),
+            ("floor_hospitals = 3", "floor_dominance = 101", "a share in percent"),
         ] {
             let text = DEFAULT.replacen(from, to, 1);
             assert_ne!(text, DEFAULT, "{from}");

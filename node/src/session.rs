@@ -6,35 +6,34 @@
 //! `session/asking.rs`.
 
 mod asking;
+mod figures;
 mod slots;
 
 use crate::audit::{self, Audit};
 use crate::clock::Clock;
-use crate::commit;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::extract::{self, ExtractError, Frozen, Home, Snapshots, Stop};
+use crate::extract::{ExtractError, Snapshots, Stop};
 use crate::identity::randomness;
 use crate::ledger::Ledger;
 use crate::link::{Link, LinkSender};
 use crate::pause;
 use crate::transparency::{Heard, Watch};
 use asking::{Job, Pending};
+use figures::{What, figures};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::error::Fault;
 use samensom_protocol::ids::{AttemptId, NodeId, PublicKey, SessionId};
 use samensom_protocol::io::{Event, Input, Output, Peer, Refusal};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Pass, Round, is_channel};
+use samensom_protocol::message::{Round, is_channel};
 use samensom_protocol::node::Node;
-use samensom_protocol::query::{Class, Counting, Open};
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::least_ms;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::Warrant;
 use serde::{Deserialize, Serialize};
 use slots::Slots;
 use std::collections::VecDeque;
@@ -336,8 +335,8 @@ impl Driver {
                 }
                 sender.send(bytes).await?;
             }
-            Output::Measure { sid, warrant, lock, slot, pass, open, patients_each, class } => {
-                let what = What { sid, me: self.me, pass, open, patients_each, class };
+            Output::Measure { sid, warrant, lock, slot, pass, open, patients_each, dominance, class } => {
+                let what = What { sid, me: self.me, pass, open, patients_each, dominance, class };
                 let lock = lock.to_string();
                 return self.asked(Job { sid, warrant: *warrant, lock, slot, what }).await.map(Some);
             }
@@ -484,97 +483,8 @@ async fn stepped(node: Node, input: Input) -> Result<(Node, Vec<Output>), Error>
     tokio::task::spawn_blocking(step).await.map_err(|_| Error::Stepped)
 }
 
-/// What is to be computed of a warrant's query.
-struct What {
-    /// The attempt that asks, and who is asked.
-    sid: AttemptId,
-    me: NodeId,
-    pass: Pass,
-    /// The figures that open; the others stay here.
-    open: Option<Arc<Open>>,
-    /// In a count pass: patients that are enough for one hospital.
-    patients_each: u32,
-    /// The cells of this hospital's own class.
-    class: Class,
-}
-
-/// Freezes the extracts for the slot, or opens what is frozen, and evaluates the query.
-fn figures(
-    config: &Config,
-    snapshots: &Snapshots,
-    place: (&str, u64),
-    (warrant, what): (&Warrant, &What),
-    stop: &Stop,
-) -> Result<(Contribution, Frozen), ExtractError> {
-    let now = crate::clock::now();
-    let frozen = snapshots.of_slot(&config.reader, &config.extracts, &config.base_dir, place, now, stop)?;
-    let (query, content) = (warrant.query(), frozen.content);
-    let own = query.without_classes();
-    let outside =
-        |_| ExtractError::Config { problem: "a figure is outside the query's range", dataset: "any" };
-    // The rows alone: an extract that was only declared in another way is the one that the ledger knows (A03).
-    let home = Home { configs: &config.extracts, base_dir: &config.base_dir, stop };
-    if let (Pass::Count, Some(count)) = (what.pass, warrant.count()) {
-        let whole = || ExtractError::Open { query: query.id().to_owned() };
-        let counting =
-            own.resolved().ok().and_then(|own| Counting::of(&own, count.counting.counts_patients()));
-        let counting = counting.ok_or_else(whole)?;
-        let said = extract::count(&own, &frozen, now, (&counting, what.patients_each), &home)?;
-        let said = what.class.spread(counting.lanes().len(), &said);
-        let said = Contribution::new(count.params.cells, |_| (0, 1), &said, content).map_err(outside)?;
-        return Ok((commit::spread(said, warrant.blocks(what.pass), (&what.sid, what.me)), frozen));
-    }
-    let layout = query.layout();
-    let values = what.class.spread(layout.figures(), &extract::answer(&own, &frozen, now, &home)?);
-    let all = Contribution::new(layout.cells(), |cell| layout.bounds(cell), &values, content);
-    let opens = |cell| what.open.as_ref().is_none_or(|open| open.opens(&layout, cell));
-    let all = all.map_err(outside)?.only(opens);
-    Ok((commit::spread(all, warrant.blocks(what.pass), (&what.sid, what.me)), frozen))
-}
-
 impl core::fmt::Debug for Driver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Driver").field("me", &self.me).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use samensom_protocol::query::Query;
-
-    /// A03: what a slot is bound to is the rows; another way to write and to declare them changes nothing.
-    #[test]
-    fn repro_an_extract_declared_in_another_way_is_the_same_extract() {
-        let query = "[query]\nid = \"q\"\nversion = 1\ntitle = { nl = \"q\", en = \"q\" }\npurpose = \"stock\"\n\
-                     dataset = \"stock\"\n[[measure]]\nname = \"lines\"\nrows = true\n";
-        let query = Query::from_toml(query, &mut |_| Err(String::new())).unwrap();
-        let warrant = crate::testing::warrant(&query);
-        let class = query.class_of(|_| None);
-        let what = What {
-            sid: AttemptId([0; 32]),
-            me: NodeId(1),
-            pass: Pass::Value,
-            open: None,
-            patients_each: 0,
-            class,
-        };
-        let contributed = |decimal: &str, rows: &str| {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("s.csv"), format!("c;q\n{rows}\n")).unwrap();
-            let text = format!(
-                "[[extract]]\ndataset = \"stock\"\nfile = \"s.csv\"\nencoding = \"utf-8\"\nseparator = \";\"\n\
-                 decimal = \"{decimal}\"\nunit = \"piece\"\n[extract.columns]\ncode = \"c\"\nquantity = \"q\"\n"
-            );
-            let config = Config::parse(&text, &folder.path().join("node.toml")).unwrap();
-            let snapshots = Snapshots::of_state(&folder.path().join("state"));
-            figures(&config, &snapshots, ("goods", 1), (&warrant, &what), &Stop::default())
-                .unwrap()
-                .0
-                .extract()
-        };
-        let first = contributed(",", "a;1,5");
-        assert_eq!(contributed(".", "a;1.5"), first);
-        assert_ne!(contributed(".", "a;1.6"), first);
     }
 }

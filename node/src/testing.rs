@@ -59,6 +59,7 @@ pub(crate) fn founding() -> RosterBody {
             roles: List::new(vec![text("pharmacist"), text("duty")]).unwrap(),
             floor_hospitals: 0,
             colluding_holders: false,
+            floor_dominance: 0,
         }])
         .unwrap(),
         locks: List::new(vec![Lock {
@@ -117,6 +118,7 @@ pub(crate) fn warrant(query: &samensom_protocol::query::Query) -> samensom_proto
         profile: PROFILE_V1,
         floor_hospitals: 0,
         floor_patients: 0,
+        floor_dominance: 0,
         may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),

@@ -6,10 +6,10 @@
 use crate::codec::{Blob, Bytes, List, Text};
 use crate::error::Fault;
 use crate::ids::{
-    AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
+    AttemptId, ExtractHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId, WarrantHash,
 };
 use crate::message::{Answer, Bound, EndReason, Pass, Round};
-use crate::query::{Class, Open, Shape};
+use crate::query::{Class, Dominance, Open, Shape};
 use crate::ring::Contribution;
 use crate::time::Time;
 use crate::transparency::SignedTreeHead;
@@ -129,6 +129,8 @@ pub enum Output {
         open: Option<Arc<Open>>,
         /// In a count pass: how many patients are enough for one hospital.
         patients_each: u32,
+        /// In a count pass that judges dominance: what this hospital holds its figures to.
+        dominance: Option<Arc<Dominance>>,
         /// The cells of this hospital's own class; all others are to be a figure of 0.
         class: Class,
     },
@@ -238,6 +240,9 @@ pub enum Record {
         survivors: Vec<NodeId>,
         open: Vec<u8>,
     },
+    /// It was that of figures whose shares are judged: the totals that opened, without their signs, of each box and
+    /// figure that is judged; 0 where none opened.
+    Summed { query: QueryHash, slot: u64, totals: Vec<u64> },
 
     /// The coordinator's own message of a round, before its first copy leaves.
     Sent { sid: AttemptId, round: Round, at: Time, bytes: Kept },

@@ -7,7 +7,7 @@
 use crate::ablation::ablated;
 use crate::codec::Text;
 use crate::ids::{
-    AttemptId, ExtractHash, FreezeHash, NodeId, ResultHash, RosterHash, SessionId, WarrantHash,
+    AttemptId, ExtractHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId, WarrantHash,
 };
 use crate::io::Record;
 use crate::message::{Bound, Pass};
@@ -55,6 +55,7 @@ pub struct LedgerView {
     spent: BTreeSet<u64>,
     counted: BTreeMap<(WarrantHash, u64), Counted>,
     shapes: BTreeMap<WarrantHash, Arc<Shape>>,
+    totals: BTreeMap<QueryHash, Vec<u64>>,
 }
 
 /// A count pass whose result was verified here.
@@ -156,6 +157,7 @@ impl LedgerView {
                 let counted = Counted { freeze: *freeze, result: *result, survivors, open };
                 self.counted.insert((*warrant, *slot), counted);
             }
+            Record::Summed { query, totals, .. } => self.remember(*query, totals),
             Record::Released { .. }
             | Record::Filed { .. }
             | Record::Sent { .. }
@@ -163,6 +165,15 @@ impl LedgerView {
             | Record::Bound { .. }
             | Record::BadPairs { .. }
             | Record::Garbage { .. } => {}
+        }
+    }
+
+    /// A total that opened takes the place of the one before; one that stayed closed leaves it.
+    fn remember(&mut self, query: QueryHash, totals: &[u64]) {
+        let known = self.totals.entry(query).or_default();
+        known.resize(known.len().max(totals.len()), 0);
+        for (known, total) in known.iter_mut().zip(totals).filter(|(_, total)| **total > 0) {
+            *known = *total;
         }
     }
 
@@ -227,6 +238,11 @@ impl LedgerView {
     #[must_use]
     pub fn counted(&self, warrant: &WarrantHash, slot: u64) -> Option<&Counted> {
         self.counted.get(&(*warrant, slot))
+    }
+    /// The last totals of a query that opened and were verified here, as its [`Record::Summed`]; empty for none.
+    #[must_use]
+    pub fn totals(&self, query: &QueryHash) -> &[u64] {
+        self.totals.get(query).map_or(&[], Vec::as_slice)
     }
     /// Highest verified sequence number of a peer's ledger.
     #[must_use]
@@ -306,6 +322,19 @@ mod tests {
             roster: RosterHash([1; 32]),
             shape: None,
         }
+    }
+
+    #[test]
+    fn a_total_stays_while_its_figure_is_closed() {
+        let of = |query: u8, totals: &[u64]| Record::Summed {
+            query: QueryHash([query; 32]),
+            slot: 1,
+            totals: totals.to_vec(),
+        };
+        let view = LedgerView::of(&[of(1, &[5, 7]), of(2, &[1]), of(1, &[0, 9]), of(1, &[0, 0])]);
+        assert_eq!(view.totals(&QueryHash([1; 32])), [5, 9]);
+        assert_eq!(view.totals(&QueryHash([2; 32])), [1]);
+        assert!(view.totals(&QueryHash([3; 32])).is_empty());
     }
 
     #[test]

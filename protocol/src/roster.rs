@@ -89,6 +89,8 @@ pub struct PurposeRule {
     pub floor_hospitals: u16,
     /// Whether X of the hospitals behind a figure are thought to collude, so that X more must stand behind it.
     pub colluding_holders: bool,
+    /// The share of a total, in percent, above which no hospital may be; a warrant may only lower it. 0: any.
+    pub floor_dominance: u8,
 }
 
 /// Data sets that share rows, and how long a slot of theirs is.

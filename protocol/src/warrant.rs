@@ -17,7 +17,7 @@ use crate::error::{Check, Fault};
 use crate::ids::{NodeId, PublicKey, QueryHash, RosterHash, WarrantHash};
 use crate::message::Pass;
 use crate::params::{Params, Thresholds};
-use crate::query::{Counting, Date, Measure, Query};
+use crate::query::{Counting, Date, Dominance, Measure, Query, stricter};
 use crate::roster::{Approver, PurposeRule, Roster};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct WarrantBody {
     pub floor_hospitals: u16,
     /// Fewest patients behind a released figure.
     pub floor_patients: u32,
+    /// The share of a total, in percent, above which no hospital may be; 0 for any.
+    pub floor_dominance: u8,
     /// D: most survivors of the count pass that the value pass may miss.
     pub may_miss: u8,
     /// Runs from this time.
@@ -230,6 +232,12 @@ impl SignedWarrant {
             Check::A03,
             "the warrant's floor is below query or rules",
         )?;
+        let dominance = stricter(query.floor_dominance(), rule.floor_dominance);
+        Fault::unless(
+            body.floor_dominance <= 100 && stricter(body.floor_dominance, dominance) == body.floor_dominance,
+            Check::A03,
+            "the warrant lets a hospital be a larger share of a figure than query or rules",
+        )?;
         body.keeps_its_hospitals(&query)?;
         let layout = query.layout();
         let blocks = query.blocks();
@@ -338,7 +346,8 @@ impl CountPass {
         let a03 = |held: bool, what: &'static str| Fault::unless(held, Check::A03, what);
         let patients = body.floor_patients > 0;
         let own = roster.active().any(|member| member.floor_hospitals > 0);
-        if body.floor_hospitals == 0 && !patients && !own {
+        let dominance = body.floor_dominance > 0;
+        if body.floor_hospitals == 0 && !patients && !own && !dominance {
             a03(body.may_miss == 0, "without a floor nothing is counted before")?;
             return Ok(None);
         }
@@ -352,9 +361,9 @@ impl CountPass {
             "none may be missing where classes of hospitals are cells",
         )?;
         let resolved = query.resolved().map_err(|_| Fault::new(Check::A03, "a parameter has no value"))?;
-        let counting = Counting::of(&resolved, patients).ok_or(Fault::new(
+        let counting = Counting::judging(&resolved, patients, dominance).ok_or(Fault::new(
             Check::A03,
-            "too much is to be counted before: at most 6 different filters, and 2,000,000 lanes",
+            "too much is to be counted before: at most 6 different filters, 2,000,000 lanes, 65,536 shares",
         ))?;
         let blocks = query.count_blocks(counting.cells());
         let params = Params::new(roster, counting.cells(), 1, blocks.bits())
@@ -417,6 +426,13 @@ impl Warrant {
     pub fn patients_each(&self, roster: &Roster, members: &[NodeId]) -> u32 {
         let hospitals = u32::from(self.floor(roster, members).max(FEWEST));
         self.body.floor_patients.div_ceil(hospitals)
+    }
+    /// What a hospital holds its figures to in a count pass, of the totals that it saw; none where no dominance is
+    /// judged.
+    #[must_use]
+    pub fn dominance(&self, totals: &[u64]) -> Option<Dominance> {
+        let percent = self.body.floor_dominance;
+        (percent > 0).then(|| Dominance::new(percent, totals.to_vec()))
     }
     /// Who approved it; empty while it was only read.
     #[must_use]

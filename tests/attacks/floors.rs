@@ -327,3 +327,53 @@ fn control_57_sums_open_one_by_one() {
     let lanes = off(None, Some(Check::A23), || opens(&mut world, &mut office, 0b11)).unwrap().lanes;
     assert_eq!(lanes[0] - lanes[1], 10);
 }
+
+/// Pieces of product A, of which all have some, and of B, of which hospital 1 has nearly all; the figures have opened
+/// once, and are counted again in the next slot.
+fn one_has_most() -> (World, Office) {
+    let asked = query(
+        "share",
+        &format!(
+            "[[dimension]]\ncolumn = \"code\"\ncodes = [\"A\", \"B\"]\n{}[floors]\nhospitals = 3\ndominance = 80\n",
+            sum("m", "quantity", "")
+        ),
+    );
+    let mut own = [rows(1..=9, 0, 0), rows(1..=9, 1, 0)].concat();
+    own[9].sum = 1000;
+    own[10..].iter_mut().for_each(|rows| rows.sum = 10);
+    let mut world = world(N, &[asked], |terms| terms.floor_dominance = 80, own);
+    let mut office = Office::default();
+    let counted = office.count(&mut world, &Stops::new()).unwrap();
+    // Of each box: rows, not 0, compared, dominant.
+    assert_eq!(counted.lanes, [9, 9, 0, 0, 9, 9, 0, 0], "nobody knows a total yet");
+    assert_eq!(run(&mut world, &mut office).unwrap().lanes, [450, 1080]);
+    world.pass(72_000_000);
+    let counted = office.count(&mut world, &Stops::new()).unwrap();
+    assert_eq!(counted.lanes, [9, 9, 9, 0, 9, 9, 9, 1], "one of them has most of B");
+    (world, office)
+}
+
+#[test]
+fn attack_59_a_figure_that_is_mostly_one_hospitals_a23() {
+    let (mut world, mut office) = one_has_most();
+    assert_eq!(bits(&office), 0b01);
+    let ended = opens(&mut world, &mut office, 0b11);
+    all_refuse(&(world, ended), 0, Check::A23);
+    let (mut world, mut office) = one_has_most();
+    assert_eq!(run(&mut world, &mut office).unwrap().lanes, [450, 0], "B stays closed");
+    // What opened before is not forgotten while the figure is closed, nor by a program that starts anew.
+    world.restart(NodeId(1));
+    world.pass(72_000_000);
+    let counted = office.count(&mut world, &Stops::new()).unwrap();
+    assert_eq!(counted.lanes[6..], [9, 1]);
+    assert_eq!(bits(&office), 0b01);
+}
+
+/// Wins: B, of which hospital 1 has 93 %.
+#[cfg(samensom_ablation)]
+#[test]
+fn control_59_shares_of_a_figure_do_not_count() {
+    let (mut world, mut office) = one_has_most();
+    let sum = off(None, Some(Check::A23), || opens(&mut world, &mut office, 0b11));
+    assert_eq!(sum.unwrap().lanes, [450, 1080]);
+}

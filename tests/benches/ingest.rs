@@ -82,7 +82,8 @@ fn both_passes(name: &str, query: &Query, frozen: &Frozen, goal: &str) -> Vec<i6
     let home = Home { configs: &[], base_dir: Path::new("."), stop: &stop };
     let now = samensom_node::clock::now();
     let mut lanes = Vec::new();
-    let used = measured(|| lanes = count(query, frozen, now, (&counting, ENOUGH), &home).expect("lanes"));
+    let used =
+        measured(|| lanes = count(query, frozen, now, (&counting, ENOUGH, None), &home).expect("lanes"));
     let name = format!("  its count pass: {} lanes, {} of them 1", lanes.len(), lanes.iter().sum::<i64>());
     println!("{name:<44} {:>9.3} s {:>4} MB   {goal}; 256 MB", used.0, used.1);
     figures

@@ -138,3 +138,36 @@ fn a_server_that_was_killed_between_the_passes_goes_on() {
     let sum = deployment.compared(&named, deployment.slot(), &shown);
     assert_eq!(sum.survivors.len(), HOSPITALS);
 }
+
+/// Hospital 0 has nearly all of one product: it opens once, for nobody knows a total before, and then no more.
+#[test]
+fn a_figure_that_is_mostly_one_hospitals_opens_once() {
+    let mut deployment = template().deploy();
+    deployment.start_all();
+    let query = "[query]\nid = \"share\"\nversion = 1\ntitle = { nl = \"Aandeel\", en = \"Share\" }\npurpose = \"stock\"\n\
+                 dataset = \"stock\"\n[[dimension]]\ncolumn = \"code\"\ncodes = [\"c0\", \"c1\"]\n[[measure]]\n\
+                 name = \"stock\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 1000000]\n[floors]\n\
+                 hospitals = 3\ndominance = 80\n";
+    let warrant = deployment.approved(query);
+    let mut shown = Vec::new();
+    for slot in 0..2 {
+        deployment.next_slot();
+        for hospital in 0..HOSPITALS {
+            let most = if hospital == 0 { 9000 } else { 100 };
+            let rows = format!("code;quantity\nc0;{}\nc1;{most}\n", 100 + slot);
+            std::fs::write(deployment.home(hospital).join("stock.csv"), rows).unwrap();
+        }
+        let asked = deployment.asked(&["query", "run", &warrant, "--wait"]).unwrap();
+        let summary = &asked["summary"];
+        assert_eq!(summary["dominance"], 80, "{asked}");
+        let totals =
+            summary["totals"].as_array().unwrap_or_else(|| panic!("{asked}: {}", deployment.tails()));
+        let told = |total: &serde_json::Value| {
+            (total["value"].as_str().unwrap().to_owned(), total["compared"].as_u64().unwrap())
+        };
+        shown.push(totals.iter().map(told).collect::<Vec<_>>());
+    }
+    let all = u64::try_from(HOSPITALS).unwrap();
+    assert_eq!(shown[0], [("400".to_owned(), 0), ("9300".to_owned(), 0)], "nothing to compare with");
+    assert_eq!(shown[1], [("404".to_owned(), all), ("suppressed".to_owned(), all)]);
+}

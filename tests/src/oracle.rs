@@ -92,7 +92,7 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
                 answered.push(rows.to_vec());
                 if let Some(counting) = &counting {
                     let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
-                    let said = count(&bound, frozen, Time(0), (counting, enough), &nowhere())
+                    let said = count(&bound, frozen, Time(0), (counting, enough, None), &nowhere())
                         .expect("figures that are fit");
                     counted.iter_mut().zip(said).for_each(|(sum, one)| *sum += one.unsigned_abs());
                 }

@@ -200,7 +200,7 @@ fn check(context: &Context, file: &Path, lang: Lang) -> Result<(), Error> {
         "id": query.id(), "version": query.version(), "title_nl": query.title_nl(), "title_en": query.title_en(),
         "purpose": query.purpose().name(), "dataset": query.dataset().name(), "cells": cells,
         "parameters": parameters, "floor_hospitals": query.floor_hospitals(),
-        "floor_patients": query.floor_patients(), "query_hash": hash,
+        "floor_patients": query.floor_patients(), "floor_dominance": query.floor_dominance(), "query_hash": hash,
         "description_nl": query.describe(Language::Dutch), "description_en": query.describe(Language::English),
     });
     context.print(&facts, || format!("{}\n\ncells  {cells}\nquery  {hash}", query.describe(lang.into())))
@@ -283,6 +283,14 @@ fn span(seconds: u32) -> String {
     format!("{seconds}s")
 }
 
+/// The largest share of one hospital, where there is a rule.
+fn most(body: &WarrantBody) -> String {
+    match body.floor_dominance {
+        0 => String::new(),
+        percent => format!(", none of them more than {percent}% of a figure"),
+    }
+}
+
 fn approve(context: &Context, typed: &str, key: &Path, phrases: &Phrases) -> Result<(), Error> {
     let store = context.folder.read_store()?;
     let signed: SignedWarrant = store.warrant(typed)?;
@@ -293,12 +301,13 @@ fn approve(context: &Context, typed: &str, key: &Path, phrases: &Phrases) -> Res
     })?;
     let body = warrant.body();
     hint(&format!(
-        "{}\n\nwarrant   {}\nasked by  {} ({})\nfloor     {} hospitals\nvalid     {} to {}\nsessions  {} at most{}",
+        "{}\n\nwarrant   {}\nasked by  {} ({})\nfloor     {} hospitals{}\nvalid     {} to {}\nsessions  {} at most{}",
         warrant.query().describe(Language::Dutch),
         warrant.hash(),
         &*body.requester.person,
         &*body.requester.organisation,
         body.floor_hospitals,
+        most(body),
         text(body.valid_from),
         text(body.valid_until),
         body.sessions,

@@ -35,6 +35,8 @@ pub struct Floors {
     pub patients: bool,
     /// So many of them make a hospital one that has enough.
     pub patients_each: usize,
+    /// Whether figures are judged by their largest share; here in a first session, where nobody has a total yet.
+    pub dominance: bool,
 }
 
 /// Whether each measure of each cell stays closed over the rows of these hospitals; nothing does without floors.

@@ -309,6 +309,7 @@ fn floors(verified: &Verified) -> Option<Floors> {
         hospitals: usize::try_from(warrant.least(roster, &counted)).unwrap_or(usize::MAX),
         patients: warrant.body().floor_patients > 0,
         patients_each: usize::try_from(warrant.patients_each(roster, &counted)).unwrap_or(usize::MAX),
+        dominance: warrant.body().floor_dominance > 0,
     })
 }
 

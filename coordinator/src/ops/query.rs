@@ -7,7 +7,7 @@ use crate::error::Error;
 use samensom_protocol::codec::Blob;
 use samensom_protocol::ids::WarrantHash;
 use samensom_protocol::params::Thresholds;
-use samensom_protocol::query::Query;
+use samensom_protocol::query::{Query, stricter};
 use samensom_protocol::roster::Roster;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::{
@@ -65,6 +65,7 @@ pub fn asked(head: &Roster, query: &Query, terms: Terms, requester: Requester) -
     Ok(WarrantBody {
         floor_hospitals: query.floor_hospitals().max(rule.floor_hospitals).max(lock.floor_hospitals),
         floor_patients: query.floor_patients().max(lock.floor_patients),
+        floor_dominance: stricter(query.floor_dominance(), rule.floor_dominance),
         may_miss: 0,
         query: canonical,
         roster: head.hash(),

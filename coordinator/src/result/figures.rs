@@ -60,6 +60,8 @@ pub struct Figures {
     pub floor: u16,
     /// How many hospitals must stand behind a figure; none where nothing was counted.
     pub least: Option<u64>,
+    /// The share of a total, in percent, above which no hospital may be; 0 where none is judged.
+    pub dominance: u8,
     pub approvers: Vec<Approved>,
     pub rows: Vec<Row>,
     /// Who takes part from session to session, by the warrant.
@@ -95,6 +97,7 @@ impl Figures {
                 let counted: Vec<NodeId> = count.facts.header.invited.iter().map(|one| one.node).collect();
                 facts.warrant.least(&facts.roster, &counted)
             }),
+            dominance: facts.warrant.body().floor_dominance,
             approvers: approved.collect(),
             rows: verified.table(),
             series: facts.warrant.body().series,

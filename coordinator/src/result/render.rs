@@ -13,8 +13,8 @@ use samensom_protocol::warrant::Series;
 use serde_json::{Map, Value, json};
 
 /// Said wherever figures are shown.
-pub const SUPPRESSED: &str = "`suppressed`: too few hospitals or patients stand behind the figure; it never left a \
-hospital.";
+pub const SUPPRESSED: &str = "`suppressed`: too few hospitals or patients stand behind the figure, or one hospital is most of \
+it; it never left a hospital.";
 /// The column that says how many hospitals have rows behind the figures of a line.
 const BEHIND: &str = "behind (hospitals)";
 
@@ -51,6 +51,7 @@ pub fn json(figures: &Figures) -> Value {
         "bits_per_cell": figures.width,
         "floor": figures.floor,
         "least": figures.least,
+        "dominance": figures.dominance,
         "series": figures.series,
         "approved_by": approvers,
         "totals": totals,
@@ -74,6 +75,9 @@ fn total(row: &Row, coverage: &Value) -> Value {
     object.insert("value".into(), Value::from(row.value.to_string()));
     object.insert("unit".into(), Value::from(row.unit.clone()));
     object.insert("hospitals".into(), Value::from(row.hospitals));
+    row.compared.into_iter().for_each(|count| {
+        object.insert("compared".into(), Value::from(count));
+    });
     object.insert("coverage".into(), coverage.clone());
     Value::Object(object)
 }
@@ -117,9 +121,30 @@ pub fn text(figures: &Figures) -> String {
 pub fn floor(figures: &Figures) -> String {
     match figures.least {
         Some(least) => {
-            format!("at least {least} hospitals stand behind each figure (floor {}).", figures.floor)
+            format!(
+                "at least {least} hospitals stand behind each figure (floor {}).{}",
+                figures.floor,
+                dominance(figures)
+            )
         }
         None => "no floor was held.".to_owned(),
+    }
+}
+
+/// Of how many figures it is known that no hospital has most of them.
+fn dominance(figures: &Figures) -> String {
+    let compared: Vec<u64> = figures.rows.iter().filter_map(|row| row.compared).collect();
+    let none = compared.iter().filter(|count| **count == 0).count();
+    let (percent, of) = (figures.dominance, compared.len());
+    match compared.iter().filter(|count| **count > 0).min() {
+        _ if percent == 0 || of == 0 => String::new(),
+        None => format!(
+            " No check of dominance was possible: no hospital knows a total from before of which it could be {percent}%."
+        ),
+        Some(fewest) => format!(
+            " Of no figure has a hospital more than {percent}%, as far as it shows from the total before: at least \
+             {fewest} hospitals compared theirs; {none} of {of} figures were compared by nobody."
+        ),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn number(mantissa: i128, scale: u8) -> Value {
 pub(super) fn row(labels: &[(&str, &str)], measure: (&str, &str), unit: &str, value: Value) -> Row {
     let labels = labels.iter().map(|(column, code)| ((*column).to_owned(), (*code).to_owned())).collect();
     let (measure, part) = (measure.0.to_owned(), measure.1.to_owned());
-    Row { labels, measure, part, value, unit: unit.to_owned(), hospitals: Some(60) }
+    Row { labels, measure, part, value, unit: unit.to_owned(), hospitals: Some(60), compared: None }
 }
 
 /// A result of these lines; `text` stands in its every other text.
@@ -35,6 +35,7 @@ pub(super) fn figures(text: &str, rows: Vec<Row>) -> Figures {
         width: 33,
         floor: 5,
         least: Some(5),
+        dominance: 0,
         approvers: vec![approved],
         rows,
         series: samensom_protocol::warrant::Series::Free,

@@ -492,6 +492,7 @@ mod tests {
             profile: PROFILE_V1,
             floor_hospitals: 5,
             floor_patients: 0,
+            floor_dominance: 0,
             may_miss: 0,
             valid_from: Time(0),
             valid_until: Time(u64::MAX),

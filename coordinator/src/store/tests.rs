@@ -36,6 +36,7 @@ pub(crate) fn founding_body() -> RosterBody {
         roles: List::new(vec![text("pharmacist")]).unwrap(),
         floor_hospitals: 0,
         colluding_holders: false,
+        floor_dominance: 0,
     };
     let datasets = List::new(vec![text("stock"), text("use")]).unwrap();
     RosterBody {

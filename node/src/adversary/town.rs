@@ -70,7 +70,13 @@ fn founding(signers: &[Identity], approver: PublicKey) -> Result<RosterBody, Set
     };
     let rule = |purpose| -> Result<PurposeRule, SetUp> {
         let roles = List::new(vec![text("pharmacist")?])?;
-        Ok(PurposeRule { purpose: text(purpose)?, roles, floor_hospitals: 0, colluding_holders: false })
+        Ok(PurposeRule {
+            purpose: text(purpose)?,
+            roles,
+            floor_hospitals: 0,
+            colluding_holders: false,
+            floor_dominance: 0,
+        })
     };
     let lock = Lock {
         name: text("goods")?,
@@ -143,6 +149,7 @@ impl Town {
             profile: PROFILE_V1,
             floor_hospitals: 0,
             floor_patients: 0,
+            floor_dominance: 0,
             may_miss: 0,
             valid_from: Time(0),
             valid_until: wish.valid_until,

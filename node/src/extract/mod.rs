@@ -52,7 +52,7 @@ pub use snapshot::Snapshots;
 pub use store::Frozen;
 pub use units::Level;
 
-use samensom_protocol::query::{Counting, Query};
+use samensom_protocol::query::{Counting, Dominance, Query};
 use samensom_protocol::time::Time;
 use std::path::Path;
 use verdict::{refuse, refuse_stale};
@@ -129,9 +129,11 @@ pub fn answer(query: &Query, frozen: &Frozen, now: Time, home: &Home<'_>) -> Res
 struct Wish<'a> {
     query: &'a Query,
     frozen: &'a Frozen,
-    /// Its lanes, and how many patients are enough.
-    count: Option<(&'a Counting, u32)>,
+    count: Option<Counts<'a>>,
 }
+
+/// What is counted: the lanes, how many patients are enough, and what the own figures are compared with.
+pub type Counts<'a> = (&'a Counting, u32, Option<&'a Dominance>);
 
 impl Home<'_> {
     fn ask(&self, wish: &Wish<'_>) -> Result<Vec<i64>, ExtractError> {
@@ -156,14 +158,14 @@ pub fn count(
     query: &Query,
     frozen: &Frozen,
     now: Time,
-    (counting, enough): (&Counting, u32),
+    counts: Counts<'_>,
     home: &Home<'_>,
 ) -> Result<Vec<i64>, ExtractError> {
     refuse_old(query, frozen, now)?;
     if frozen.digest_of(query.dataset()).is_none() {
-        return evaluate::holders(query, frozen, counting, enough);
+        return evaluate::holders(query, frozen, counts);
     }
-    home.ask(&Wish { query, frozen, count: Some((counting, enough)) })
+    home.ask(&Wish { query, frozen, count: Some(counts) })
 }
 
 fn refuse_old(query: &Query, frozen: &Frozen, now: Time) -> Result<(), ExtractError> {

@@ -56,6 +56,8 @@ pub struct Asked {
     pub floor_hospitals: u16,
     /// Fewest patients behind a figure.
     pub floor_patients: u32,
+    /// Largest share of one hospital in a figure, in percent; 0 for any.
+    pub floor_dominance: u8,
     /// May run from, in UTC.
     pub valid_from: String,
     /// May run until, in UTC.
@@ -187,6 +189,7 @@ impl Asked {
             approved_by: offered.approved_by.clone(),
             floor_hospitals: body.floor_hospitals,
             floor_patients: body.floor_patients,
+            floor_dominance: body.floor_dominance,
             valid_from: utc(body.valid_from),
             valid_until: utc(body.valid_until),
             sessions: body.sessions,
@@ -265,8 +268,12 @@ impl fmt::Display for Asked {
         }
         write!(f, "floors       {} hospitals", self.floor_hospitals)?;
         match self.floor_patients {
+            0 => {}
+            patients => write!(f, ", {patients} patients")?,
+        }
+        match self.floor_dominance {
             0 => writeln!(f)?,
-            patients => writeln!(f, ", {patients} patients")?,
+            percent => writeln!(f, ", no hospital more than {percent}% of a figure")?,
         }
         writeln!(f, "valid        {} to {}", self.valid_from, self.valid_until)?;
         let every = format!(", {} s apart at least", self.every_s);

@@ -7,6 +7,7 @@ use crate::crypto::keys::Signed;
 use crate::error::{Check, Fault};
 use crate::io::{Event, Output, Peer, Record};
 use crate::message::{AlarmBody, EndBody, Message, Outcome, OutcomeBlock, OutcomeReport, ResultBody, Sealed};
+use crate::rounds::offer::Facts;
 use crate::rounds::result::Verification;
 use rand_core::CryptoRng;
 
@@ -80,12 +81,24 @@ pub(crate) fn on_outcome_block(
                     open: open.to_bytes(),
                 }));
             }
+            outputs.extend(
+                summed(facts, running.total(), confirmed.survivors.len()).map(|one| context.persist(one)),
+            );
             outputs.push(Output::Notify(Event::Verified { sid: body.sid, result: body.result }));
             let after = if ablated!("answers-kept") { Stage::Released(stage) } else { Stage::Idle };
             Step::Next(after, outputs)
         }
         Err(fault) => alarm(context, &body, fault),
     }
+}
+
+/// The totals that later sums of the query are compared with, where a verified value pass has any.
+fn summed(facts: &Facts, lanes: &[u64], survivors: usize) -> Option<Record> {
+    let (open, count) = (facts.open.as_deref()?, facts.warrant.count()?);
+    let (survivors, layout) = (u16::try_from(survivors).ok()?, facts.warrant.query().layout());
+    let totals = count.counting.opened_totals(&layout, open, lanes, survivors);
+    let (query, slot) = (facts.warrant.query_hash(), facts.header.slot);
+    totals.iter().any(|total| *total > 0).then_some(Record::Summed { query, slot, totals })
 }
 
 /// The result does not verify: say so, signed.

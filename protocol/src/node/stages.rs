@@ -12,7 +12,7 @@ use crate::error::{Check, Fault};
 use crate::ids::{AttemptId, ExtractHash, FreezeHash, GoHash, NodeId, ReportHash};
 use crate::io::{Event, Output, Peer, Record};
 use crate::ledger::PassState;
-use crate::message::{Certificate, Counted, Freeze, Go, Message, Offer, Round, Sealed, Start};
+use crate::message::{Certificate, Counted, Freeze, Go, Message, Offer, Pass, Round, Sealed, Start};
 use crate::ring::Contribution;
 use crate::rounds::deposit::{self, Kept, PairKeys};
 use crate::rounds::offer::{self, Facts};
@@ -24,6 +24,7 @@ use crate::secret::Secret;
 use crate::time::Time;
 use crate::transparency::SignedTreeHead;
 use rand_core::CryptoRng;
+use std::sync::Arc;
 
 /// What every stage of an attempt holds.
 #[derive(Debug)]
@@ -234,6 +235,11 @@ pub(crate) fn on_offer(
         patients_each: {
             let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
             facts.warrant.patients_each(&facts.roster, &invited)
+        },
+        dominance: {
+            let totals = context.view.totals(&facts.warrant.query_hash());
+            let counted = facts.header.pass == Pass::Count;
+            facts.warrant.dominance(totals).filter(|_| counted).map(Arc::new)
         },
         class: facts.class_of(context.me),
     };

@@ -72,6 +72,21 @@ impl Class {
     }
 }
 
+impl Class {
+    /// The other way round: of numbers of the boxes of the query, `width` for each box, those that stand in the boxes
+    /// of [`Query::without_classes`]; 0 where there is none.
+    #[must_use]
+    pub fn gather(&self, width: usize, numbers: &[u64]) -> Vec<u64> {
+        let mut own = Vec::new();
+        for (index, numbers) in numbers.chunks(width.max(1)).enumerate() {
+            let Some(start) = self.inner(index).and_then(|inner| inner.checked_mul(width)) else { continue };
+            own.resize(own.len().max(start.saturating_add(numbers.len())), 0);
+            own.iter_mut().skip(start).zip(numbers).for_each(|(own, number)| *own = *number);
+        }
+        own
+    }
+}
+
 impl Query {
     /// Whether some of its cells are of classes of hospitals.
     #[must_use]
@@ -191,6 +206,8 @@ mod tests {
                 expected[usize::try_from(layout.cell(&places, figure).unwrap()).unwrap()] = number;
             }
             assert_eq!(all, expected, "{order:?}");
+            let all: Vec<u64> = all.iter().map(|number| number.unsigned_abs()).collect();
+            assert_eq!(class.gather(2, &all), [11, 12, 21, 22], "{order:?}");
         }
     }
 

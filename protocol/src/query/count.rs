@@ -6,9 +6,11 @@
 //! filters. Whatever is opened can be added and subtracted; what comes of it is about unions of atoms, and
 //! each of those has no rows, or enough hospitals behind it.
 
+mod dominance;
 mod groups;
 mod open;
 
+pub use dominance::{Dominance, stricter};
 pub use open::Open;
 
 use super::expr::Expr;
@@ -18,6 +20,8 @@ use groups::Group;
 
 /// Most different filters of the measures of one query under a floor: each doubles what is counted.
 pub const MAX_FILTERS: usize = 6;
+/// Most figures whose shares are judged: each hospital keeps a total of each.
+const MAX_JUDGED: u32 = 65_536;
 
 /// What each hospital says of a box: every lane is 0 or 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,9 @@ pub struct Counting {
     whole: bool,
     patients: bool,
     matters: Vec<Matter>,
-    values: Vec<Value>,
+    values: Vec<Placed>,
+    /// What one hospital must not make up most of; none where no dominance is judged.
+    judged: Vec<Placed>,
     /// Of each measure: its rows, and what it adds.
     measures: Vec<Counted>,
     groups: Vec<Group>,
@@ -43,9 +49,9 @@ pub struct Matter {
     pub scale: u8,
 }
 
-/// A figure that is one value of the hospital.
+/// One of the figures of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Value {
+pub struct Placed {
     /// Position of the measure.
     pub measure: usize,
     /// Which of its figures.
@@ -61,6 +67,8 @@ struct Counted {
     matters: Vec<usize>,
     /// Places among the values of the hospital.
     values: Vec<usize>,
+    /// Places among what is judged.
+    judged: Vec<usize>,
 }
 
 /// What a lane says of the hospital's own rows in a box.
@@ -76,6 +84,10 @@ pub enum Lane {
     Value(usize),
     /// There are rows that meet this filter; all rows for none.
     Set(Option<usize>),
+    /// The hospital knows a total of what is judged here to compare its own figure with.
+    Compared(usize),
+    /// Its own figure is more than its share of that total.
+    Dominant(usize),
 }
 
 impl Counting {
@@ -83,6 +95,12 @@ impl Counting {
     /// a floor of patients is held.
     #[must_use]
     pub fn of(query: &Query, patients: bool) -> Option<Counting> {
+        Counting::judging(query, patients, false)
+    }
+
+    /// The same; `dominance`: whether no hospital may make up most of a figure.
+    #[must_use]
+    pub fn judging(query: &Query, patients: bool, dominance: bool) -> Option<Counting> {
         let layout = query.layout();
         let figures = u32::try_from(layout.figures()).ok()?;
         let mut counting = Counting {
@@ -92,6 +110,7 @@ impl Counting {
             patients,
             matters: Vec::new(),
             values: Vec::new(),
+            judged: Vec::new(),
             measures: Vec::new(),
             groups: Vec::new(),
         };
@@ -102,8 +121,12 @@ impl Counting {
             } else {
                 Some(place_of(&mut counting.filters, measure.filter()))
             };
-            let (mut matters, mut values) = (Vec::new(), Vec::new());
+            let (mut matters, mut values, mut judged) = (Vec::new(), Vec::new(), Vec::new());
             for Added { of, per, part } in added(measure) {
+                if dominance {
+                    judged.push(counting.judged.len());
+                    counting.judged.push(Placed { measure: place, part });
+                }
                 match per {
                     Per::Row => {
                         let matter = Matter { of: of.clone(), scale: measure.scale() };
@@ -111,15 +134,17 @@ impl Counting {
                     }
                     Per::Hospital => {
                         values.push(counting.values.len());
-                        counting.values.push(Value { measure: place, part });
+                        counting.values.push(Placed { measure: place, part });
                     }
                 }
             }
-            counting.measures.push(Counted { rows, matters, values });
+            counting.measures.push(Counted { rows, matters, values, judged });
         }
         counting.groups = groups::of(query, &counting.measures);
         let cells = counting.boxes.checked_mul(u32::try_from(counting.lanes().len()).ok()?)?;
-        (counting.filters.len() <= MAX_FILTERS && cells <= MAX_CELLS).then_some(counting)
+        let judged = counting.boxes.checked_mul(u32::try_from(counting.judged.len()).ok()?)?;
+        let few = counting.filters.len() <= MAX_FILTERS && judged <= MAX_JUDGED;
+        (few && cells <= MAX_CELLS).then_some(counting)
     }
 
     /// The number of boxes.
@@ -148,7 +173,7 @@ impl Counting {
 
     /// The figures that are one value of the hospital.
     #[must_use]
-    pub fn values(&self) -> &[Value] {
+    pub fn values(&self) -> &[Placed] {
         &self.values
     }
 
@@ -181,6 +206,8 @@ impl Counting {
         if atoms.len() > 1 {
             lanes.extend(self.sets().into_iter().map(Lane::Set));
         }
+        lanes.extend((0..self.judged.len()).map(Lane::Compared));
+        lanes.extend((0..self.judged.len()).map(Lane::Dominant));
         lanes
     }
 

@@ -34,7 +34,7 @@ mod units;
 mod tests;
 
 pub use classes::Class;
-pub use count::{Counting, Lane, MAX_FILTERS, Matter, Open};
+pub use count::{Counting, Dominance, Lane, MAX_FILTERS, Matter, Open, Placed, stricter};
 pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};
 pub use derive::{Derive, DeriveKind};
@@ -120,6 +120,7 @@ pub struct Query {
     derives: List<Derive, MAX_MEASURES>,
     floor_hospitals: u16,
     floor_patients: u32,
+    floor_dominance: u8,
 }
 
 impl Query {
@@ -224,6 +225,12 @@ impl Query {
     #[must_use]
     pub fn floor_patients(&self) -> u32 {
         self.floor_patients
+    }
+
+    /// The share of a figure's total, in percent, above which no hospital may be; 0 when the query sets none.
+    #[must_use]
+    pub fn floor_dominance(&self) -> u8 {
+        self.floor_dominance
     }
 
     /// Greatest age of the extract's reference date in minutes; `None` when the query sets none.

@@ -41,6 +41,8 @@ pub struct Floors {
     pub hospitals: u64,
     /// Patients that make a hospital one of those that have enough.
     pub patients: u32,
+    /// The share of a total, in percent, above which no hospital may be; 0 for any.
+    pub dominance: u8,
 }
 
 /// What figures are sums of: those of one kind can be added and subtracted.
@@ -144,7 +146,7 @@ fn lists_alone(own: &Dimension, theirs: &Dimension) -> bool {
 mod tests {
     use super::*;
 
-    const FLOORS: Floors = Floors { hospitals: 3, patients: 0 };
+    const FLOORS: Floors = Floors { hospitals: 3, patients: 0, dominance: 0 };
     const ALL: &str =
         "[[measure]]\nname = \"m\"\nsum = \"quantity\"\nunit = \"piece\"\nscale = 0\nrange = [0, 9]\n";
     const CCV: &str = "[[measure]]\nname = \"m\"\nsum = \"quantity\"\nwhere = \"kind = 'ccv'\"\nunit = \"piece\"\nscale = 0\n\
@@ -184,7 +186,10 @@ mod tests {
         assert!(judged(&stock(ALL), &stock(ALL)));
         assert!(judged(&stock(&(a.clone() + ALL)), &stock(&(b.clone() + ALL))), "b twice, a and c once");
         assert!(!judged(&stock(&(a.clone() + ALL)), &stock(&(b.clone() + CCV))), "b's ccv is a part of b");
-        assert!(!judged(&stock(&(a + ALL)), &of("stock", &(b + ALL), Floors { hospitals: 4, patients: 0 })));
+        for floors in [Floors { hospitals: 4, ..FLOORS }, Floors { dominance: 80, ..FLOORS }] {
+            let other = of("stock", &(b.clone() + ALL), floors);
+            assert!(!judged(&stock(&(a.clone() + ALL)), &other), "{floors:?}");
+        }
     }
 
     #[test]

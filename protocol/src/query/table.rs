@@ -59,6 +59,8 @@ pub struct Row {
     /// How many hospitals have rows behind it; of a derived figure, behind the least of those it is made of.
     /// None where nothing was counted.
     pub hospitals: Option<u64>,
+    /// How many hospitals compared their share with the last total; as `hospitals`. None where no dominance is judged.
+    pub compared: Option<u64>,
 }
 
 /// Which figures are shown.
@@ -87,6 +89,12 @@ impl Shown<'_> {
     fn holders(&self, index: usize, measure: usize) -> Option<u64> {
         let Shown::Counted { counting, totals, .. } = self else { return None };
         counting.holders(totals, u32::try_from(index).ok()?, measure)
+    }
+
+    /// Hospitals that compared their share of a measure in a box.
+    fn compared(&self, index: usize, measure: usize) -> Option<u64> {
+        let Shown::Counted { counting, totals, .. } = self else { return None };
+        counting.compared(totals, u32::try_from(index).ok()?, measure)
     }
 }
 
@@ -119,6 +127,7 @@ pub fn table(query: &Query, opened: &[i128], shown: &Shown) -> Vec<Row> {
                 value: if suppressed { Value::Suppressed } else { figure.value },
                 unit: figure.unit,
                 hospitals: of.iter().filter_map(|measure| shown.holders(index, *measure)).min(),
+                compared: of.iter().filter_map(|measure| shown.compared(index, *measure)).min(),
             });
         };
         for (at, measure) in query.measures().iter().enumerate() {

@@ -397,6 +397,8 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "hospitals = 5\npatients = 10",
         &["line 47, floors.patients: a floor of patients, and data set stock has none"],
     ),
+    ("hospitals = 5", "hospitals = 5\ndominance = 0", &["line 47, floors.dominance: a share of 0"]),
+    ("hospitals = 5", "hospitals = 5\ndominance = 101", &["line 47, floors.dominance: a share of 101"]),
     ("hospitals = 5", "hospitals = 0", &["line 46, floors.hospitals: a floor of 0"]),
     ("[floors]", "[floors", &["line 45"]),
 ];

@@ -70,7 +70,7 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
     }
     let max_age =
         head.get("max_age", lines).map(|item| item.read(|item| minutes(item.text()?))).transpose()?;
-    let (floor_hospitals, floor_patients) = floors(document, lines)?;
+    let (floor_hospitals, floor_patients, floor_dominance) = floors(document, lines)?;
     Ok(Query {
         language: LANGUAGE,
         id: head.need("id", lines)?.short()?,
@@ -87,6 +87,7 @@ fn document_to_query(document: &Keys<'_>, codes: Codes<'_>, lines: &mut Lines) -
         derives: list(derives, "derive", lines)?,
         floor_hospitals,
         floor_patients,
+        floor_dominance,
     })
 }
 
@@ -112,17 +113,23 @@ fn population(
     table.need("where", lines)?.read(|item| parse::condition(item.text()?, scope, parameters))
 }
 
-fn floors(document: &Keys<'_>, lines: &mut Lines) -> Result<(u16, u32), QueryError> {
-    let Some(table) = document.get("floors", lines) else { return Ok((0, 0)) };
+fn floors(document: &Keys<'_>, lines: &mut Lines) -> Result<(u16, u32, u8), QueryError> {
+    let Some(table) = document.get("floors", lines) else { return Ok((0, 0, 0)) };
     let table = table.table(lines)?;
-    table.only(&["hospitals", "patients"], &[], lines)?;
+    table.only(&["hospitals", "patients", "dominance"], &[], lines)?;
     let item = table.need("hospitals", lines)?;
     let hospitals = match item.number::<u16>()? {
         0 => item.read(|_| Err(QueryError::new(Code::Limit, "a floor of 0", "1 or more, or no [floors]"))),
         floor => Ok(floor),
     }?;
     let patients = table.get("patients", lines).map(|item| item.number::<u32>()).transpose()?;
-    Ok((hospitals, patients.unwrap_or(0)))
+    let dominance = table.get("dominance", lines).map(|item| match item.number::<u8>()? {
+        0 => item.read(|_| {
+            Err(QueryError::new(Code::Limit, "a share of 0 percent", "1 to 100, or no `dominance`"))
+        }),
+        percent => Ok(percent),
+    });
+    Ok((hospitals, patients.unwrap_or(0), dominance.transpose()?.unwrap_or(0)))
 }
 
 /// A length of time such as `90m`, `36h` or `45d`, in minutes.

@@ -200,22 +200,30 @@ fn joined<const MAX: usize>(names: &[crate::codec::Text<MAX>]) -> String {
 }
 
 fn rule(rule: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders } = rule;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance } = rule;
     format!(
-        "purpose {}: approved by {}; at least {floor_hospitals} hospitals behind a figure, of whom {} may collude",
+        "purpose {}: approved by {}; at least {floor_hospitals} hospitals behind a figure, of whom {} may collude, \
+         each at most {} of it",
         &**purpose,
         joined(roles),
-        colluding(*colluding_holders)
+        colluding(*colluding_holders),
+        share(*floor_dominance)
     )
 }
 
 fn rule_altered(old: &PurposeRule, new: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders } = new;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance } = new;
     Within::of(format!("purpose {}", &**purpose))
         .turns("approved by", &joined(&old.roles), &joined(roles))
         .turns("fewest hospitals behind a figure", &old.floor_hospitals, floor_hospitals)
         .turns("of whom may collude", &colluding(old.colluding_holders), &colluding(*colluding_holders))
+        .turns("largest share of one hospital", &share(old.floor_dominance), &share(*floor_dominance))
         .0
+}
+
+/// In percent of a figure; 0 stands for no rule.
+fn share(percent: u8) -> String {
+    if percent == 0 { "all".to_owned() } else { format!("{percent}%") }
 }
 
 fn colluding(holders: bool) -> &'static str {
@@ -282,7 +290,7 @@ mod tests {
     fn every_field_has_words() {
         type Edit<'a> = &'a dyn Fn(&mut RosterBody);
         let (six, other) = (words(&identity(6).public().0), words(&identity(99).public().0));
-        let cases: [(Part, &str, Edit); 30] = [
+        let cases: [(Part, &str, Edit); 31] = [
             (Part::Member, "+ hospital 6 h6 (Hospital 6): takes part", &|b| {
                 alter(&mut b.members, |m| m.push(member(6)));
             }),
@@ -323,6 +331,9 @@ mod tests {
             (Part::Rule, "behind a figure 0 -> 2", &|b| alter(&mut b.rules, |r| r[0].floor_hospitals = 2)),
             (Part::Rule, "may collude none -> X", &|b| {
                 alter(&mut b.rules, |r| r[0].colluding_holders = true)
+            }),
+            (Part::Rule, "share of one hospital all -> 80%", &|b| {
+                alter(&mut b.rules, |r| r[0].floor_dominance = 80)
             }),
             (Part::Rule, "hospitals behind any figure 0 -> 5", &|b| {
                 alter(&mut b.locks, |l| l[0].floor_hospitals = 5);

@@ -40,6 +40,7 @@ pub(crate) fn founding_body() -> RosterBody {
             roles: List::new(vec![text("pharmacist"), text("duty")]).unwrap(),
             floor_hospitals: 0,
             colluding_holders: false,
+            floor_dominance: 0,
         }])
         .unwrap(),
         locks: List::new(vec![Lock {

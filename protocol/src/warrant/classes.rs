@@ -79,8 +79,11 @@ impl Warrant {
     /// What a count pass over these hospitals counts; none where the query is not whole.
     #[must_use]
     pub fn shape(&self, roster: &Roster, invited: &[NodeId]) -> Option<Shape> {
-        let floors =
-            Floors { hospitals: self.least(roster, invited), patients: self.patients_each(roster, invited) };
+        let floors = Floors {
+            hospitals: self.least(roster, invited),
+            patients: self.patients_each(roster, invited),
+            dominance: self.body.floor_dominance,
+        };
         // A hospital that came to another class between two sums over one extract would be their difference.
         let of = |member: &Member| shape::Member {
             node: member.id,

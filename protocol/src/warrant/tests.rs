@@ -43,6 +43,7 @@ pub(crate) fn body(roster: &Roster, query: &str) -> WarrantBody {
         profile: PROFILE_V1,
         floor_hospitals: 0,
         floor_patients: 0,
+        floor_dominance: 0,
         may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),
@@ -207,6 +208,13 @@ fn a03_a_warrant_may_not_lower_a_floor_or_name_another_roster() {
     assert_eq!(check_of(approved(&own, &[800, 801]).verify(&roster, Time(5))), None);
     let low = WarrantBody { floor_hospitals: 2, ..own };
     assert_eq!(check_of(approved(&low, &[800, 801]).verify(&roster, Time(5))), Some(Check::A03));
+    let judged = body(&roster, &format!("{QUERY}\n[floors]\nhospitals = 3\ndominance = 80\n"));
+    for (percent, check) in
+        [(0, Some(Check::A03)), (50, None), (80, None), (81, Some(Check::A03)), (101, Some(Check::A03))]
+    {
+        let judged = WarrantBody { floor_hospitals: 3, floor_dominance: percent, ..judged.clone() };
+        assert_eq!(check_of(approved(&judged, &[800, 801]).verify(&roster, Time(5))), check, "{percent}");
+    }
     let other = WarrantBody { roster: RosterHash([1; 32]), ..good };
     assert_eq!(check_of(approved(&other, &[800, 801]).verify(&roster, Time(5))), Some(Check::A03));
 }

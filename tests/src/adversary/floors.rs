@@ -8,7 +8,7 @@ use super::town::{self, ANALYST, APPROVER, Town, identity};
 use samensom_protocol::codec::{Blob, encode};
 use samensom_protocol::ids::{ExtractHash, NodeId};
 use samensom_protocol::message::Pass;
-use samensom_protocol::query::{Counting, Lane, MeasureKind, Open, Query};
+use samensom_protocol::query::{Counting, Dominance, Lane, MeasureKind, Open, Query};
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::warrant::{Approval, SignedWarrant, Warrant, WarrantBody};
 use std::collections::BTreeMap;
@@ -80,13 +80,13 @@ pub fn contribution(
     warrant: &Warrant,
     pass: Pass,
     rows: &[Rows],
-    (open, each): (Option<&Open>, u32),
+    (open, each, dominance): (Option<&Open>, u32, Option<&Dominance>),
     extract: ExtractHash,
 ) -> Option<Contribution> {
     let layout = warrant.query().layout();
     match (pass, warrant.count()) {
         (Pass::Count, Some(count)) => {
-            let said = said((warrant.query(), &count.counting), rows, each);
+            let said = said(warrant, &count.counting, rows, (each, dominance));
             Contribution::new(count.params.cells, |_| (0, 1), &said, extract).ok()
         }
         _ => {
@@ -98,8 +98,14 @@ pub fn contribution(
     }
 }
 
-fn said((query, counting): (&Query, &Counting), rows: &[Rows], each: u32) -> Vec<i64> {
-    let lanes = counting.lanes();
+fn said(
+    warrant: &Warrant,
+    counting: &Counting,
+    rows: &[Rows],
+    (each, dominance): (u32, Option<&Dominance>),
+) -> Vec<i64> {
+    let (query, lanes, own) = (warrant.query(), counting.lanes(), figures(warrant, rows));
+    let (judged, measures) = (counting.judged(), query.measures().len());
     let mut said = Vec::new();
     for cell in 0..counting.boxes() {
         let alone = query.dimensions().is_empty();
@@ -111,6 +117,13 @@ fn said((query, counting): (&Query, &Counting), rows: &[Rows], each: u32) -> Vec
                 Lane::Patients(atom) => here().any(|rows| rows.atom == atom && rows.patients >= each),
                 Lane::Matter(_, atom) => here().any(|rows| rows.atom == atom && rows.sum != 0),
                 Lane::Value(_) | Lane::Set(None) => here().next().is_some(),
+                Lane::Compared(one) => {
+                    dominance.is_some_and(|before| before.compares(cell as usize * judged.len() + one))
+                }
+                Lane::Dominant(one) => dominance.is_some_and(|before| {
+                    let figure = own[cell as usize * measures + judged[one].measure];
+                    before.is_dominant(cell as usize * judged.len() + one, figure)
+                }),
                 Lane::Set(Some(filter)) => here().any(|rows| is_in(&rows, filter)),
             }));
         }

@@ -117,6 +117,7 @@ fn founding(locks: Vec<Lock>) -> RosterBody {
         roles: List::new(vec![text("pharmacist")]).unwrap(),
         floor_hospitals: 0,
         colluding_holders: false,
+        floor_dominance: 0,
     };
     RosterBody {
         epoch: 0,
@@ -231,6 +232,7 @@ fn signed_as(roster: &Roster, query: &Query, series: Series, approvers: &[u16]) 
         profile: PROFILE_V1,
         floor_hospitals: query.floor_hospitals(),
         floor_patients: 0,
+        floor_dominance: 0,
         may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),

@@ -19,7 +19,7 @@ use samensom_protocol::io::{Event, Input, Output, Peer, Record, Refusal};
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Message, Pass, Round};
 use samensom_protocol::node::Node;
-use samensom_protocol::query::Open;
+use samensom_protocol::query::{Dominance, Open};
 use samensom_protocol::ring::Contribution;
 use samensom_protocol::roster::Roster;
 use samensom_protocol::rounds::offer::{least_ms, slot_at};
@@ -303,11 +303,12 @@ impl World {
         for output in outputs {
             match output {
                 Output::Persist(record) => self.persist(node, record),
-                Output::Measure { sid, slot, warrant, pass, open, patients_each, .. } => {
+                Output::Measure { sid, slot, warrant, pass, open, patients_each, dominance, .. } => {
                     match self.rows.is_empty() {
                         true => self.measure(node, (sid, slot), &warrant, open.as_deref()),
                         false => {
-                            self.count(node, (sid, slot), (pass, &warrant), (open.as_deref(), patients_each))
+                            let held = (open.as_deref(), patients_each, dominance.as_deref());
+                            self.count(node, (sid, slot), (pass, &warrant), held)
                         }
                     }
                 }
@@ -387,7 +388,7 @@ impl World {
         node: NodeId,
         (sid, slot): (AttemptId, u64),
         (pass, warrant): (Pass, &Warrant),
-        held: (Option<&Open>, u32),
+        held: (Option<&Open>, u32, Option<&Dominance>),
     ) {
         let at = self.clock(node);
         let Some(hospital) = self.hospitals.get_mut(&node) else { return };

@@ -153,7 +153,9 @@ impl Asked {
                         }
                         Lane::Set(None) => own.next().is_some(),
                         Lane::Set(Some(filter)) => own.any(|(of, _)| of >> filter & 1 == 1),
-                        Lane::Patients(_) | Lane::Value(_) => unreachable!("nothing of the kind is asked"),
+                        Lane::Patients(_) | Lane::Value(_) | Lane::Compared(_) | Lane::Dominant(_) => {
+                            unreachable!("nothing of the kind is asked")
+                        }
                     }
                 };
                 totals.push(u64::try_from(country.iter().filter(holds).count()).unwrap());

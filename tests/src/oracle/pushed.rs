@@ -208,8 +208,8 @@ fn differs(
         }
         if let (Some(counting), Ok(_)) = (&counting, &pushed) {
             let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
-            let pushed = count(&bound, here, NOW, (counting, enough), &home);
-            let stored = count(&bound, frozen, NOW, (counting, enough), &home);
+            let pushed = count(&bound, here, NOW, (counting, enough, None), &home);
+            let stored = count(&bound, frozen, NOW, (counting, enough, None), &home);
             meet("counted before it is summed");
             if !matches!((&pushed, &stored), (Ok(pushed), Ok(stored)) if pushed == stored) {
                 let told = |said: Result<Vec<i64>, ExtractError>| said.map_err(|error| error.to_string());

@@ -76,7 +76,7 @@ impl Spec {
     #[must_use]
     pub fn floors(&self) -> Floors {
         let patients = self.dataset.has_patients();
-        Floors { hospitals: self.floor.into(), patients, patients_each: self.patients_each }
+        Floors { hospitals: self.floor.into(), patients, patients_each: self.patients_each, dominance: false }
     }
 
     /// Whether one of its expressions divides.

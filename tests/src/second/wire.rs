@@ -54,6 +54,7 @@ pub fn roster() -> Shape {
         ("roles", list(Text(64), 8)),
         ("floor_hospitals", U(2)),
         ("colluding_holders", Shape::Bool),
+        ("floor_dominance", U(1)),
     ]);
     let lock = Struct(vec![
         ("name", Text(32)),
@@ -100,6 +101,7 @@ pub fn warrant() -> Shape {
         ("profile", U(1)),
         ("floor_hospitals", U(2)),
         ("floor_patients", U(4)),
+        ("floor_dominance", U(1)),
         ("may_miss", U(1)),
         ("valid_from", U(8)),
         ("valid_until", U(8)),

@@ -192,6 +192,7 @@ fn body(members: List<Member, { samensom_protocol::roster::MAX_NODES }>) -> Rost
             roles: List::new(vec![text("pharmacist"), text("duty")]).expect("two roles"),
             floor_hospitals: 0,
             colluding_holders: false,
+            floor_dominance: 0,
         }])
         .expect("one rule"),
         locks: List::new(vec![Lock {
@@ -228,6 +229,7 @@ fn approved(roster: &Roster, query: &str) -> (SignedWarrant, Arc<Warrant>) {
         profile: PROFILE_V1,
         floor_hospitals: 0,
         floor_patients: 0,
+        floor_dominance: 0,
         may_miss: 0,
         valid_from: Time(0),
         valid_until: Time(u64::MAX),

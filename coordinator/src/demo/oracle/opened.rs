@@ -59,6 +59,8 @@ struct Group {
     sums: Vec<(Expr, u8)>,
     squares: bool,
     values: bool,
+    /// Of all that count rows.
+    counts: bool,
 }
 
 fn groups(query: &Query) -> Vec<Group> {
@@ -96,10 +98,10 @@ fn groups(query: &Query) -> Vec<Group> {
             sums.extend(added(measure).0.into_iter().map(|expr| (expr, measure.scale())));
         }
         let values = of.iter().any(|one| added(one).1 == Per::Hospital);
-        groups.push(Group { squares: !set.iter().all(is_sum), values, measures: set, sums });
+        groups.push(Group { squares: !set.iter().all(is_sum), values, counts: false, measures: set, sums });
     }
     let counting: BTreeSet<usize> = (0..measures.len()).filter(|at| !is_sum(at)).collect();
-    groups.push(Group { measures: counting, sums: Vec::new(), squares: false, values: false });
+    groups.push(Group { measures: counting, sums: Vec::new(), squares: false, values: false, counts: true });
     groups
 }
 
@@ -185,7 +187,15 @@ impl<'a> Cell<'a> {
                 pieces.entry(place).or_default().push(self.piece(mark, group));
             }
         }
-        pieces.values().all(|pieces| self.is_enough(pieces, group))
+        // Of a piece that is no figure no hospital says how much of it is its own.
+        let is_figure = |place: &Mark| {
+            (0..part.len()).any(|at| {
+                place.get(at) == Some(&true)
+                    && pieces.keys().filter(|other| other.get(at) == Some(&true)).count() == 1
+            })
+        };
+        let judged = !self.floors.dominance || group.counts || pieces.keys().all(is_figure);
+        judged && pieces.values().all(|pieces| self.is_enough(pieces, group))
     }
 
     fn piece(&self, mark: &Mark, group: &Group) -> Piece {

@@ -490,7 +490,7 @@ fn a_figure_of_few_stays_closed_and_what_would_tell_it() {
         ])
     };
     let one = 1_000_000;
-    let floors = Floors { hospitals: 3, patients: false, patients_each: 1 };
+    let floors = Floors { hospitals: 3, patients: false, patients_each: 1, dominance: false };
     let closed = |regular: usize, ccv: usize, empty: usize| {
         let of = |kind, micro, count| std::iter::repeat_n(vec![row(kind, micro)], count);
         let hospitals: Vec<Vec<Row>> =

@@ -28,6 +28,25 @@ fn each_class_of_a_histogram_is_a_column() {
 }
 
 #[test]
+fn a_result_says_how_far_shares_were_compared() {
+    let shown = |compared: &[u64]| {
+        let of = |count: &u64| Row { compared: Some(*count), ..row(&[], ("a", ""), "piece", number(5, 0)) };
+        let result = Figures { dominance: 80, ..figures("t", compared.iter().map(of).collect()) };
+        assert_eq!(json(&result)["totals"][0]["compared"], json!(compared[0]));
+        floor(&result)
+    };
+    assert!(shown(&[0, 0]).contains("No check of dominance was possible"), "{}", shown(&[0, 0]));
+    let some = shown(&[61, 0, 58]);
+    assert!(
+        some.contains("more than 80%") && some.contains("at least 58 hospitals compared theirs"),
+        "{some}"
+    );
+    assert!(some.contains("1 of 3 figures were compared by nobody"), "{some}");
+    let none = figures("t", vec![row(&[], ("a", ""), "piece", number(5, 0))]);
+    assert!(!floor(&none).contains("ominance") && json(&none)["totals"][0].get("compared").is_none());
+}
+
+#[test]
 fn a_query_without_dimensions_is_one_line() {
     let rows = vec![row(&[], ("a", ""), "piece", number(5, 0)), row(&[], ("b", ""), "piece", number(-7, 0))];
     assert_eq!(csv(&figures("t", rows)).unwrap(), "a (piece),b (piece),behind (hospitals)\n5,-7,60\n");

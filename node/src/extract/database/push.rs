@@ -13,7 +13,6 @@ use super::keep::{failed, too_many};
 use super::session::{self, Session, wanted as wanted_columns};
 use super::survey::Survey;
 use super::{Fault, Rights, Wanted, said};
-use crate::extract::Wish;
 use crate::extract::accounting::{Accounting, DateSeen, UnitSeen};
 use crate::extract::child::Stop;
 use crate::extract::draft::private_file;
@@ -22,8 +21,9 @@ use crate::extract::evaluate::push::{Asked, Pushed};
 use crate::extract::shape::is_total;
 use crate::extract::source::refuse_nothing;
 use crate::extract::sql::Bound;
+use crate::extract::{Counts, Wish};
 use futures_util::TryStreamExt;
-use samensom_protocol::query::{Column, ColumnType, Counting, Dataset, Date, Query, Unit};
+use samensom_protocol::query::{Column, ColumnType, Dataset, Date, Query, Unit};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -262,13 +262,13 @@ impl Look<'_> {
         &self,
         query: &Query,
         accounting: &Accounting,
-        (counting, enough): (&Counting, u32),
+        (counting, enough, dominance): Counts<'_>,
         figures: &[i64],
     ) -> Result<Vec<i64>, ExtractError> {
         let pushed = Pushed::new(query, accounting, self.normal.rows());
         let (Asked { text, values }, mut boxes) = pushed.boxes(counting, enough)?;
         self.ask(&text, &values, &mut |row| boxes.take(row)).await?;
-        boxes.said(figures)
+        boxes.said(figures, dominance)
     }
 
     /// Gives every row of an answer, as texts, as they come.

@@ -5,13 +5,15 @@
 
 use super::functions;
 use super::{Evaluation, overflow, quantity_alone};
+use crate::extract::Counts;
 use crate::extract::cell::SCALE;
 use crate::extract::error::ExtractError;
 use crate::extract::sql;
 use crate::extract::store::{Frozen, count, store_error};
 use rusqlite::Row;
 use samensom_protocol::query::{
-    Column, Counting, Lane, Layout, Limits, Matter, MeasureKind, Query, divide_half_even, pow10,
+    Column, Counting, Dominance, Lane, Layout, Limits, Matter, MeasureKind, Placed, Query, divide_half_even,
+    pow10,
 };
 use std::collections::BTreeMap;
 
@@ -22,33 +24,37 @@ use std::collections::BTreeMap;
 pub fn holders(
     query: &Query,
     frozen: &Frozen,
-    counting: &Counting,
-    enough: u32,
+    (counting, enough, dominance): Counts<'_>,
 ) -> Result<Vec<i64>, ExtractError> {
     let figures = super::evaluate(query, frozen)?;
     let query = query.resolved().map_err(|_| ExtractError::Open { query: query.id().to_owned() })?;
     let failing = store_error(frozen.path(), "counting for the query");
     let evaluation = Evaluation::new(&query, frozen, &failing)?;
     let boxes = evaluation.atoms(counting, enough)?;
-    Ok(said(&evaluation.cells.layout, counting, &boxes, &figures))
+    Ok(said(&evaluation.cells.layout, (counting, dominance), &boxes, &figures))
 }
 
 /// The lanes of every box, of its atoms and of the query's figures.
 pub(super) fn said(
     layout: &Layout,
-    counting: &Counting,
+    (counting, dominance): (&Counting, Option<&Dominance>),
     boxes: &BTreeMap<usize, Atoms>,
     figures: &[i64],
 ) -> Vec<i64> {
-    let nothing = Atoms::new();
+    let (nothing, width) = (Atoms::new(), counting.judged().len());
     let mut said = Vec::new();
     for (index, figures) in figures.chunks(layout.figures().max(1)).enumerate() {
         let atoms = boxes.get(&index).unwrap_or(&nothing);
         for lane in counting.lanes() {
-            said.push(i64::from(says(lane, atoms, counting, |measure, part| {
-                let place = layout.figures_of(measure).start + part;
-                figures.get(place).is_some_and(|figure| *figure != 0)
-            })));
+            let figure = |of: &Placed| figures.get(layout.figures_of(of.measure).start + of.part).copied();
+            said.push(i64::from(match (lane, dominance) {
+                (Lane::Compared(judged), Some(before)) => before.compares(index * width + judged),
+                (Lane::Dominant(judged), Some(before)) => {
+                    let own = counting.judged().get(judged).and_then(figure);
+                    own.is_some_and(|own| before.is_dominant(index * width + judged, own))
+                }
+                _ => says(lane, atoms, counting, |value| figure(value).is_some_and(|figure| figure != 0)),
+            }));
         }
     }
     said
@@ -66,14 +72,15 @@ pub(super) struct Atom {
 /// Those of a box, by their numbers.
 pub(super) type Atoms = BTreeMap<usize, Atom>;
 
-fn says(lane: Lane, atoms: &Atoms, counting: &Counting, value: impl Fn(usize, usize) -> bool) -> bool {
+fn says(lane: Lane, atoms: &Atoms, counting: &Counting, value: impl Fn(&Placed) -> bool) -> bool {
     match lane {
         Lane::Rows(atom) => atoms.contains_key(&atom),
         Lane::Patients(atom) => atoms.get(&atom).is_some_and(|atom| atom.patients),
         Lane::Matter(matter, atom) => {
             atoms.get(&atom).is_some_and(|atom| atom.matters.get(matter) == Some(&true))
         }
-        Lane::Value(place) => counting.values().get(place).is_some_and(|one| value(one.measure, one.part)),
+        Lane::Value(place) => counting.values().get(place).is_some_and(value),
+        Lane::Compared(_) | Lane::Dominant(_) => false,
         Lane::Set(None) => !atoms.is_empty(),
         Lane::Set(Some(filter)) => atoms.keys().any(|atom| atom >> filter & 1 == 1),
     }

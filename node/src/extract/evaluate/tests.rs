@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::extract::tests::{Folder, PER_CODE, query, sum};
-use samensom_protocol::query::Counting;
+use samensom_protocol::query::{Counting, Dominance};
 
 /// What SQLite says of every statement of a query, one step a line.
 fn plan(query: &Query, frozen: &Frozen) -> String {
@@ -90,7 +90,30 @@ fn repro_rows_alone_without_groups_are_counted() {
     ] {
         let query = query(&body);
         let counting = Counting::of(&query, false).unwrap();
-        let said = holders(&query, &frozen, &counting, 1).unwrap_or_else(|error| panic!("{error:?}: {body}"));
+        let said = holders(&query, &frozen, (&counting, 1, None))
+            .unwrap_or_else(|error| panic!("{error:?}: {body}"));
         assert_eq!(said, expected, "{body}");
     }
+}
+
+/// Figures are compared with the totals of before; what is not known is neither compared nor dominant.
+#[test]
+fn a_figure_that_is_most_of_a_total_is_said_to_be() {
+    let folder = Folder::stock(&["midazolam;81;ccv;;;01-11-2026;1", "propofol;80;ccv;;;01-11-2026;1"]);
+    let frozen = folder.freeze().unwrap();
+    let codes = "[[dimension]]\ncolumn = \"code\"\ncodes = [\"midazolam\", \"propofol\", \"ketamine\"]\n";
+    let query = query(&format!("{codes}{}", sum(0, "[0, 99]")));
+    let counting = Counting::judging(&query, false, true).unwrap();
+    let said = |dominance: Option<Dominance>| {
+        let said = holders(&query, &frozen, (&counting, 1, dominance.as_ref())).unwrap();
+        said.chunks(4).map(<[i64]>::to_vec).collect::<Vec<_>>()
+    };
+    // Of each code: rows, not 0, compared, dominant.
+    let nothing = [vec![1, 1, 0, 0], vec![1, 1, 0, 0], vec![0, 0, 0, 0]];
+    assert_eq!(said(None), nothing);
+    assert_eq!(said(Some(Dominance::new(80, vec![]))), nothing);
+    let before = Some(Dominance::new(80, vec![100, 100, 100]));
+    assert_eq!(said(before), [vec![1, 1, 1, 1], vec![1, 1, 1, 0], vec![0, 0, 1, 0]]);
+    let before = Some(Dominance::new(80, vec![0, 99, 0]));
+    assert_eq!(said(before), [vec![1, 1, 0, 0], vec![1, 1, 1, 1], vec![0, 0, 0, 0]]);
 }

@@ -332,6 +332,15 @@ fn floors(query: &Query) -> Result<(), QueryError> {
         let advice = format!("write `hospitals = {LEAST_OF_A_CLASS}` or more under [floors]");
         return Err(error.at("floors.hospitals").advice(advice));
     }
+    if query.floor_dominance > 100 {
+        let problem = format!("a share of {} percent", query.floor_dominance);
+        return Err(QueryError::new(Code::Limit, problem, "1 to 100").at("floors.dominance"));
+    }
+    if query.floor_dominance > 0 && floor == 0 {
+        let problem = "a rule of dominance without a floor of hospitals";
+        let error = QueryError::new(Code::Missing, problem, format!("1 to {MAX_FLOOR}"));
+        return Err(error.at("floors.hospitals"));
+    }
     patients(query).map_err(|error| error.at("floors.patients"))
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Group {
     pub(super) squares: bool,
     /// Whether values of the hospital are among them: of those no difference of two sets of rows is counted.
     pub(super) values: bool,
+    /// Whether it is of all that count rows, and not of what adds up a column.
+    pub(super) counts: bool,
 }
 
 pub(super) fn of(query: &Query, counted: &[Counted]) -> Vec<Group> {
@@ -36,6 +38,7 @@ pub(super) fn of(query: &Query, counted: &[Counted]) -> Vec<Group> {
             matters: counted.matters.clone(),
             squares,
             values: !counted.values.is_empty(),
+            counts: false,
         };
         let mut all = own.clone();
         let (touching, others): (Vec<_>, Vec<_>) =
@@ -59,7 +62,7 @@ pub(super) fn of(query: &Query, counted: &[Counted]) -> Vec<Group> {
     };
     let measures: Vec<usize> = (0..counted.len()).filter(counts).collect();
     if !measures.is_empty() {
-        groups.push(Group { measures, matters: Vec::new(), squares: false, values: false });
+        groups.push(Group { measures, matters: Vec::new(), squares: false, values: false, counts: true });
     }
     groups
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the rule and the set's form on the wire. Of each group of measures the largest part opens in a box whose
 //! sets of rows are so cut up by one another that every piece has no rows or enough hospitals behind it. How many
-//! hospitals have rows in one of several atoms is not counted; it is at least as many as in the fullest.
+//! hospitals have rows in one of several atoms is not counted; it is at least as many as in the fullest. Of which figure
+//! a hospital has most is judged by the figure alone, so where that is asked no other piece may follow.
 
 use super::super::Layout;
 use super::groups::Group;
@@ -114,6 +115,13 @@ struct Box<'a> {
 /// A set of rows: those that meet a filter, or all.
 type Set = Option<usize>;
 
+/// Whether the rows of an atom are in a set.
+fn is_in(set: Set, atom: usize) -> bool {
+    set.is_none_or(|filter| {
+        u32::try_from(filter).is_ok_and(|bit| atom.checked_shr(bit).is_some_and(|rest| rest & 1 == 1))
+    })
+}
+
 impl Box<'_> {
     fn of(&self, lane: Lane) -> u64 {
         let place = self.lanes.iter().position(|one| *one == lane);
@@ -146,12 +154,7 @@ impl Box<'_> {
     fn may_open(&self, group: &Group, sets: &[Set]) -> bool {
         let mut pieces: Vec<(Vec<bool>, Vec<usize>)> = Vec::new();
         for atom in self.counting.atoms() {
-            let is_in = |set: &Set| match set {
-                None => true,
-                Some(filter) => u32::try_from(*filter)
-                    .is_ok_and(|bit| atom.checked_shr(bit).is_some_and(|rest| rest & 1 == 1)),
-            };
-            let inside: Vec<bool> = sets.iter().map(is_in).collect();
+            let inside: Vec<bool> = sets.iter().map(|set| is_in(*set, atom)).collect();
             if !inside.contains(&true) {
                 continue;
             }
@@ -160,7 +163,39 @@ impl Box<'_> {
                 None => pieces.push((inside, vec![atom])),
             }
         }
-        pieces.iter().all(|(_, atoms)| self.has_enough(group, atoms))
+        let judged = group.measures.iter().any(|measure| !self.judged(*measure).is_empty());
+        let alone = !judged || group.counts || self.is_judged(group, sets, &pieces);
+        alone && pieces.iter().all(|(_, atoms)| self.has_enough(group, atoms))
+    }
+
+    fn judged(&self, measure: usize) -> &[usize] {
+        self.counting.measures.get(measure).map_or(&[], |measure| &measure.judged)
+    }
+
+    /// Whether each piece that has rows is all of one of these sets, and no figure follows from them of which a
+    /// hospital has most. Of what is between two sets no hospital said how much it has.
+    fn is_judged(&self, group: &Group, sets: &[Set], pieces: &[(Vec<bool>, Vec<usize>)]) -> bool {
+        let with_rows = |atoms: &mut dyn Iterator<Item = usize>| -> Vec<usize> {
+            atoms.filter(|atom| self.of(Lane::Rows(*atom)) > 0).collect()
+        };
+        let pieces: Vec<Vec<usize>> = pieces
+            .iter()
+            .map(|(_, atoms)| with_rows(&mut atoms.iter().copied()))
+            .filter(|atoms| !atoms.is_empty())
+            .collect();
+        let of_set =
+            |set: Set| with_rows(&mut self.counting.atoms().into_iter().filter(|atom| is_in(set, *atom)));
+        let sets: Vec<Vec<usize>> = sets.iter().map(|set| of_set(*set)).collect();
+        let dominant =
+            |measure: &&usize| self.judged(**measure).iter().any(|one| self.of(Lane::Dominant(*one)) > 0);
+        let follows = |measure: &usize| {
+            let own = self.counting.measures.get(*measure).map(|measure| of_set(measure.rows));
+            let own = own.unwrap_or_default();
+            let within = pieces.iter().filter(|piece| piece.iter().all(|atom| own.contains(atom)));
+            !own.is_empty() && within.flatten().count() == own.len()
+        };
+        pieces.iter().all(|piece| sets.contains(piece))
+            && !group.measures.iter().filter(dominant).any(follows)
     }
 
     fn has_enough(&self, group: &Group, atoms: &[usize]) -> bool {

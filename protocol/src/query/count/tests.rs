@@ -134,6 +134,7 @@ fn said(counting: &Counting, own: &Own, lane: Lane) -> bool {
         Lane::Matter(_, atom) => at(atom).2,
         Lane::Value(_) => own.iter().any(|one| one.2),
         Lane::Set(set) => of_set(set),
+        Lane::Compared(_) | Lane::Dominant(_) => false,
     }
 }
 
@@ -210,4 +211,121 @@ fn values_of_hospitals_open_alone_and_with_enough_that_are_not_zero() {
     let several: BTreeSet<(bool, bool)> = [open(30, 30), open(4, 30), open(0, 30)].into_iter().collect();
     assert_eq!(several, BTreeSet::from([(true, false), (false, false)]));
     assert_eq!(open(4, 30), (false, false), "one of the group opens, and its values are too few");
+}
+
+#[test]
+fn a_figure_of_which_one_hospital_has_most_stays_closed() {
+    let text = sum("s", "") + "[[measure]]\nname = \"n\"\nrows = true\nmax = 9\n";
+    let counting = Counting::judging(&query(&text), false, true).unwrap();
+    assert_eq!(counting.lanes(), [Lane::Rows(0), Lane::Matter(0, 0), Lane::Compared(0), Lane::Dominant(0)]);
+    let open = |compared, dominant| {
+        let totals = totals(&counting, |lane| match lane {
+            Lane::Compared(_) => compared,
+            Lane::Dominant(_) => dominant,
+            _ => 9,
+        });
+        let open = counting.open(&totals, 5);
+        assert_eq!(counting.compared(&totals, 0, 0), Some(compared));
+        assert_eq!(counting.compared(&totals, 0, 1), None, "rows are not judged");
+        assert!(open.is_open(0, 1) && open.is_open(1, 0), "rows, and the empty box");
+        open.is_open(0, 0)
+    };
+    assert!(open(9, 0) && open(0, 0), "without a total nobody says anything");
+    assert!(!open(9, 1) && !open(1, 1) && !open(9, 9));
+}
+
+/// All, and a part: what is between them was compared by nobody.
+#[test]
+fn only_what_was_judged_follows_from_open_figures() {
+    let text = sum("all", "") + &sum("ccv", "kind = 'ccv'") + &sum("regular", "kind = 'regular'");
+    let counting = Counting::judging(&query(&text), false, true).unwrap();
+    let open = |filled: &[usize], dominant: &[usize]| {
+        let totals = totals(&counting, |lane| match lane {
+            Lane::Rows(atom) | Lane::Matter(_, atom) if !filled.contains(&atom) => 0,
+            Lane::Dominant(which) if !dominant.contains(&which) => 0,
+            Lane::Dominant(_) => 1,
+            _ => 9,
+        });
+        let open = counting.open(&totals, 5);
+        [0, 1, 2].map(|measure| open.is_open(0, measure))
+    };
+    assert_eq!(open(&[0b01, 0b10], &[]), [true; 3], "both parts are all there is");
+    assert_eq!(
+        open(&[0, 0b01, 0b10], &[]),
+        [false, true, true],
+        "the third kind is between all and the parts"
+    );
+    assert_eq!(open(&[0, 0b01], &[]), [true, false, true], "nobody has the other part");
+    assert_eq!(open(&[0b01, 0b10], &[1]), [true, false, false], "a closed part and its complement");
+    assert_eq!(open(&[0b01, 0b10], &[0, 1, 2]), [false; 3]);
+    assert_eq!(open(&[0b01], &[1]), [false, false, true], "all is the part");
+    assert_eq!(open(&[0b01, 0b10], &[0]), [false, true, false], "both parts together are all");
+}
+
+/// Against the figures of every hospital: whatever follows from open ones, no hospital has most of it.
+#[test]
+fn nothing_that_opens_is_mostly_one_hospitals() {
+    const PERCENT: u8 = 60;
+    let mut rng = ChaCha12Rng::seed_from_u64(11);
+    let mut below = |bound: u64| u64::from(rng.next_u32()) % bound;
+    let (mut opened, mut closed) = (0, 0);
+    for round in 0..3_000 {
+        let filters = ["kind = 'ccv'", "kind = 'regular'", "quantity > 1"];
+        let mut text = if below(2) == 0 { sum("all", "") } else { String::new() };
+        for (place, filter) in filters.iter().enumerate().take(1 + below(3) as usize) {
+            text += &sum(&format!("s{place}"), filter);
+        }
+        let counting = Counting::judging(&query(&text), false, true).unwrap();
+        let atoms = counting.atoms();
+        let empty = below(10);
+        let hospitals: Vec<Vec<u64>> = (0..6)
+            .map(|_| {
+                let large = if below(4) == 0 { 60 } else { 10 };
+                atoms
+                    .iter()
+                    .map(|atom| if *atom as u64 * 3 % 10 < empty { 0 } else { 1 + below(large) })
+                    .collect()
+            })
+            .collect();
+        let is_in = |set: Option<usize>, atom: usize| set.is_none_or(|bit| atom >> bit & 1 == 1);
+        let of_set = |own: &[u64], set: Option<usize>| -> u64 {
+            atoms.iter().zip(own).filter(|(atom, _)| is_in(set, **atom)).map(|(_, one)| one).sum()
+        };
+        let rows_of = |measure: usize| counting.measures[measure].rows;
+        let before: Vec<u64> = counting
+            .judged()
+            .iter()
+            .map(|one| hospitals.iter().map(|own| of_set(own, rows_of(one.measure))).sum())
+            .collect();
+        let dominance = Dominance::new(PERCENT, before);
+        let at = |own: &[u64], atom: usize| own[atoms.iter().position(|one| *one == atom).unwrap()];
+        let says = |own: &[u64], lane: Lane| match lane {
+            Lane::Rows(atom) | Lane::Patients(atom) | Lane::Matter(_, atom) => at(own, atom) > 0,
+            Lane::Set(set) => of_set(own, set) > 0,
+            Lane::Value(_) => false,
+            Lane::Compared(place) => dominance.compares(place),
+            Lane::Dominant(place) => {
+                let figure = of_set(own, rows_of(counting.judged()[place].measure));
+                dominance.is_dominant(place, i64::try_from(figure).unwrap())
+            }
+        };
+        let totals = totals(&counting, |lane| hospitals.iter().filter(|own| says(own, lane)).count() as u64);
+        let open = counting.open(&totals, 3);
+        let sets: Vec<Option<usize>> =
+            (0..counting.measures.len()).filter(|measure| open.is_open(0, *measure)).map(rows_of).collect();
+        (opened, closed) = (opened + sets.len(), closed + counting.measures.len() - sets.len());
+        for cut in 1..1usize << sets.len() {
+            let inside = |atom: &usize| {
+                sets.iter().enumerate().all(|(at, set)| is_in(*set, *atom) == (cut >> at & 1 == 1))
+            };
+            let of = |own: &Vec<u64>| -> u64 {
+                atoms.iter().filter(|atom| inside(atom)).map(|atom| at(own, *atom)).sum()
+            };
+            let piece: Vec<u64> = hospitals.iter().map(of).collect();
+            let (most, all) = (piece.iter().max().unwrap(), piece.iter().sum::<u64>());
+            assert!(most * 100 <= all * u64::from(PERCENT), "round {round}: {most} of {all}");
+        }
+    }
+    println!("{opened} figures opened, {closed} stayed closed");
+    assert!(opened > 500 && closed > 500, "{opened} {closed}");
 }

@@ -472,6 +472,20 @@ impl Teller<'_> {
                 lines.push(format!("A figure that may have fewer than {floor} patients behind it leaves no hospital."))
             }
         }
+        match (self.query.floor_dominance(), self.language) {
+            (0, _) => {}
+            (percent, Language::Dutch) => lines.push(format!(
+                "Elk ziekenhuis vergelijkt zijn eigen bedrag met het laatste totaal van deze vraag dat openging, en zegt \
+                 alleen of het meer dan {percent}% daarvan is. Waar een ziekenhuis dat zegt blijft het cijfer gesloten; \
+                 iedereen ziet hoeveel ziekenhuizen het zeggen, niet welke. De eerste keer is er geen totaal, en geen \
+                 vergelijking."
+            )),
+            (percent, Language::English) => lines.push(format!(
+                "Each hospital compares its own amount with the last total of this query that opened, and says only \
+                 whether it is more than {percent}% of it. Where a hospital says so the figure stays closed; everyone \
+                 sees how many hospitals say it, not which. The first time there is no total, and no comparison."
+            )),
+        }
         lines
     }
 

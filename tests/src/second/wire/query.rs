@@ -195,5 +195,6 @@ pub fn query() -> Shape {
         ("derives", list(derive(), 32)),
         ("floor_hospitals", U(2)),
         ("floor_patients", U(4)),
+        ("floor_dominance", U(1)),
     ])
 }

@@ -11,7 +11,7 @@ use crate::extract::evaluate::holders::{Atom, Atoms, is_something, said, sum_of}
 use crate::extract::evaluate::tally::{Tally, Unfit};
 use crate::extract::sql::{Sql, group_by_cell};
 use samensom_protocol::query::{
-    Aggregate, Column, Counting, Expr, Matter, Measure, MeasureKind, Operand, Scalar,
+    Aggregate, Column, Counting, Dominance, Expr, Matter, Measure, MeasureKind, Operand, Scalar,
 };
 use std::collections::BTreeMap;
 
@@ -141,10 +141,14 @@ impl Boxes<'_> {
     }
 
     /// The lanes, once all groups came; `figures` are those of the query.
-    pub(in crate::extract) fn said(mut self, figures: &[i64]) -> Result<Vec<i64>, ExtractError> {
+    pub(in crate::extract) fn said(
+        mut self,
+        figures: &[i64],
+        dominance: Option<&Dominance>,
+    ) -> Result<Vec<i64>, ExtractError> {
         self.end()?;
         let layout = &self.pushed.cells.layout;
-        Ok(said(layout, self.counting, &self.done, figures))
+        Ok(said(layout, (self.counting, dominance), &self.done, figures))
     }
 
     /// The number of the atom of rows with these values.
