@@ -15,8 +15,8 @@ pub use pushed::run_pushed;
 pub use queries::Spec;
 pub use rows::World;
 
-use samensom_coordinator::demo::oracle::{self, Floors, Refusal, Row, Shown};
-use samensom_node::extract::{ExtractError, Home, Stop, count, evaluate};
+use samensom_coordinator::demo::oracle::{self, Floors, Own, Refusal, Row, Shown, Val};
+use samensom_node::extract::{ExtractError, Frozen, Home, Stop, count, evaluate};
 use samensom_protocol::query::{Counting, Date, Query, Shown as Opened, Value, table};
 use samensom_protocol::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,42 +58,38 @@ pub fn run(seed: u64, cases: u64) -> Met {
 /// Where the two answers differ; none when they do not, or when this is no query.
 fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
     let mut meet = |what: &str| *met.entry(what.to_owned()).or_default() += 1;
-    let query = match Query::from_toml(&spec.toml(), &mut |_| Err("no files".into())) {
-        Ok(query) => query,
-        Err(why) => {
-            meet(&format!("not a query: {:?}", why.code));
-            return None;
-        }
-    };
-    let today = Date::new(2026, 3, 1)?;
-    let bound = query.bound(&[], today).map_err(|why| meet(&format!("not bound: {:?}", why.code))).ok()?;
-    let clear = bound.resolved().ok()?;
-    meet(QUERIES);
+    let (bound, clear) = read(spec, &mut meet)?;
     meet(&format!("data set {}", world.dataset.name()));
     let mut sum: Vec<i128> = vec![0; usize::try_from(clear.layout().cells()).ok()?];
     let mut answered: Vec<Vec<Row>> = Vec::new();
     let floors = spec.floors();
-    let counting = Counting::of(&clear, floors.patients);
+    let counting = Counting::judging(&clear, floors.patients, floors.dominance);
     let mut counted: Vec<u64> = vec![0; counting.as_ref().map_or(0, |one| one.cells() as usize)];
     for (place, (frozen, rows)) in world.hospitals().enumerate() {
-        let real = evaluate(&bound, frozen);
+        let own = World::properties(place);
+        let class = clear.class_of(|column| own.get(&column).map(String::as_str));
+        let rows = &with_properties(rows, &own);
+        let real = evaluate(&bound.without_classes(), frozen)
+            .map(|figures| class.spread(clear.layout().figures(), &figures));
         // The real path's fractions have 128 bits; it refuses sums of quotients that do not fit, never rounds.
         if matches!(real, Err(ExtractError::Overflow { .. })) && spec.divides() {
             meet("refused: fractions that do not fit");
             continue;
         }
         let real = real.map_err(|error| (refusal(&error), error.to_string()));
-        match (real, oracle::of_rows(&clear, rows)) {
+        // A hospital judges all its figures, whatever class it is of.
+        let fit = oracle::of_rows(&clear.without_classes(), rows);
+        let plain = fit.and_then(|_| oracle::of_rows(&clear, rows));
+        match (real, plain.map(|figures| oracle::in_own_class(&clear, figures, &own))) {
             (Ok(real), Ok(plain)) => {
                 let real: Vec<i128> = real.into_iter().map(i128::from).collect();
                 if real != plain {
                     return Some(format!("hospital {place}\n  real   {real:?}\n  oracle {plain:?}"));
                 }
-                answered.push(rows.to_vec());
+                answered.push(rows.clone());
                 if let Some(counting) = &counting {
-                    let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
-                    let said = count(&bound, frozen, Time(0), (counting, enough, None), &nowhere())
-                        .expect("figures that are fit");
+                    let said = said(&bound, frozen, &floors);
+                    let said = class.spread(counting.lanes().len(), &said);
                     counted.iter_mut().zip(said).for_each(|(sum, one)| *sum += one.unsigned_abs());
                 }
                 sum.iter_mut().zip(&plain).for_each(|(sum, figure)| *sum += figure);
@@ -119,9 +115,51 @@ fn differs(world: &World, spec: &Spec, met: &mut Met) -> Option<String> {
         return None;
     };
     let open = counting.open(&counted, floors.hospitals as u64);
+    if floors.dominance {
+        meet(if open.closed() == 0 { "shares judged, all open" } else { "shares judged, some closed" });
+    }
     meet(if open.closed() == 0 { "all figures open" } else { "figures stay closed" });
     let shown = Opened::Counted { counting: &counting, open: &open, totals: &counted };
     tables_differ(&clear, (&shown, Some(&floors)), (&sum, &answered), &mut meet)
+}
+
+/// The query, and the same with its parameters' values; none when it is no query.
+fn read(spec: &Spec, meet: &mut impl FnMut(&str)) -> Option<(Query, Query)> {
+    let query = match Query::from_toml(&spec.toml(), &mut |_| Err("no files".into())) {
+        Ok(query) => query,
+        Err(why) => {
+            meet(&format!("not a query: {:?}", why.code));
+            return None;
+        }
+    };
+    let today = Date::new(2026, 3, 1)?;
+    let bound = query.bound(&[], today).map_err(|why| meet(&format!("not bound: {:?}", why.code))).ok()?;
+    let clear = bound.resolved().ok()?;
+    meet(QUERIES);
+    if clear.is_by_class() {
+        meet("cells of classes of hospitals");
+    }
+    Some((bound, clear))
+}
+
+/// What a hospital says in the count pass, in the boxes of its own class; nobody knows a total of before.
+fn said(bound: &Query, frozen: &Frozen, floors: &Floors) -> Vec<i64> {
+    let own = bound.without_classes();
+    let counting =
+        own.resolved().ok().and_then(|own| Counting::judging(&own, floors.patients, floors.dominance));
+    let counting = counting.expect("no more than there is to count of all classes");
+    let enough = u32::try_from(floors.patients_each).unwrap_or(u32::MAX);
+    count(&own, frozen, Time(0), (&counting, enough, None), &nowhere()).expect("figures that are fit")
+}
+
+/// The rows of a hospital, each with the hospital's properties as if they were columns.
+fn with_properties(rows: &[Row], own: &Own) -> Vec<Row> {
+    let with = |row: &Row| {
+        let mut row = row.clone();
+        row.extend(own.iter().map(|(column, value)| (*column, Val::Text(value.clone()))));
+        row
+    };
+    rows.iter().map(with).collect()
 }
 
 /// Of extracts that are in the snapshot nothing is asked elsewhere.

@@ -73,20 +73,36 @@ pub fn rows(query: &Query, tables: &[toml::Table], home: &Path, own: &Own) -> Re
 /// When it must refuse.
 pub fn figures(query: &Query, rows: &[Row], own: &Own) -> Result<Figures, Error> {
     let query = query.resolved().map_err(|why| Error::asked(why.to_string()))?;
-    let mut figures =
+    let figures =
         of_rows(&query, rows).map_err(|refused| Error::asked(format!("the oracle refuses: {refused:?}")))?;
+    Ok(in_own_class(&query, figures, own))
+}
+
+/// The same figures, and nothing in the cells of other classes of hospitals.
+#[must_use]
+pub fn in_own_class(query: &Query, mut figures: Figures, own: &Own) -> Figures {
     let cells = query.dimensions().iter().map(Dimension::size).product::<usize>();
     let width = figures.len() / cells.max(1);
     for (place, cell) in figures.chunks_mut(width.max(1)).enumerate() {
-        let properties = labels(&query, place).into_iter().filter_map(|(name, label)| {
-            let column = Column::OF_HOSPITALS.into_iter().find(|column| column.name() == name)?;
-            Some((column, label))
-        });
-        if properties.into_iter().any(|(column, label)| own.get(&column) != Some(&label)) {
-            cell.fill(0);
+        let mut rest = place;
+        for dimension in query.dimensions().iter().rev() {
+            let size = dimension.size().max(1);
+            let here = rest % size;
+            rest /= size;
+            if Column::OF_HOSPITALS.contains(&dimension.column()) && class(dimension, own) != Some(here) {
+                cell.fill(0);
+            }
         }
     }
-    Ok(figures)
+    figures
+}
+
+/// The place of a hospital along a dimension over one of its properties.
+fn class(dimension: &Dimension, own: &Own) -> Option<usize> {
+    match own.get(&dimension.column()) {
+        Some(value) => along(dimension, &Val::Text(value.clone())),
+        None => dimension.has_missing().then(|| dimension.size() - 1),
+    }
 }
 
 /// The rows of a data set that is made of others, given in the order in which it names them.

@@ -173,10 +173,11 @@ fn differs(
     met: &mut Met,
 ) -> Option<String> {
     let query = Query::from_toml(&spec.toml(), &mut |_| Err("no files".into())).ok()?;
-    let bound = query.bound(&[], Date::new(2026, 3, 1)?).ok()?;
+    // What one hospital is asked: classes of hospitals are put around it.
+    let bound = query.bound(&[], Date::new(2026, 3, 1)?).ok()?.without_classes();
     let clear = bound.resolved().ok()?;
     let floors = spec.floors();
-    let counting = Counting::of(&clear, floors.patients);
+    let counting = Counting::judging(&clear, floors.patients, floors.dominance);
     for (place, ((frozen, rows), pushed)) in world.hospitals().zip(pushed).enumerate() {
         let Some((config, here)) = pushed else { continue };
         let mut meet = |what: &str| *met.entry(what.to_owned()).or_default() += 1;

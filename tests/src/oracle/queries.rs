@@ -15,6 +15,8 @@ pub struct Spec {
     floor: u16,
     /// Patients that are enough for one hospital.
     patients_each: usize,
+    /// Largest share of one hospital in a figure, in percent.
+    dominance: Option<u8>,
     population: Option<Tree>,
     dimensions: Vec<(Column, String)>,
     measures: Vec<Asked>,
@@ -63,9 +65,15 @@ impl Spec {
         if measures.is_empty() {
             measures.push(Asked::plain("rows", "lines", "true", "max = 1000"));
         }
-        let (floor, patients_each) = (*dice.pick(&[1, 2, 3]), *dice.pick(&[1, 1, 2]));
+        let (mut floor, patients_each) = (*dice.pick(&[1, 2, 3]), *dice.pick(&[1, 1, 2]));
+        // Under a lower floor no cell may be of classes of hospitals.
+        if dimensions.iter().any(|(column, _)| column.is_of_hospitals()) {
+            floor = 3;
+        }
+        let dominance = dice.chance(30).then_some(80);
+        let derives = Vec::new();
         let mut spec =
-            Spec { dataset, floor, patients_each, population, dimensions, measures, derives: Vec::new() };
+            Spec { dataset, floor, patients_each, dominance, population, dimensions, measures, derives };
         for place in 0..dice.below(4) {
             spec.derives.extend(Derived::random(dice, &spec, &format!("d{place}")));
         }
@@ -76,7 +84,12 @@ impl Spec {
     #[must_use]
     pub fn floors(&self) -> Floors {
         let patients = self.dataset.has_patients();
-        Floors { hospitals: self.floor.into(), patients, patients_each: self.patients_each, dominance: false }
+        Floors {
+            hospitals: self.floor.into(),
+            patients,
+            patients_each: self.patients_each,
+            dominance: self.dominance.is_some(),
+        }
     }
 
     /// Whether one of its expressions divides.
@@ -113,7 +126,8 @@ impl Spec {
             text += &format!("[population]\nwhere = \"{population}\"\n");
         }
         for (column, rest) in &self.dimensions {
-            text += &format!("[[dimension]]\ncolumn = \"{}\"\n{rest}\n", column.name());
+            let kind = if column.is_of_hospitals() { "group" } else { "column" };
+            text += &format!("[[dimension]]\n{kind} = \"{}\"\n{rest}\n", column.name());
         }
         for measure in &self.measures {
             text += &measure.toml();
@@ -122,7 +136,8 @@ impl Spec {
             text += &format!("[[derive]]\n{}\n", derive.text);
         }
         let patients = if self.dataset.has_patients() { "patients = 10\n" } else { "" };
-        text + &format!("[floors]\nhospitals = {}\n{patients}", self.floor)
+        let dominance = self.dominance.map(|percent| format!("dominance = {percent}\n")).unwrap_or_default();
+        text + &format!("[floors]\nhospitals = {}\n{patients}{dominance}", self.floor)
     }
 
     /// With less in it.
@@ -290,6 +305,9 @@ fn dimensions(dice: &mut Dice, dataset: Dataset) -> Vec<(Column, String)> {
         column.names_a_patient() || *column == Column::Unit || column.counts() == Some(Counts::Unit)
     };
     columns.retain(|column| !unfit(column));
+    if dice.chance(25) {
+        columns.extend(Column::OF_HOSPITALS);
+    }
     let mut made = Vec::new();
     for _ in 0..*dice.pick(&[0, 0, 1, 1, 2]) {
         if columns.is_empty() {
@@ -299,6 +317,9 @@ fn dimensions(dice: &mut Dice, dataset: Dataset) -> Vec<(Column, String)> {
         let quoted =
             |texts: &[&str]| texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
         let (mut text, listed) = match column.column_type() {
+            _ if column.is_of_hospitals() => {
+                (format!("codes = [{}]", quoted(&dice.some(&["general", "north", "south"], 60))), true)
+            }
             ColumnType::Text => (format!("codes = [{}]", quoted(&dice.some(words(column), 40))), true),
             ColumnType::Date if column == Column::Period => {
                 ("codes = [\"2025-12-01\", \"2026-02-01\"]".into(), true)

@@ -4,7 +4,7 @@
 //! differ in case alone, days around the ends of months.
 
 use super::dice::Dice;
-use samensom_coordinator::demo::oracle::{Row, Val, made_rows, written};
+use samensom_coordinator::demo::oracle::{Own, Row, Val, made_rows, written};
 use samensom_node::extract::{ExtractConfig, Frozen, freeze};
 use samensom_protocol::query::{Column, ColumnType, Counts, Dataset};
 use samensom_protocol::time::Time;
@@ -148,6 +148,13 @@ impl World {
     /// Each with what it froze.
     pub fn hospitals(&self) -> impl Iterator<Item = (&Frozen, &[Row])> {
         self.frozen.iter().zip(self.rows.iter().map(Vec::as_slice))
+    }
+
+    /// What the roster says of a hospital: two are of one group, one is of none, all are of one kind.
+    #[must_use]
+    pub fn properties(place: usize) -> Own {
+        let group = (place < 2).then(|| (Column::PurchasingGroup, "north".to_owned()));
+        group.into_iter().chain([(Column::HospitalKind, "general".to_owned())]).collect()
     }
 
     /// With a hospital or a row less.
