@@ -96,6 +96,7 @@ mod named {
         ("q-of-started", "q is half of those started, not counted against the roster"),
         ("second-freeze", "a node that confirmed one set of survivors takes up another"),
         ("one-roster-off", "the roster may change inside a slot"),
+        ("overlap-off", "two predicates over patients may differ by one patient"),
         ("series-off", "a warrant that keeps its hospitals is answered whoever is invited"),
         ("total-uncommitted", "a total counts whatever was committed to"),
         ("one-blinding", "all blocks of a contribution are committed to under one blinding"),

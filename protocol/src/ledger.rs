@@ -268,6 +268,12 @@ impl LedgerView {
     pub fn shape(&self, warrant: &WarrantHash) -> Option<&Shape> {
         self.shapes.get(warrant).map(Arc::as_ref)
     }
+    /// The warrants that were answered over the rows of a lock, each with the extract; without what was undone.
+    #[must_use]
+    pub fn answered(&self, lock: &str) -> BTreeSet<(ExtractHash, WarrantHash)> {
+        let of = self.attempts.values().filter(|one| *one.lock == *lock && !one.returned);
+        of.map(|one| (one.extract, one.warrant)).collect()
+    }
     /// What was counted over an extract; none in place of what cannot be told.
     pub fn counts<'a>(
         &'a self,
@@ -358,5 +364,7 @@ mod tests {
         assert_eq!(view.seq(), 3);
         assert_eq!(view.slots(&WarrantHash([1; 32])).len(), 1, "one slot, whatever ran in it");
         assert_eq!(view.pass(&Text::new("goods").unwrap(), &ExtractHash([2; 32]), Pass::Value), None);
+        assert_eq!(view.answered("goods"), [(ExtractHash([1; 32]), WarrantHash([1; 32]))].into());
+        assert!(view.answered("care").is_empty());
     }
 }

@@ -139,6 +139,11 @@ impl Node {
     pub fn announced(&self) -> Option<AnnounceHash> {
         self.context.channels.as_ref().map(Channels::own)
     }
+    /// What its ledger says.
+    #[must_use]
+    pub fn ledger(&self) -> &LedgerView {
+        &self.context.view
+    }
     /// Deals a channel key ([`Channels::deal`]): for simulations.
     pub fn deal_channel(&mut self, peer: NodeId, announce: AnnounceHash, key: Key) {
         if let Some(channels) = &mut self.context.channels {

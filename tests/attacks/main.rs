@@ -11,6 +11,7 @@ mod dealers;
 mod floors;
 mod headers;
 mod keys;
+mod overlaps;
 mod ranges;
 mod replays;
 mod results;

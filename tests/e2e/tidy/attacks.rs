@@ -18,12 +18,13 @@ const NUMBERS: [u16; 57] = [
 ];
 
 /// Defences that are no check by an id.
-const DEFENCES: [(&str, &str); 10] = [
+const DEFENCES: [(&str, &str); 11] = [
     ("blinded", "blindings under the masks of the cells, modulo ell"),
     ("canonical", "one encoding"),
     ("caps", "caps in the types"),
     ("kdf", "attempt and GO in every key"),
     ("length", "lengths follow the warrant alone"),
+    ("overlap", "patients between two predicates, on the hospital's own rows"),
     ("pq", "X-Wing, hashes for commitments"),
     ("range", "range of a figure, at its hospital"),
     ("sid", "the attempt's id covers the header"),
