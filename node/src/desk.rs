@@ -132,6 +132,12 @@ impl Desk {
         Ok(all)
     }
 
+    /// The warrant with this hash, if it is kept as it was offered.
+    #[must_use]
+    pub fn of(&self, hash: &WarrantHash) -> Option<Offered> {
+        self.read(&format!("{}.offered", hash.to_hex()))
+    }
+
     /// The warrant whose hash begins so.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! log a figure: of an extract that cannot be used only that it cannot. Whether the hospital consents stands in
 //! `session/asking.rs`.
 
+mod answered;
 mod asking;
 mod figures;
 mod slots;
@@ -21,7 +22,7 @@ use crate::link::{Link, LinkSender};
 use crate::pause;
 use crate::transparency::{Heard, Watch};
 use asking::{Job, Pending};
-use figures::{What, figures};
+use figures::{What, figures, of_lock};
 use samensom_protocol::admission::ADMISSION_VERSION;
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::error::Fault;
@@ -417,20 +418,20 @@ impl Driver {
             let _ = self.audit.tell(refused("the coordinator does not show its transparency log".to_owned()));
             return Err(Refusal::Policy);
         }
-        let lock_rule = self
-            .roster
-            .as_ref()
-            .and_then(|roster| roster.body().locks.iter().find(|rule| *rule.name == *lock).map(least_ms));
-        if !self.slots.allows(&lock, slot, Duration::from_millis(lock_rule.unwrap_or(0)), Instant::now()) {
+        let locks = self.roster.as_ref().map(|roster| roster.body().locks.iter());
+        let lock_rule = locks.and_then(|mut locks| locks.find(|rule| *rule.name == *lock));
+        let least = Duration::from_millis(lock_rule.map_or(0, least_ms));
+        if !self.slots.allows(&lock, slot, least, Instant::now()) {
             tracing::warn!(lock, slot, "too soon after the last freeze by the monotonic clock (A03)");
             let _ = self.audit.tell(refused("A03: too soon after the last freeze".to_owned()));
             return Err(Refusal::Policy);
         }
         let (config, snapshots, stop) =
             (Arc::clone(&self.config), Arc::clone(&self.snapshots), self.stop.clone());
-        let place = lock.clone();
+        let (place, before) = (lock.clone(), self.answered(&lock));
+        let extracts = of_lock(&self.config.extracts, lock_rule);
         let computed = tokio::task::spawn_blocking(move || {
-            figures(&config, &snapshots, (&place, slot), (&warrant, &what), &stop)
+            figures((&config, &extracts, &before), &snapshots, (&place, slot), (&warrant, &what), &stop)
         })
         .await;
         match computed {
@@ -445,6 +446,11 @@ impl Driver {
                 };
                 self.audit.tell(answered).map_err(|_| Refusal::Extract)?;
                 Ok(contribution)
+            }
+            Ok(Err(error)) if error.is_of_the_ledger() => {
+                let _ = self.audit.tell(refused(error.to_string()));
+                tracing::warn!(%error, "this hospital takes no part");
+                Err(Refusal::Policy)
             }
             Ok(Err(error)) => {
                 let code = error.code();
@@ -488,3 +494,6 @@ impl core::fmt::Debug for Driver {
         f.debug_struct("Driver").field("me", &self.me).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

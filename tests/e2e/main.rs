@@ -14,6 +14,7 @@ mod demo;
 mod json;
 mod losses;
 mod membership;
+mod overlap;
 mod partition;
 mod passes;
 mod passphrase;

@@ -155,6 +155,21 @@ pub enum ExtractError {
         /// Its id.
         query: String,
     },
+    /// Too few patients lie between the query and one that was answered over this extract.
+    Overlap {
+        /// The ids of both.
+        queries: [String; 2],
+        /// The floor of patients: the higher of both.
+        patients: u32,
+    },
+    /// The query counts other patients than one that was answered over this extract, and they are not compared where
+    /// the rows are.
+    NotCompared {
+        /// The ids of both.
+        queries: [String; 2],
+    },
+    /// What was answered over this extract cannot be told.
+    Forgotten,
     /// A sum too large for any figure.
     Overflow {
         /// The measure.
@@ -201,6 +216,9 @@ impl ExtractError {
             | ExtractError::ValueOutOfRange { .. }
             | ExtractError::Open { .. }
             | ExtractError::Divisors { .. }
+            | ExtractError::Overlap { .. }
+            | ExtractError::NotCompared { .. }
+            | ExtractError::Forgotten
             | ExtractError::Overflow { .. } => "refused",
             ExtractError::Config { .. }
             | ExtractError::Io { .. }
@@ -232,6 +250,15 @@ impl ExtractError {
             ExtractError::Told(told) => told.is_of_the_disk(),
             _ => false,
         }
+    }
+
+    /// True where a rule of the ledger refused, and not the extract: its text holds names of queries and the floor.
+    #[must_use]
+    pub fn is_of_the_ledger(&self) -> bool {
+        matches!(
+            self,
+            ExtractError::Overlap { .. } | ExtractError::NotCompared { .. } | ExtractError::Forgotten
+        )
     }
 
     /// True where reading it once more may help.
@@ -343,6 +370,23 @@ impl ExtractError {
                 f,
                 "the query {query} has parameters without values; expected one value for each; \
                  values are given when the query is submitted"
+            ),
+            ExtractError::Overlap { queries: [own, other], patients } => write!(
+                f,
+                "the populations of {own} and {other} differ by fewer than {patients} of this hospital's patients, and \
+                 {other} was answered over this extract; expected none between them, or {patients} at least; ask in the \
+                 next slot, over another extract"
+            ),
+            ExtractError::NotCompared { queries: [own, other] } => write!(
+                f,
+                "{own} counts other patients than {other}, which was answered over this extract, and its rows stay in \
+                 the database, where patients are not compared; expected the same populations; ask in a slot with \
+                 another extract"
+            ),
+            ExtractError::Forgotten => f.write_str(
+                "what was answered over this extract cannot be told: a query that was offered is gone from the state \
+                 folder (consent/), or cannot be read; expected every one; put the folder back as it was, or wait for \
+                 another extract",
             ),
             ExtractError::Overflow { measure } => write!(
                 f,

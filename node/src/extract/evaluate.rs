@@ -6,12 +6,14 @@
 mod cells;
 mod functions;
 mod holders;
+mod overlap;
 mod person;
 #[cfg(feature = "postgres")]
 pub(super) mod push;
 mod tally;
 
 pub use holders::holders;
+pub use overlap::refuse_overlap;
 pub use person::rows_of_person;
 
 use self::cells::{Cells, How, over_the_same_rows, overflow, quantity_alone, rounded, scales};

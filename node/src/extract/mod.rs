@@ -45,7 +45,7 @@ pub use database::{Database, Fault};
 pub use date::DateFormat;
 pub use dialect::Encoding;
 pub use error::ExtractError;
-pub use evaluate::{evaluate, rows_of_person};
+pub use evaluate::{evaluate, refuse_overlap, rows_of_person};
 pub use jail::Guard;
 pub use report::{CheckReport, data_check, data_check_by};
 pub use snapshot::Snapshots;

@@ -10,6 +10,7 @@ mod large;
 mod malformed;
 mod measures;
 mod omop;
+mod overlap;
 mod real;
 mod records;
 mod store;
