@@ -41,6 +41,7 @@ struct PurposeKeys {
     colluding_holders: bool,
     #[serde(default)]
     floor_dominance: u8,
+    family_sessions: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,6 +176,7 @@ fn purpose(keys: PurposeKeys) -> Result<PurposeRule, Error> {
         floor_hospitals: keys.floor_hospitals,
         colluding_holders: keys.colluding_holders,
         floor_dominance: keys.floor_dominance,
+        family_sessions: keys.family_sessions,
     })
 }
 
@@ -233,7 +235,7 @@ mod tests {
         let roster = Roster::founding(&signed).unwrap();
         for purpose in Purpose::ALL {
             let rule = roster.rule(purpose.name()).unwrap();
-            assert!(rule.roles.len() >= 2 && rule.floor_hospitals >= 3);
+            assert!(rule.roles.len() >= 2 && rule.floor_hospitals >= 3 && rule.family_sessions >= 9);
         }
         for dataset in DATASETS {
             assert_eq!(roster.lock_of(dataset).unwrap().spacing_s, 72_000);

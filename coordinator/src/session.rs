@@ -9,6 +9,7 @@ mod beside;
 mod outputs;
 mod passes;
 mod publish;
+mod rate;
 mod start;
 
 use crate::clock::now;

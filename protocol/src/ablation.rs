@@ -97,6 +97,7 @@ mod named {
         ("second-freeze", "a node that confirmed one set of survivors takes up another"),
         ("one-roster-off", "the roster may change inside a slot"),
         ("overlap-off", "two predicates over patients may differ by one patient"),
+        ("rate-off", "a family of queries is answered as often as it is asked"),
         ("series-off", "a warrant that keeps its hospitals is answered whoever is invited"),
         ("total-uncommitted", "a total counts whatever was committed to"),
         ("one-blinding", "all blocks of a contribution are committed to under one blinding"),

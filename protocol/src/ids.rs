@@ -67,6 +67,8 @@ bytes32! {
     RosterHash;
     /// Hash of a query's canonical form: its identity.
     QueryHash;
+    /// Hash of what a query asks, whatever it is called: its family.
+    FamilyHash;
     /// Hash of a warrant's body, without the approvals.
     WarrantHash;
     /// One run of a warrant in a slot and pass.

@@ -6,7 +6,8 @@
 use crate::codec::{Blob, Bytes, List, Text};
 use crate::error::Fault;
 use crate::ids::{
-    AttemptId, ExtractHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId, WarrantHash,
+    AttemptId, ExtractHash, FamilyHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId,
+    WarrantHash,
 };
 use crate::message::{Answer, Bound, EndReason, Pass, Round};
 use crate::query::{Class, Dominance, Open, Shape};
@@ -208,6 +209,9 @@ pub enum Record {
         roster: RosterHash,
         /// Of a count pass, unless it is as in the last one of this warrant.
         shape: Option<Box<Shape>>,
+        /// What was asked, whatever it is called; none in records of before there was a rate.
+        #[serde(default)]
+        family: Option<FamilyHash>,
     },
     /// A confirmation is about to leave; with the peers' ledgers as verified in this attempt.
     Confirmed {

@@ -7,7 +7,8 @@
 use crate::ablation::ablated;
 use crate::codec::Text;
 use crate::ids::{
-    AttemptId, ExtractHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId, WarrantHash,
+    AttemptId, ExtractHash, FamilyHash, FreezeHash, NodeId, QueryHash, ResultHash, RosterHash, SessionId,
+    WarrantHash,
 };
 use crate::io::Record;
 use crate::message::{Bound, Pass};
@@ -15,6 +16,9 @@ use crate::query::Shape;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// So long a session counts towards the rate of its family, in milliseconds: 7 days.
+pub const WEEK_MS: u64 = 7 * 86_400_000;
 
 /// The last freeze of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct Attempt {
     pub session: SessionId,
     pub warrant: WarrantHash,
     pub roster: RosterHash,
+    /// What was asked, whatever it is called; none where that was not written down yet.
+    pub family: Option<FamilyHash>,
     /// What was counted; none in a value pass.
     pub shape: Option<Arc<Shape>>,
     /// The peers' ledgers as known then, until the attempt is settled: a VOID must not be behind them.
@@ -110,7 +116,7 @@ impl LedgerView {
                 }
                 self.voids = 0;
             }
-            Record::Spent { lock, slot, extract, pass, sid, session, warrant, roster, shape } => {
+            Record::Spent { lock, slot, extract, pass, sid, session, warrant, roster, shape, family } => {
                 if let Some(shape) = shape {
                     self.shapes.insert(*warrant, Arc::new(Shape::clone(shape)));
                 }
@@ -123,6 +129,7 @@ impl LedgerView {
                     session: *session,
                     warrant: *warrant,
                     roster: *roster,
+                    family: *family,
                     shape: self.shapes.get(warrant).filter(|_| *pass == Pass::Count).cloned(),
                     seen: self.seen.clone(),
                     returned: false,
@@ -256,6 +263,13 @@ impl LedgerView {
         let of = self.attempts.values().filter(|attempt| attempt.warrant == *warrant && !attempt.returned);
         of.map(|attempt| (attempt.slot, attempt.at)).collect()
     }
+    /// The sessions in which a family of queries was contributed to, by warrant and slot, whose extract was frozen less
+    /// than 7 days before `now`; without what was undone. A clock that was set back makes none of them older.
+    #[must_use]
+    pub fn lately(&self, family: &FamilyHash, now: Time) -> BTreeSet<(WarrantHash, u64)> {
+        let of = self.attempts.values().filter(|one| one.family.as_ref() == Some(family) && !one.returned);
+        of.filter(|one| now.since_ms(one.at) < WEEK_MS).map(|one| (one.warrant, one.slot)).collect()
+    }
     /// The survivors of a warrant's sessions as this node confirmed them, without what was undone. Any two
     /// certified sets share an honest node that confirmed both: where each holds to its own, there is one.
     #[must_use]
@@ -327,6 +341,7 @@ mod tests {
             warrant: WarrantHash([1; 32]),
             roster: RosterHash([1; 32]),
             shape: None,
+            family: Some(FamilyHash([1; 32])),
         }
     }
 
@@ -366,5 +381,43 @@ mod tests {
         assert_eq!(view.pass(&Text::new("goods").unwrap(), &ExtractHash([2; 32]), Pass::Value), None);
         assert_eq!(view.answered("goods"), [(ExtractHash([1; 32]), WarrantHash([1; 32]))].into());
         assert!(view.answered("care").is_empty());
+    }
+
+    #[test]
+    fn a_family_is_counted_by_session_for_seven_days() {
+        let frozen = |slot| Record::Frozen {
+            lock: Text::new("goods").unwrap(),
+            slot,
+            extract: ExtractHash([1; 32]),
+            roster: RosterHash([1; 32]),
+            at: Time(slot * 1000),
+        };
+        let again = |sid, on| match spent(sid) {
+            Record::Spent { lock, extract, pass, sid, session, warrant, roster, shape, family, .. } => {
+                Record::Spent { lock, slot: on, extract, pass, sid, session, warrant, roster, shape, family }
+            }
+            other => other,
+        };
+        let returned = Record::Returned {
+            lock: Text::new("goods").unwrap(),
+            extract: ExtractHash([1; 32]),
+            pass: Pass::Value,
+            sid: AttemptId([4; 32]),
+        };
+        let records =
+            [frozen(1), again(1, 1), again(2, 1), frozen(2), again(3, 2), frozen(3), again(4, 3), returned];
+        let view = LedgerView::of(&records);
+        let lately = |family, at| view.lately(&FamilyHash([family; 32]), Time(at)).len();
+        assert_eq!(
+            lately(1, 3000),
+            2,
+            "two attempts of one slot are one session, and what was undone is none"
+        );
+        assert_eq!(lately(2, 3000), 0, "another family");
+        assert_eq!(
+            [lately(1, WEEK_MS + 999), lately(1, WEEK_MS + 1000), lately(1, WEEK_MS + 2000)],
+            [2, 1, 0]
+        );
+        assert_eq!(lately(1, 0), 2, "a clock set back");
     }
 }

@@ -91,6 +91,8 @@ pub struct PurposeRule {
     pub colluding_holders: bool,
     /// The share of a total, in percent, above which no hospital may be; a warrant may only lower it. 0: any.
     pub floor_dominance: u8,
+    /// Most sessions of one family of queries that a hospital takes part in within 7 days; 0 for no limit.
+    pub family_sessions: u16,
 }
 
 /// Data sets that share rows, and how long a slot of theirs is.

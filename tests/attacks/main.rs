@@ -13,6 +13,7 @@ mod headers;
 mod keys;
 mod overlaps;
 mod ranges;
+mod rates;
 mod replays;
 mod results;
 mod rosters;

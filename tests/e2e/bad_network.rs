@@ -98,7 +98,14 @@ fn storm(hospitals: usize, queries: usize, sessions: usize, pace: Pace, seed: u6
 fn nine_agents_in_a_storm() {
     let seed = seed("nine_agents_in_a_storm");
     let rounds_ms = [5000, 5000, 5000, 4000, 4000];
-    let pace = Pace { spacing_s: 45, rounds_ms, idle_ms: 10_000, keep_alive_ms: 1000, floors: false };
+    let pace = Pace {
+        spacing_s: 45,
+        rounds_ms,
+        idle_ms: 10_000,
+        keep_alive_ms: 1000,
+        floors: false,
+        family_sessions: 0,
+    };
     let tally = storm(9, 3, 4, pace, seed);
     assert!(!tally.seconds.is_empty(), "30 % loss is not hopeless: {tally:?}");
 }
@@ -109,7 +116,14 @@ fn all_69_hospitals_in_a_storm() {
     let seed = seed("--ignored all_69_hospitals");
     let given = std::env::var("SAMENSOM_SESSIONS").ok().and_then(|text| text.parse().ok());
     let rounds_ms = [10_000, 10_000, 10_000, 8000, 8000];
-    let pace = Pace { spacing_s: 110, rounds_ms, idle_ms: 10_000, keep_alive_ms: 1000, floors: false };
+    let pace = Pace {
+        spacing_s: 110,
+        rounds_ms,
+        idle_ms: 10_000,
+        keep_alive_ms: 1000,
+        floors: false,
+        family_sessions: 0,
+    };
     let tally = storm(69, 3, given.unwrap_or(50), pace, seed);
     assert!(!tally.seconds.is_empty(), "30 % loss is not hopeless: {tally:?}");
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Time for the agents to notice, dial again and answer within the round that was interrupted.
 fn pace() -> Pace {
     let rounds_ms = [5000, 4000, 4000, 3000, 3000];
-    Pace { spacing_s: 30, rounds_ms, idle_ms: 800, keep_alive_ms: 200, floors: false }
+    Pace { spacing_s: 30, rounds_ms, idle_ms: 800, keep_alive_ms: 200, floors: false, family_sessions: 0 }
 }
 
 struct Server<'a> {

@@ -118,6 +118,29 @@ fn a_part_of_what_was_asked_waits_for_the_next_slot() {
     assert!(asked["summary"]["totals"].is_array(), "{asked}");
 }
 
+/// The rules allow two sessions of a family in 7 days: a third is for another week, whatever its query is called.
+#[test]
+fn one_question_again_and_again_waits_for_another_week() {
+    let pace = Pace { family_sessions: 2, ..Pace::quick() };
+    let mut deployment = Template::make(HOSPITALS, 2, pace).deploy();
+    deployment.start_all();
+    for warrant in [0, 1] {
+        deployment.next_slot();
+        assert!(deployment.run(warrant).is_sum());
+    }
+    let before = records(&deployment).len();
+    deployment.next_slot();
+    let refused = deployment.refused(&["query", "run", &deployment.warrants[0], "--wait"]);
+    for told in [
+        "had 2 sessions in the last 7 days",
+        "fewer than 2: the roster's rules allow no more",
+        "family_sessions",
+    ] {
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert_eq!(records(&deployment).len(), before, "no hospital was asked");
+}
+
 #[test]
 fn a_server_that_was_killed_between_the_passes_goes_on() {
     let (mut deployment, session) = killed_between();

@@ -150,6 +150,7 @@ fn pace() -> Pace {
         idle_ms: 10_000,
         keep_alive_ms: 3_000,
         floors: true,
+        family_sessions: 0,
     }
 }
 

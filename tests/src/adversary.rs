@@ -24,6 +24,8 @@ use samensom_protocol::params::Thresholds;
 use scene::{Scene, Set};
 use schemes::Scheme;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use town::Town;
 use world::World;
 
 /// What came of a run.
@@ -62,12 +64,24 @@ impl Outcome {
 /// A scene of `n` hospitals, these of them colluders.
 #[must_use]
 pub fn scene(n: u16, seed: u64, colluders: Set, apart: BTreeSet<(NodeId, NodeId)>) -> Option<Scene> {
+    scene_of(town::town(n), seed, colluders, apart)
+}
+
+/// A scene of a town's hospitals, these of them colluders.
+#[must_use]
+pub fn scene_of(
+    town: Arc<Town>,
+    seed: u64,
+    colluders: Set,
+    apart: BTreeSet<(NodeId, NodeId)>,
+) -> Option<Scene> {
+    let n = town.roster.size();
     let thresholds = Thresholds::for_size(n, 0).ok()?;
     let everyone: Set = (1..=n).map(NodeId).collect();
     let honest: Set = everyone.difference(&colluders).copied().collect();
     let machines: Vec<NodeId> = honest.iter().copied().collect();
     Some(Scene {
-        world: World::new(town::town(n), seed, &machines, apart),
+        world: World::new(town, seed, &machines, apart),
         hand: Hand::new(colluders),
         rng: ChaCha20Rng::seed_from_u64(seed ^ 0x5ca1_ab1e),
         loss: 0,

@@ -45,6 +45,8 @@ pub struct Pace {
     pub keep_alive_ms: u32,
     /// The shipped floors hold, so that a session has two passes; else none does, and it has one.
     pub floors: bool,
+    /// Sessions of one family of queries that the rules allow in 7 days; 0 for no limit, for slots are short here.
+    pub family_sessions: u16,
 }
 
 impl Pace {
@@ -52,7 +54,14 @@ impl Pace {
     #[must_use]
     pub fn quick() -> Pace {
         let rounds_ms = [2000, 1500, 1500, 1000, 1000];
-        Pace { spacing_s: 15, rounds_ms, idle_ms: 1500, keep_alive_ms: 400, floors: false }
+        Pace {
+            spacing_s: 15,
+            rounds_ms,
+            idle_ms: 1500,
+            keep_alive_ms: 400,
+            floors: false,
+            family_sessions: 0,
+        }
     }
 
     /// The same with the shipped floors: both passes fit into a slot.
@@ -70,6 +79,9 @@ impl Pace {
             assert!(text.contains(&from), "the shipped rules say `{from}`");
             text = text.replace(&from, &to);
         }
+        let most = format!("family_sessions = {}", self.family_sessions);
+        let lines = text.lines().map(|line| if line.starts_with("family_sessions") { &most } else { line });
+        text = lines.collect::<Vec<_>>().join("\n");
         if !self.floors {
             let kept = text.lines().filter(|line| !line.starts_with("floor_"));
             text = kept.collect::<Vec<_>>().join("\n");

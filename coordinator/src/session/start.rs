@@ -2,6 +2,7 @@
 
 use super::beside;
 use super::passes::Between;
+use super::rate;
 use crate::clock::now;
 use crate::error::Error;
 use crate::store::{Interrupted, SessionRow, SessionState, Store};
@@ -40,6 +41,7 @@ pub(super) async fn setup(
     if in_slot.is_some_and(|counted| counted != slot) {
         return Err(Error::session("the slot in which it was counted is over").remedy("run it again"));
     }
+    rate::may_be_asked(store, &roster, &warrant, (slot, at)).await?;
     let opening = match warrant.count() {
         Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
         None => None,

@@ -175,6 +175,21 @@ impl Store {
         Ok(rows.query_map(params![lock, signed(slot)], read)?.collect::<Result<_, _>>()?)
     }
 
+    /// Warrants and slots of sessions in which figures may have left hospitals, opened after this time, each once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn contributed_since(&self, since: Time) -> Result<Vec<(WarrantHash, u64)>, Error> {
+        let db = self.db();
+        let mut rows = db.prepare_cached(
+            "/* contributed_since */ SELECT DISTINCT session.warrant, session.slot FROM attempt
+             JOIN session ON session.session = attempt.session
+             WHERE attempt.opened_at > ?1 AND attempt.state IN ('gone', 'certified')",
+        )?;
+        let read = |row: &Row<'_>| Ok((WarrantHash(row.get(0)?), unsigned(row.get(1)?)));
+        Ok(rows.query_map([ms(since)], read)?.collect::<Result<_, _>>()?)
+    }
+
     /// The survivors of a warrant's newest session that came as far as FREEZE and was not voided: whoever confirmed them
     /// answers a warrant that keeps its hospitals only for exactly those.
     ///

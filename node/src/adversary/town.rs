@@ -76,6 +76,7 @@ fn founding(signers: &[Identity], approver: PublicKey) -> Result<RosterBody, Set
             floor_hospitals: 0,
             colluding_holders: false,
             floor_dominance: 0,
+            family_sessions: 0,
         })
     };
     let lock = Lock {

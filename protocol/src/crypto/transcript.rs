@@ -15,6 +15,8 @@ pub enum Label {
     Roster,
     /// Hash of a query's canonical form.
     Query,
+    /// Hash of what a query asks, whatever it is called.
+    Family,
     /// Hash of a warrant's body.
     Warrant,
     /// SessionId.
@@ -94,6 +96,7 @@ impl Label {
         match self {
             Label::Roster => b"fa/1 roster",
             Label::Query => b"fa/1 query",
+            Label::Family => b"fa/1 family",
             Label::Warrant => b"fa/1 warrant",
             Label::Session => b"fa/1 session",
             Label::Attempt => b"fa/1 sid",

@@ -16,6 +16,7 @@ mod describe;
 mod dimension;
 mod error;
 mod expr;
+mod family;
 mod gauge;
 mod layout;
 mod lex;

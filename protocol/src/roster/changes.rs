@@ -200,24 +200,32 @@ fn joined<const MAX: usize>(names: &[crate::codec::Text<MAX>]) -> String {
 }
 
 fn rule(rule: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance } = rule;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance, family_sessions } =
+        rule;
     format!(
         "purpose {}: approved by {}; at least {floor_hospitals} hospitals behind a figure, of whom {} may collude, \
-         each at most {} of it",
+         each at most {} of it; sessions of one family of queries in 7 days: {}",
         &**purpose,
         joined(roles),
         colluding(*colluding_holders),
-        share(*floor_dominance)
+        share(*floor_dominance),
+        most(*family_sessions)
     )
 }
 
 fn rule_altered(old: &PurposeRule, new: &PurposeRule) -> String {
-    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance } = new;
+    let PurposeRule { purpose, roles, floor_hospitals, colluding_holders, floor_dominance, family_sessions } =
+        new;
     Within::of(format!("purpose {}", &**purpose))
         .turns("approved by", &joined(&old.roles), &joined(roles))
         .turns("fewest hospitals behind a figure", &old.floor_hospitals, floor_hospitals)
         .turns("of whom may collude", &colluding(old.colluding_holders), &colluding(*colluding_holders))
         .turns("largest share of one hospital", &share(old.floor_dominance), &share(*floor_dominance))
+        .turns(
+            "sessions of one family of queries in 7 days",
+            &most(old.family_sessions),
+            &most(*family_sessions),
+        )
         .0
 }
 
@@ -228,6 +236,10 @@ fn share(percent: u8) -> String {
 
 fn colluding(holders: bool) -> &'static str {
     if holders { "X" } else { "none" }
+}
+
+fn most(sessions: u16) -> String {
+    if sessions == 0 { "any number".to_string() } else { format!("{sessions} at most") }
 }
 
 fn lock(lock: &Lock) -> String {
@@ -285,12 +297,16 @@ mod tests {
         assert!(lines(|b| b.epoch = 9).is_empty(), "its place in the chain aside");
     }
 
+    fn rule(body: &mut RosterBody, edit: impl FnOnce(&mut PurposeRule)) {
+        alter(&mut body.rules, |rules| edit(&mut rules[0]));
+    }
+
     /// Every field that can differ, alone: one line, of its part, that says the old and the new.
     #[test]
     fn every_field_has_words() {
         type Edit<'a> = &'a dyn Fn(&mut RosterBody);
         let (six, other) = (words(&identity(6).public().0), words(&identity(99).public().0));
-        let cases: [(Part, &str, Edit); 31] = [
+        let cases: [(Part, &str, Edit); 32] = [
             (Part::Member, "+ hospital 6 h6 (Hospital 6): takes part", &|b| {
                 alter(&mut b.members, |m| m.push(member(6)));
             }),
@@ -329,11 +345,10 @@ mod tests {
                 alter(&mut b.rules, |r| r[0].roles = List::new(vec![text("duty")]).unwrap());
             }),
             (Part::Rule, "behind a figure 0 -> 2", &|b| alter(&mut b.rules, |r| r[0].floor_hospitals = 2)),
-            (Part::Rule, "may collude none -> X", &|b| {
-                alter(&mut b.rules, |r| r[0].colluding_holders = true)
-            }),
-            (Part::Rule, "share of one hospital all -> 80%", &|b| {
-                alter(&mut b.rules, |r| r[0].floor_dominance = 80)
+            (Part::Rule, "may collude none -> X", &|b| rule(b, |r| r.colluding_holders = true)),
+            (Part::Rule, "share of one hospital all -> 80%", &|b| rule(b, |r| r.floor_dominance = 80)),
+            (Part::Rule, "one family of queries in 7 days any number -> 9 at most", &|b| {
+                rule(b, |r| r.family_sessions = 9)
             }),
             (Part::Rule, "hospitals behind any figure 0 -> 5", &|b| {
                 alter(&mut b.locks, |l| l[0].floor_hospitals = 5);

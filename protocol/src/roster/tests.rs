@@ -41,6 +41,7 @@ pub(crate) fn founding_body() -> RosterBody {
             floor_hospitals: 0,
             colluding_holders: false,
             floor_dominance: 0,
+            family_sessions: 0,
         }])
         .unwrap(),
         locks: List::new(vec![Lock {

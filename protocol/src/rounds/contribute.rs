@@ -259,5 +259,7 @@ pub fn spent(facts: &Facts, extract: ExtractHash, view: &LedgerView) -> Record {
         warrant: header.warrant,
         roster: header.roster,
         shape: facts.shape().filter(|shape| !told(shape)).map(Box::new),
+        // A checked query has one.
+        family: facts.warrant.query().family().ok(),
     }
 }

@@ -333,7 +333,7 @@ pub fn read(offer: &Offer, asked: &Asked) -> Result<Facts, Fault> {
     check_rules(facts, asked)
 }
 
-/// A02, A03, A22, A23: slot, count pass and rhythm, against clock and ledger; the facts know who was counted.
+/// A02, A03, A22, A23: slot, count pass, rhythm and rate, against clock and ledger; the facts know who was counted.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -341,6 +341,7 @@ pub fn check_rules(facts: Facts, asked: &Asked) -> Result<Facts, Fault> {
     check_slot(&facts, asked)?;
     let facts = check_opening(facts, asked.view)?;
     check_rhythm(&facts, asked)?;
+    check_rate(&facts, asked)?;
     check_series(facts, asked.view)
 }
 
@@ -393,6 +394,21 @@ fn check_rhythm(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
         asked.now.since_ms(last) >= least,
         Check::A02,
         "too soon after the warrant's last session, by its rhythm",
+    )
+}
+
+/// A02: the rules allow one more session of the query's family in 7 days, whatever warrants it had.
+fn check_rate(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
+    let query = facts.warrant.query();
+    let limit = facts.roster.rule(query.purpose().name()).map_or(0, |rule| rule.family_sessions);
+    let lately = asked.view.lately(&query.family()?, asked.now);
+    let room = limit == 0
+        || lately.contains(&(facts.header.warrant, facts.header.slot))
+        || lately.len() < usize::from(limit);
+    Fault::unless(
+        room || ablated!("rate-off"),
+        Check::A02,
+        "queries of this family were answered as often in 7 days as the rules allow",
     )
 }
 

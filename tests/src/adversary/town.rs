@@ -118,6 +118,7 @@ fn founding(locks: Vec<Lock>) -> RosterBody {
         floor_hospitals: 0,
         colluding_holders: false,
         floor_dominance: 0,
+        family_sessions: 0,
     };
     RosterBody {
         epoch: 0,
@@ -294,6 +295,28 @@ pub fn town_of_series(town: &Town) -> Arc<Town> {
         identities: town.identities.clone(),
         lock: town.lock.clone(),
         roster: Arc::clone(&town.roster),
+    })
+}
+
+/// The town of `n` hospitals under rules that allow so many sessions of a family of queries in 7 days.
+///
+/// # Panics
+/// When the sample documents above are no longer valid.
+#[must_use]
+pub fn town_of_rate(n: u16, family_sessions: u16) -> Arc<Town> {
+    let mut founding = founding(vec![lock()]);
+    let mut rules = founding.rules.to_vec();
+    rules.iter_mut().for_each(|rule| rule.family_sessions = family_sessions);
+    founding.rules = List::new(rules).unwrap();
+    let first = founding.to_signed(vec![]).unwrap();
+    let second = members(n, &first, founding, &|_| ("north", "general"));
+    let roster = Arc::new(Roster::founding(&first).unwrap().next(&second).unwrap());
+    Arc::new(Town {
+        warrants: (0..=NOTHING).map(|version| warrant(&roster, version)).collect(),
+        coordinator: Arc::new(identity(COORDINATOR)),
+        identities: (1..=n).map(|i| (NodeId(i), Arc::new(identity(i)))).collect(),
+        lock: lock(),
+        roster,
     })
 }
 

@@ -155,6 +155,7 @@ mod tests {
             warrant: WarrantHash([1; 32]),
             roster: RosterHash([1; 32]),
             shape: None,
+            family: None,
         }
     }
 

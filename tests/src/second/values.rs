@@ -7,7 +7,7 @@ use super::primitives::*;
 use super::{Checked, wire};
 use serde_json::{Value, json};
 
-const LABELS: [&str; 38] = [
+const LABELS: [&str; 39] = [
     "roster",
     "query",
     "warrant",
@@ -46,6 +46,7 @@ const LABELS: [&str; 38] = [
     "extract",
     "log",
     "range",
+    "family",
 ];
 const TYPES: [&str; 23] = [
     "roster",

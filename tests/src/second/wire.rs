@@ -55,6 +55,7 @@ pub fn roster() -> Shape {
         ("floor_hospitals", U(2)),
         ("colluding_holders", Shape::Bool),
         ("floor_dominance", U(1)),
+        ("family_sessions", U(2)),
     ]);
     let lock = Struct(vec![
         ("name", Text(32)),

@@ -193,6 +193,7 @@ fn body(members: List<Member, { samensom_protocol::roster::MAX_NODES }>) -> Rost
             floor_hospitals: 0,
             colluding_holders: false,
             floor_dominance: 0,
+            family_sessions: 0,
         }])
         .expect("one rule"),
         locks: List::new(vec![Lock {

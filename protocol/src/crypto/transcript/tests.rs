@@ -158,11 +158,12 @@ fn place(label: Label) -> usize {
         Label::Extract => 35,
         Label::Log => 36,
         Label::Range => 37,
+        Label::Family => 38,
     }
 }
 
 /// Every label and its text on the wire, without `fa/1 `.
-pub(crate) const ALL: [(Label, &str); 38] = [
+pub(crate) const ALL: [(Label, &str); 39] = [
     (Label::Roster, "roster"),
     (Label::Query, "query"),
     (Label::Warrant, "warrant"),
@@ -201,6 +202,7 @@ pub(crate) const ALL: [(Label, &str); 38] = [
     (Label::Extract, "extract"),
     (Label::Log, "log"),
     (Label::Range, "range"),
+    (Label::Family, "family"),
 ];
 
 #[test]
