@@ -259,7 +259,7 @@ mod tests {
             ("deposit = \"10s\"", "deposit = \"10\"", "[limits]"),
             ("deposit = \"10s\"", "deposit = 10", "invalid type"),
             ("roles = [\"duty-pharmacist\", \"pharmacist\"]", "roles = []", "no role has to approve"),
-            ("floor_hospitals = 3", "floor_hospitals = -3", "line 15"),
+            ("floor_hospitals = 3", "floor_hospitals = -3", "line 17"),
             ("floor_hospitals = 3", "floor_dominance = 101", "a share in percent"),
         ] {
             let text = DEFAULT.replacen(from, to, 1);

@@ -39,6 +39,9 @@ impl Lanes {
                 (other, _) => return Err(format!("{other} is not read here")),
             }
         }
+        if number(&warrant.body["floor_dominance"])? > 0 {
+            return Err("shares of a total are not read here".to_owned());
+        }
         let patients = number(&warrant.body["floor_patients"])? > 0;
         Ok(Lanes { patients, matters: matters.len(), measures })
     }
