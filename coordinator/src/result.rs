@@ -20,6 +20,7 @@ use figures::{Before, Figures};
 use samensom_protocol::admission;
 use samensom_protocol::bundle::{Bundle, BundledSession, Verified, assemble};
 use samensom_protocol::codec::decode;
+use samensom_protocol::crypto::pedersen;
 use samensom_protocol::ids::{AttemptId, SessionId};
 use samensom_protocol::io::Record;
 use samensom_protocol::message::{Header, Message, Pass, Round};
@@ -126,6 +127,14 @@ pub fn write_bundle(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Er
 /// # Errors
 /// When it is not one, is not in its canonical form, or a check fails.
 pub fn read_bundle(bytes: &[u8]) -> Result<Verified, Error> {
+    std::thread::scope(|threads| {
+        // They take as long as the signatures of a session. Where no thread is to be had they are made when needed.
+        let _ahead = std::thread::Builder::new().spawn_scoped(threads, pedersen::prepare);
+        verified(bytes)
+    })
+}
+
+fn verified(bytes: &[u8]) -> Result<Verified, Error> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let wrong = |what: String| {
         Error::mismatch(what)

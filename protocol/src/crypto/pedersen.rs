@@ -55,6 +55,12 @@ fn generators() -> &'static Vectors {
     })
 }
 
+/// Makes the generators, which takes some 10 ms once a process: whoever has another core does it there, before they are
+/// needed.
+pub fn prepare() {
+    let _constants = generators();
+}
+
 fn generator(name: &[u8; 1], index: u16) -> RistrettoPoint {
     let hash = Sha512::new().chain_update(Label::Generator.text()).chain_update(name);
     RistrettoPoint::from_uniform_bytes(&hash.chain_update(index.to_be_bytes()).finalize().into())
