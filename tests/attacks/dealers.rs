@@ -87,7 +87,9 @@ fn two_polynomials(_: &World, cards: &mut Cards, _: &Deposit) {
     sections(&mut cards.deposit, |all| {
         for (position, section) in (1u16..).zip(all.iter_mut()).take(2) {
             let (key, _) = share_key(&channels[&section.holder], &sid, me, section.holder, &nonce);
-            section.sealed = Blob::new(seal(&key, &[seven.0, seven.0].concat()).unwrap()).unwrap();
+            // Two shares, and no head of the transparency log.
+            let plain = [&seven.0[..], &seven.0, &[0; 104]].concat();
+            section.sealed = Blob::new(seal(&key, &plain).unwrap()).unwrap();
             let commitment = |which| commit(which, &sid, me, position, (&value, &value));
             let ((r, g_r), (b, g_b)) = (commitment(Which::R), commitment(Which::B));
             let key = section.leaf.key;
