@@ -486,6 +486,10 @@ impl Driver {
 /// link that hears nothing for so long is lost.
 async fn stepped(node: Node, input: Input) -> Result<(Node, Vec<Output>), Error> {
     let step = move || node.step(input, &mut randomness());
+    // What a unit test switches is switched on its own thread; whole programs are tested beside their links.
+    if cfg!(test) {
+        return Ok(step());
+    }
     tokio::task::spawn_blocking(step).await.map_err(|_| Error::Stepped)
 }
 
