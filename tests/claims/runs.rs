@@ -44,11 +44,36 @@ pub fn all<T>(
                         return;
                     }
                     let outcome = run(first + index);
-                    if !each.lock().unwrap()(first + index, outcome) {
+                    let mut each = each.lock().unwrap();
+                    // Another thread's run ended since: what was found stays the last that is told.
+                    if enough.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    if !each(first + index, outcome) {
                         enough.store(true, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
+}
+
+/// A run that ended on another thread took the place of what was found, and a search told that it found nothing.
+#[test]
+fn repro_nothing_is_told_after_the_end() {
+    for first in 0..50 {
+        let mut told = Vec::new();
+        let slow = |seed: u64| thread::sleep(std::time::Duration::from_millis(seed % 3));
+        all(
+            (first, 1000),
+            || {},
+            slow,
+            |seed, ()| {
+                told.push(seed % 10 == 7);
+                !told.contains(&true)
+            },
+        );
+        assert_eq!(told.iter().filter(|found| **found).count(), 1);
+        assert_eq!(told.last(), Some(&true), "{told:?}");
+    }
 }
