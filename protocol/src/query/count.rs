@@ -9,6 +9,7 @@
 mod dominance;
 mod groups;
 mod open;
+pub mod tree;
 
 pub use dominance::{Dominance, stricter};
 pub use open::Open;

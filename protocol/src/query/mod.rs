@@ -36,6 +36,7 @@ mod units;
 mod tests;
 
 pub use classes::Class;
+pub use count::tree;
 pub use count::{Counting, Dominance, Lane, MAX_FILTERS, Matter, Open, Placed, stricter};
 pub use dataset::{Column, ColumnType, Counts, Dataset, KINDS};
 pub use decimal::{Date, Decimal, FINEST, divide_half_even, pow10};

@@ -8,11 +8,12 @@ use super::count::added;
 use super::dimension::{Classes, Dimension};
 use super::expr::Expr;
 use super::measure::{Measure, MeasureKind};
-use super::{Column, Dataset, Query};
+use super::{Column, Counting, Dataset, Query};
 use crate::codec::{List, Text};
 use crate::ids::NodeId;
 use crate::roster::MAX_NODES;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What decides which figures of a query open: all of it but the names, and the floors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,101 @@ impl Shape {
             || self.has_other_rows(other)
     }
 
+    /// Whether figures of both may open as far as what was counted of both says ([`super::tree`]): the one is the nation
+    /// of which the other asks classes of hospitals.
+    #[must_use]
+    pub fn is_in_a_tree_with(&self, other: &Shape) -> bool {
+        self.is_nation_of(other) || other.is_nation_of(self)
+    }
+
+    /// Whether too few of these hospitals are left when, over one extract, a nation and classes of its hospitals were
+    /// counted: those that no class has are in the counts of the nation alone.
+    #[must_use]
+    pub fn leaves_too_few(all: &[&Shape], present: &[NodeId]) -> bool {
+        let nations = all.iter().filter(|one| !one.query.is_by_class());
+        let classes =
+            |nation: &&&Shape| all.iter().filter(|one| nation.is_nation_of(one)).collect::<Vec<_>>();
+        let few = |nation: &&Shape| {
+            let classes = classes(&nation);
+            let placed: BTreeSet<NodeId> = classes.iter().flat_map(|one| one.placed(present)).collect();
+            let left = present.iter().filter(|node| !placed.contains(node)).count();
+            let least = classes.iter().map(|one| one.floors.hospitals).max().unwrap_or(0);
+            let least = least.max(nation.floors.hospitals);
+            !classes.is_empty() && left > 0 && u64::try_from(left).is_ok_and(|left| left < least)
+        };
+        nations.into_iter().any(few)
+    }
+
+    /// What is counted of it; none where it is of no query.
+    #[must_use]
+    pub fn counting(&self) -> Option<Counting> {
+        Counting::judging(&self.query, self.floors.patients > 0, self.floors.dominance > 0)
+    }
+
+    /// Whether the other asks the same rows of the same sums, of classes of hospitals. Shares of a total are not judged
+    /// in differences.
+    pub(super) fn is_nation_of(&self, other: &Shape) -> bool {
+        let axes = other.query.dimensions().iter().filter(|one| !one.is_of_hospitals());
+        other.query.is_by_class() && self.is_as_nation_over(other, &axes.collect::<Vec<_>>())
+    }
+
+    /// Whether both are of all hospitals together, and what the one is the nation of the other may be too.
+    pub(super) fn is_as_nation(&self, other: &Shape) -> bool {
+        !other.query.is_by_class()
+            && self.is_as_nation_over(other, &other.query.dimensions().iter().collect::<Vec<_>>())
+    }
+
+    fn is_as_nation_over(&self, other: &Shape, axes: &[&Dimension]) -> bool {
+        let own = self.query.dimensions();
+        let judged = self.floors.dominance > 0 || other.floors.dominance > 0;
+        !self.query.is_by_class()
+            && !judged
+            && self.floors.patients == other.floors.patients
+            && self.query.dataset == other.query.dataset
+            && self.query.population == other.query.population
+            && self.measured() == other.measured()
+            && own.len() == axes.len()
+            && own.iter().zip(axes).all(|(own, theirs)| own == *theirs || lists_alone(own, theirs))
+    }
+
+    /// What was asked.
+    pub(super) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// Under which floors.
+    #[must_use]
+    pub fn floors(&self) -> Floors {
+        self.floors
+    }
+
+    /// The places of those invited along the dimensions of hospitals; none for one that has no place in some.
+    pub(super) fn places_of_members(&self) -> impl Iterator<Item = Option<Vec<usize>>> {
+        self.classes.iter().map(|member| self.places_of(member))
+    }
+
+    fn places_of(&self, member: &Member) -> Option<Vec<usize>> {
+        let value = |column| match column {
+            Column::PurchasingGroup => Some(&*member.group),
+            Column::HospitalKind => Some(&*member.kind),
+            _ => None,
+        };
+        let class = self.query.class_of(|column| value(column).filter(|value| !value.is_empty()));
+        class.places()
+    }
+
+    /// Those of these hospitals that have a place in some class.
+    #[must_use]
+    pub fn placed(&self, of: &[NodeId]) -> BTreeSet<NodeId> {
+        let placed = |member: &&Member| of.contains(&member.node) && self.places_of(member).is_some();
+        self.classes.iter().filter(placed).map(|member| member.node).collect()
+    }
+
+    /// Kind and filter of each measure.
+    fn measured(&self) -> Vec<(&MeasureKind, &Expr)> {
+        self.query.measures().iter().map(|one| (one.kind(), one.filter())).collect()
+    }
+
     /// Data sets of which neither is derived from the other.
     fn has_other_data(&self, other: &Shape) -> bool {
         let derived = |one: &Shape| matches!(one.query.dataset, Dataset::Position | Dataset::Course);
@@ -91,16 +187,13 @@ impl Shape {
 
     /// The same rows of the same sums, cell by cell, of perhaps other listed values.
     fn is_of_same_cells(&self, other: &Shape) -> bool {
-        let sums = |shape: &Shape| -> Vec<(MeasureKind, Expr)> {
-            shape.query.measures().iter().map(|one| (one.kind().clone(), one.filter().clone())).collect()
-        };
         let (own, theirs) = (&self.query, &other.query);
         let pairs = own.dimensions().iter().zip(theirs.dimensions());
         own.dataset == theirs.dataset
             && own.population == theirs.population
             && self.floors == other.floors
             && self.has_the_same_classes(other)
-            && sums(self) == sums(other)
+            && self.measured() == other.measured()
             && own.dimensions().len() == theirs.dimensions().len()
             && pairs.into_iter().all(|(own, theirs)| own == theirs || lists_alone(own, theirs))
     }

@@ -20,9 +20,12 @@ impl Open {
     /// Whether a measure opens in a box.
     #[must_use]
     pub fn is_open(&self, index: u32, measure: usize) -> bool {
-        let place = usize::try_from(index).ok().and_then(|index| index.checked_mul(self.measures));
-        let place = place.and_then(|place| place.checked_add(measure)).filter(|_| measure < self.measures);
-        place.and_then(|place| self.bits.get(place)).copied().unwrap_or(false)
+        self.place(index, measure).and_then(|place| self.bits.get(place)).copied().unwrap_or(false)
+    }
+
+    fn place(&self, index: u32, measure: usize) -> Option<usize> {
+        let first = usize::try_from(index).ok()?.checked_mul(self.measures)?;
+        first.checked_add(measure).filter(|_| measure < self.measures)
     }
 
     /// Whether a cell of the value pass opens.
@@ -33,6 +36,21 @@ impl Open {
         let figure = figure.and_then(|figure| usize::try_from(figure).ok());
         let measure = figure.and_then(|figure| layout.measure_of(figure));
         index.zip(measure).is_some_and(|(index, measure)| self.is_open(index, measure))
+    }
+
+    /// All that there is.
+    #[must_use]
+    pub fn all(counting: &Counting) -> Open {
+        let measures = counting.measures.len();
+        let count = usize::try_from(counting.boxes).unwrap_or(0).saturating_mul(measures);
+        Open { measures, bits: vec![true; count] }
+    }
+
+    /// A measure stays closed in a box.
+    pub(super) fn close(&mut self, index: u32, measure: usize) {
+        if let Some(bit) = self.place(index, measure).and_then(|place| self.bits.get_mut(place)) {
+            *bit = false;
+        }
     }
 
     /// How many figures of measures stay closed.
@@ -113,10 +131,10 @@ struct Box<'a> {
 }
 
 /// A set of rows: those that meet a filter, or all.
-type Set = Option<usize>;
+pub(super) type Set = Option<usize>;
 
 /// Whether the rows of an atom are in a set.
-fn is_in(set: Set, atom: usize) -> bool {
+pub(super) fn is_in(set: Set, atom: usize) -> bool {
     set.is_none_or(|filter| {
         u32::try_from(filter).is_ok_and(|bit| atom.checked_shr(bit).is_some_and(|rest| rest & 1 == 1))
     })
