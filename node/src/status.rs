@@ -246,6 +246,7 @@ mod tests {
             warrant: WarrantHash([3; 32]),
             roster: RosterHash([4; 32]),
             shape: None,
+            open: None,
             family: None,
         }
     }

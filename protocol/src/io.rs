@@ -212,6 +212,9 @@ pub enum Record {
         /// What was asked, whatever it is called; none in records of before there was a rate.
         #[serde(default)]
         family: Option<FamilyHash>,
+        /// Of a value pass after a count: the figures that it opens; none in records of before this was written down.
+        #[serde(default)]
+        open: Option<Vec<u8>>,
     },
     /// A confirmation is about to leave; with the peers' ledgers as verified in this attempt.
     Confirmed {
@@ -243,6 +246,9 @@ pub enum Record {
         result: ResultHash,
         survivors: Vec<NodeId>,
         open: Vec<u8>,
+        /// One total for each lane of each box; none in records of before they were kept.
+        #[serde(default)]
+        totals: Vec<u16>,
     },
     /// It was that of figures whose shares are judged: the totals that opened, without their signs, of each box and
     /// figure that is judged; 0 where none opened.

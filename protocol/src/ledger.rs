@@ -70,6 +70,7 @@ pub struct Counted {
     pub result: ResultHash,
     pub survivors: Vec<NodeId>,
     pub open: Vec<u8>,
+    pub totals: Vec<u16>,
 }
 
 /// An attempt that was contributed to.
@@ -89,6 +90,8 @@ pub struct Attempt {
     pub family: Option<FamilyHash>,
     /// What was counted; none in a value pass.
     pub shape: Option<Arc<Shape>>,
+    /// What a value pass opens; none where that is everything that could, or was not written down.
+    pub open: Option<Vec<u8>>,
     /// The peers' ledgers as known then, until the attempt is settled: a VOID must not be behind them.
     pub seen: BTreeMap<NodeId, u64>,
     /// True once a quorum's VOIDs undid it.
@@ -116,7 +119,19 @@ impl LedgerView {
                 }
                 self.voids = 0;
             }
-            Record::Spent { lock, slot, extract, pass, sid, session, warrant, roster, shape, family } => {
+            Record::Spent {
+                lock,
+                slot,
+                extract,
+                pass,
+                sid,
+                session,
+                warrant,
+                roster,
+                shape,
+                family,
+                open,
+            } => {
                 if let Some(shape) = shape {
                     self.shapes.insert(*warrant, Arc::new(Shape::clone(shape)));
                 }
@@ -131,6 +146,7 @@ impl LedgerView {
                     roster: *roster,
                     family: *family,
                     shape: self.shapes.get(warrant).filter(|_| *pass == Pass::Count).cloned(),
+                    open: open.clone(),
                     seen: self.seen.clone(),
                     returned: false,
                     survivors: None,
@@ -159,9 +175,9 @@ impl LedgerView {
             }
             Record::RolledBack { .. } => self.rolled_back = true,
             Record::Returned { lock, extract, pass, sid } => self.undo(lock, extract, *pass, sid),
-            Record::Counted { warrant, slot, freeze, result, survivors, open } => {
-                let (survivors, open) = (survivors.clone(), open.clone());
-                let counted = Counted { freeze: *freeze, result: *result, survivors, open };
+            Record::Counted { warrant, slot, freeze, result, survivors, open, totals } => {
+                let (survivors, open, totals) = (survivors.clone(), open.clone(), totals.clone());
+                let counted = Counted { freeze: *freeze, result: *result, survivors, open, totals };
                 self.counted.insert((*warrant, *slot), counted);
             }
             Record::Summed { query, totals, .. } => self.remember(*query, totals),
@@ -298,6 +314,22 @@ impl LedgerView {
         let counts = self.attempts.values().filter(over).filter(|one| one.pass == Pass::Count);
         counts.map(|one| one.shape.as_deref())
     }
+    /// The value passes after a count that were contributed to over an extract; without what was undone.
+    pub fn values<'a>(
+        &'a self,
+        lock: &'a Text<32>,
+        extract: &'a ExtractHash,
+    ) -> impl Iterator<Item = &'a Attempt> {
+        let over = move |one: &&Attempt| one.lock == *lock && one.extract == *extract && !one.returned;
+        let counted = |one: &&Attempt| self.counted.contains_key(&(one.warrant, one.slot));
+        self.attempts.values().filter(over).filter(|one| one.pass == Pass::Value).filter(counted)
+    }
+    /// What the count pass of a warrant in a slot counted.
+    #[must_use]
+    pub fn shape_in(&self, warrant: &WarrantHash, slot: u64) -> Option<&Shape> {
+        let count = |one: &&Attempt| one.pass == Pass::Count && one.warrant == *warrant && one.slot == slot;
+        self.attempts.values().filter(|one| !one.returned).find(count)?.shape.as_deref()
+    }
     /// An attempt that was contributed to.
     #[must_use]
     pub fn attempt(&self, sid: &AttemptId) -> Option<&Attempt> {
@@ -342,6 +374,7 @@ mod tests {
             roster: RosterHash([1; 32]),
             shape: None,
             family: Some(FamilyHash([1; 32])),
+            open: None,
         }
     }
 
@@ -393,8 +426,23 @@ mod tests {
             at: Time(slot * 1000),
         };
         let again = |sid, on| match spent(sid) {
-            Record::Spent { lock, extract, pass, sid, session, warrant, roster, shape, family, .. } => {
-                Record::Spent { lock, slot: on, extract, pass, sid, session, warrant, roster, shape, family }
+            Record::Spent {
+                lock, extract, pass, sid, session, warrant, roster, shape, family, open, ..
+            } => {
+                let slot = on;
+                Record::Spent {
+                    lock,
+                    slot,
+                    extract,
+                    pass,
+                    sid,
+                    session,
+                    warrant,
+                    roster,
+                    shape,
+                    family,
+                    open,
+                }
             }
             other => other,
         };

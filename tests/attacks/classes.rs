@@ -129,7 +129,8 @@ fn verified() -> Scene {
     for node in &survivors {
         let open = if node.0 == 1 { vec![0b10] } else { vec![0b11] };
         let survivors = survivors.clone();
-        scene.world.record(*node, Record::Counted { warrant, slot, freeze, result, survivors, open });
+        let totals = Vec::new();
+        scene.world.record(*node, Record::Counted { warrant, slot, freeze, result, survivors, open, totals });
     }
     scene.hand.opening = Some(Opening { freeze, result, open: Blob::new(vec![0b11]).unwrap() });
     scene
@@ -176,8 +177,8 @@ fn attack_45_closures_sent_one_by_one_a09() {
     let (warrant, slot) = (scene.world.town.warrants[0].1.hash(), scene.slot());
     let opening = scene.hand.opening.clone().unwrap();
     let (freeze, result) = (opening.freeze, opening.result);
-    let open = vec![0b11];
-    scene.world.record(NodeId(1), Record::Counted { warrant, slot, freeze, result, survivors, open });
+    let (open, totals) = (vec![0b11], Vec::new());
+    scene.world.record(NodeId(1), Record::Counted { warrant, slot, freeze, result, survivors, open, totals });
     let ask = scene.honest_ask(0);
     let alone = scene.hand.ask(&mut scene.world, ask).unwrap();
     scene.offer(alone, &set(&[1]));

@@ -10,6 +10,7 @@ use samensom_protocol::warrant::WarrantBody;
 use samensom_tests::adversary::drops::Stops;
 use samensom_tests::adversary::floors::{self, Rows};
 use samensom_tests::adversary::office::{Liars, Office, Stop};
+use samensom_tests::adversary::town::Of;
 use samensom_tests::forge::message::sign;
 
 const N: u16 = 9;
@@ -35,8 +36,19 @@ fn floored(terms: &mut WarrantBody) {
 
 /// Hospitals with these rows under these queries.
 fn world(n: u16, queries: &[String], change: impl Fn(&mut WarrantBody), rows: Vec<Rows>) -> World {
+    world_of(n, &|_| ("north", "general"), queries, change, rows)
+}
+
+/// The same, of these groups.
+fn world_of(
+    n: u16,
+    of: Of<'_>,
+    queries: &[String],
+    change: impl Fn(&mut WarrantBody),
+    rows: Vec<Rows>,
+) -> World {
     let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
-    let town = floors::town(n, &queries, |terms| {
+    let town = floors::town_of(n, of, &queries, |terms| {
         floored(terms);
         change(terms);
     });
@@ -270,6 +282,54 @@ fn control_53_sums_of_other_cells_over_one_extract() {
     let (_, sums) = off(None, Some(Check::A23), nation_and_part);
     let [part, nation] = [0, 1].map(|which| *sums[which].as_ref().unwrap());
     assert_eq!(nation - part, 10);
+}
+
+/// Three groups of three; of the last, only hospital 9 has any. The nation is asked, and its groups, in this order.
+fn nation_and_groups(nation_first: bool, opening: [u8; 2]) -> (World, Vec<Result<Vec<u64>, Failure>>) {
+    let groups = "[floors]\nhospitals = 3\n[[dimension]]\ngroup = \"purchasing_group\"\ncodes = [\"a\", \"b\", \"c\"]\n";
+    let group = |node: u16| usize::from(node - 1) / 3;
+    let queries = [
+        query("nation", &sum("m", "quantity", "")),
+        query("groups", &(groups.to_owned() + &sum("m", "quantity", ""))),
+    ];
+    let own = [1, 2, 3, 4, 5, 6, 9].map(|node| rows([node], u32::try_from(group(node)).unwrap(), 0)).concat();
+    let of = |node: u16| (["a", "b", "c"][group(node)], "general");
+    let mut world = world_of(N, &of, &queries, |_| (), own);
+    let mut office = Office::default();
+    let order = if nation_first { [0, 1] } else { [1, 0] };
+    let sums = order.map(|warrant| {
+        office.warrant = warrant;
+        office.count(&mut world, &Stops::new()).unwrap();
+        opens(&mut world, &mut office, opening[warrant]).map(|sum| sum.lanes)
+    });
+    (world, sums.into())
+}
+
+/// Either may be asked first; what comes second may not open all that it could alone.
+#[test]
+fn attack_53_the_nation_less_its_open_groups_a23() {
+    for nation_first in [true, false] {
+        let (world, sums) = nation_and_groups(nation_first, [0b1, 0b011]);
+        assert!(sums[0].is_ok(), "{:?}", world.ended);
+        all_refuse(&(world, sums[1].clone().map(|_| unreachable!("refused"))), 0, Check::A23);
+        // With one group closed besides, hospital 9 stands among four.
+        let (_, sums) = nation_and_groups(nation_first, [0b1, 0b001]);
+        let sums: Vec<Vec<u64>> = sums.into_iter().map(Result::unwrap).collect();
+        let [nation, groups] = if nation_first { [0, 1] } else { [1, 0] }.map(|place: usize| &sums[place]);
+        assert_eq!((&nation[..], &groups[..]), (&[300][..], &[60, 0, 0][..]));
+    }
+}
+
+/// Wins: the nation less its groups is what hospital 9 has.
+#[cfg(samensom_ablation)]
+#[test]
+fn control_53_a_nation_and_its_groups_are_judged_apart() {
+    for nation_first in [true, false] {
+        let (_, sums) = off(Some("tree-off"), None, || nation_and_groups(nation_first, [0b1, 0b011]));
+        let sums: Vec<Vec<u64>> = sums.into_iter().map(Result::unwrap).collect();
+        let [nation, groups] = if nation_first { [0, 1] } else { [1, 0] }.map(|place: usize| &sums[place]);
+        assert_eq!(nation[0] - groups.iter().sum::<u64>(), 90);
+    }
 }
 
 /// All rows, those of two kinds, and hospital 1 alone has another kind.

@@ -1,17 +1,19 @@
 //! A random analyst who owns the coordinator: sequences of queries, groups, rosters, slots and retries over small
 //! hospitals, and what the released figures give away.
 //!
-//! Owns the verdict: no difference of two released figures may be about fewer hospitals than the floor. Rows, cells and
+//! Owns the verdict: no difference of two released figures, and nothing else that follows from released figures by adding
+//! and subtracting (`combined.rs`), may be about fewer hospitals than the floor. Rows, cells and
 //! filters are a model of their own (`queries.rs`), which shares nothing with the language but its text; what stands
 //! before a release are the protocol's own rules over each hospital's ledger (`session.rs`). Signatures and masks are
 //! left out: attacks on them are played elsewhere.
 
+mod combined;
 mod country;
 mod queries;
 mod session;
 
 use country::Country;
-use queries::{Asked, Of, asked};
+use queries::{Asked, Of, pool};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use session::Play;
@@ -34,6 +36,8 @@ struct Released {
     of: Of,
     versions: BTreeMap<usize, u32>,
     rows: Vec<(usize, usize)>,
+    /// Those of them that add something.
+    filled: Vec<(usize, usize)>,
     by: String,
 }
 
@@ -96,7 +100,7 @@ impl Analysts {
     #[must_use]
     pub fn new(queries: usize, seed: u64) -> Analysts {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
-        let pool: Vec<Asked> = (0..queries).map(|_| asked(&mut rng)).collect();
+        let pool = pool(queries, &mut rng);
         let country = Country::new(&pool);
         Analysts { pool, country }
     }

@@ -18,7 +18,7 @@ use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{CountPass, Series, SignedWarrant, Warrant};
+use samensom_protocol::warrant::{Series, SignedWarrant, Warrant};
 use std::sync::Arc;
 
 /// Verifies the warrant, chooses the pass and who is invited, and notes the session in the store. Where a floor is
@@ -43,7 +43,7 @@ pub(super) async fn setup(
     }
     rate::may_be_asked(store, &roster, &warrant, (slot, at)).await?;
     let opening = match warrant.count() {
-        Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
+        Some(_) => counted(store, &hash, (&lock.name, slot)).await?,
         None => None,
     };
     let pass = if warrant.count().is_some() && opening.is_none() { Pass::Count } else { Pass::Value };
@@ -69,7 +69,8 @@ pub(super) async fn setup(
     let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
     whole_classes(&warrant, &roster, &ids)?;
     if pass == Pass::Count {
-        beside::may_be_counted(store, (&lock.name, slot), &roster, (&warrant, &ids)).await?;
+        let (slot, rosters) = ((lock.name.clone(), slot), rosters(store).await?);
+        beside::may_be_counted(store, slot, rosters, (&warrant, &roster, &ids)).await?;
     }
 
     let unsettled = unsettled(store, &lock, slot).await?;
@@ -178,15 +179,18 @@ type Opened = (Opening, Vec<NodeId>);
 async fn counted(
     store: &Arc<Store>,
     warrant: &WarrantHash,
-    slot: u64,
-    (of, roster, count): (&Warrant, &Roster, &CountPass),
+    (lock, slot): (&Text<32>, u64),
 ) -> Result<Option<Opened>, Error> {
     let session = session_id(warrant, slot, Pass::Count);
     let done = store.run(move |store| Ok((store.session(&session)?, store.summed(&session)?))).await?;
     let (Some(SessionRow { state: SessionState::Done, .. }), Some(sid)) = done else { return Ok(None) };
-    let verified = store.run(move |store| crate::result::verified_pass(store, &sid)).await?;
-    let invited: Vec<NodeId> = verified.facts.header.invited.iter().map(|one| one.node).collect();
-    let open = count.counting.open(&verified.lanes, of.least(roster, &invited));
+    let (rosters, slot) = (rosters(store).await?, (lock.clone(), slot));
+    let opened = move |store: &Store| {
+        let verified = crate::result::verified_pass(store, &sid)?;
+        Ok((beside::opening(store, &slot, &rosters, &verified)?, verified))
+    };
+    let (open, verified) = store.run(opened).await?;
+    let open = open.ok_or_else(|| Error::machine("what was counted is of another query"))?;
     let open = Blob::new(open.to_bytes()).map_err(|why| Error::machine(why.to_string()))?;
     let opening = Opening { freeze: verified.freeze, result: verified.result, open };
     Ok(Some((opening, verified.survivors)))
@@ -290,8 +294,9 @@ async fn again(
         })
         .await?;
     let pass = header_of(&records).map_or(Pass::Value, |header| header.pass);
+    let name = Text::new(&attempt.lock).map_err(|why| Error::machine(why.to_string()))?;
     let opening = match warrant.count().filter(|_| pass == Pass::Value) {
-        Some(count) => counted(store, &hash, slot, (&warrant, &roster, count)).await?,
+        Some(_) => counted(store, &hash, (&name, slot)).await?,
         None => None,
     };
     let earlier = bounds.into_iter().find(|(other, of, _)| *other < slot && *of == pass);
@@ -301,7 +306,7 @@ async fn again(
         roster,
         warrant: Arc::new(warrant),
         signed,
-        lock: Text::new(&attempt.lock).map_err(|why| Error::machine(why.to_string()))?,
+        lock: name,
         slot,
         invited: Vec::new(),
         pass,

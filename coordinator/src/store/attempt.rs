@@ -169,10 +169,20 @@ impl Store {
     pub fn contributed(&self, lock: &str, slot: u64) -> Result<Vec<Attempt>, Error> {
         let db = self.db();
         let mut rows = db.prepare_cached(&format!(
-            "/* contributed */ SELECT {COLUMNS} FROM attempt WHERE lock = ?1 AND slot = ?2
+            "/* contributed */ SELECT {COLUMNS} FROM attempt WHERE lock = ?1 AND slot >= ?2
              AND state IN ('gone', 'certified') ORDER BY rowid"
         ))?;
         Ok(rows.query_map(params![lock, signed(slot)], read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The slot of an attempt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn slot_of(&self, sid: &AttemptId) -> Result<Option<u64>, Error> {
+        let sql = "/* slot_of */ SELECT slot FROM attempt WHERE sid = ?1";
+        let found = self.db().query_row(sql, [sid.0], |row| row.get(0)).optional()?;
+        Ok(found.map(unsigned))
     }
 
     /// Warrants and slots of sessions in which figures may have left hospitals, opened after this time, each once.

@@ -79,6 +79,8 @@ pub(crate) fn on_outcome_block(
                     result: body.result,
                     survivors: confirmed.survivors.iter().map(|one| one.node).collect(),
                     open: open.to_bytes(),
+                    // No total is more than the hospitals of a roster.
+                    totals: running.total().iter().filter_map(|lane| u16::try_from(*lane).ok()).collect(),
                 }));
             }
             outputs.extend(

@@ -20,7 +20,7 @@ use crate::io::Record;
 use crate::ledger::LedgerView;
 use crate::message::{Committed, Go, GoBody, PerBlock, Ready, Report, ReportBlock, ReportBody, Sealed};
 use crate::params::BLOCK;
-use crate::query::Shape;
+use crate::query::{Open, Shape};
 use crate::ring::{self, Contribution, Unpacker};
 use curve25519_dalek::Scalar;
 
@@ -261,5 +261,6 @@ pub fn spent(facts: &Facts, extract: ExtractHash, view: &LedgerView) -> Record {
         shape: facts.shape().filter(|shape| !told(shape)).map(Box::new),
         // A checked query has one.
         family: facts.warrant.query().family().ok(),
+        open: facts.open.as_deref().map(Open::to_bytes),
     }
 }

@@ -20,6 +20,7 @@
 //!
 //! Nothing is buffered: a message of another round or attempt is refused, expected against got.
 
+pub mod beside;
 pub mod channel;
 pub mod committed;
 pub mod confirm;

@@ -15,6 +15,7 @@ use crate::message::{Bound, FreezeBody, Header, Offer, Pass, SUITE, WIRE_VERSION
 use crate::params::Params;
 use crate::query::{Class, Open, Shape};
 use crate::roster::{Lock, Roster};
+use crate::rounds::beside;
 use crate::time::Time;
 use crate::warrant::{Series, SignedWarrant, SmallClass, Warrant};
 use std::sync::Arc;
@@ -443,20 +444,6 @@ fn check_slot(facts: &Facts, asked: &Asked) -> Result<(), Fault> {
     Fault::unless(asked.now.since_ms(frozen.at) >= least, Check::A03, "too soon after the last freeze")
 }
 
-/// A23 over all queries that were counted over an extract: cells are those of another, or share no row with it.
-fn check_beside(facts: &Facts, view: &LedgerView, extract: &ExtractHash) -> Result<(), Fault> {
-    if facts.header.pass != Pass::Count {
-        return Ok(());
-    }
-    let own = facts.shape().ok_or(Fault::new(Check::A03, "a parameter has no value"))?;
-    let beside = |other: Option<&Shape>| other.is_some_and(|other| own.may_stand_beside(other));
-    Fault::unless(
-        view.counts(&facts.header.lock, extract).all(beside),
-        Check::A23,
-        "figures of the same rows were asked in other cells over this extract",
-    )
-}
-
 /// A03 once the frozen extract is known: its record allows this pass, with exactly these survivors.
 ///
 /// # Errors
@@ -492,7 +479,8 @@ pub fn check_promises(facts: &Facts, view: &LedgerView, extract: &ExtractHash) -
     if let Some(frozen) = view.frozen(name).filter(|frozen| frozen.slot == facts.header.slot) {
         Fault::unless(frozen.extract == *extract, Check::A03, "the extract changed inside the slot")?;
     }
-    check_beside(facts, view, extract)?;
+    beside::check_counts(facts, view, extract)?;
+    beside::check_sums(facts, view, extract)?;
     match (view.pass(name, extract, pass), facts.header.bound.as_ref()) {
         (None, _) => Ok(()),
         (Some(PassState::Spent { .. }), _) => {

@@ -4,7 +4,7 @@
 //! Rows are written down by the filters they meet, so that a test can say at a glance how many hospitals stand
 //! behind which rows. It must not know which figures open.
 
-use super::town::{self, ANALYST, APPROVER, Town, identity};
+use super::town::{self, ANALYST, APPROVER, Of, Town, identity};
 use samensom_protocol::codec::{Blob, encode};
 use samensom_protocol::ids::{ExtractHash, NodeId};
 use samensom_protocol::message::Pass;
@@ -35,8 +35,17 @@ pub struct Rows {
 /// When a query is none, or its warrant may not be.
 #[must_use]
 pub fn town(n: u16, queries: &[&str], change: impl Fn(&mut WarrantBody)) -> Arc<Town> {
+    town_of(n, &|_| ("north", "general"), queries, change)
+}
+
+/// The same; `of`: group and kind of each hospital.
+///
+/// # Panics
+/// As [`town`].
+#[must_use]
+pub fn town_of(n: u16, of: Of<'_>, queries: &[&str], change: impl Fn(&mut WarrantBody)) -> Arc<Town> {
     let plain = town::town(n);
-    let roster = Arc::new(town::with_patients(n));
+    let roster = Arc::new(town::with_patients(n, of));
     let warrants = queries.iter().map(|query| {
         let signed = asked(&plain, query, |terms| {
             terms.roster = roster.hash();

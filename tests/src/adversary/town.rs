@@ -158,10 +158,10 @@ pub fn second(n: u16) -> SignedRoster {
 /// # Panics
 /// When the sample document above is no longer valid.
 #[must_use]
-pub fn with_patients(n: u16) -> Roster {
+pub fn with_patients(n: u16, of: Of<'_>) -> Roster {
     let locks = vec![lock(), lock_of("patients", &["administration"])];
     let first = founding(locks.clone()).to_signed(vec![]).unwrap();
-    let second = members(n, &first, founding(locks), &|_| ("north", "general"));
+    let second = members(n, &first, founding(locks), of);
     Roster::founding(&first).unwrap().next(&second).unwrap()
 }
 

@@ -47,6 +47,9 @@ const AXES: [(&str, usize, Cell); 9] = [
     ),
 ];
 
+/// The axes of classes of hospitals, each with that of the nation.
+const NATIONS: [(usize, usize); 3] = [(6, 0), (7, 0), (8, 1)];
+
 /// What a measure counts of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
@@ -63,18 +66,46 @@ pub struct Asked {
     pub measures: Vec<(Of, Filter)>,
     /// One of those counted may be missing when figures are summed.
     pub may_miss: bool,
+    /// The place in the pool of the nation of these groups, or of groups of this nation.
+    pub relative: Option<usize>,
 }
 
-/// Any query.
-pub fn asked(rng: &mut ChaCha12Rng) -> Asked {
+/// So many queries, and the nation of each that asks groups.
+pub fn pool(queries: usize, rng: &mut ChaCha12Rng) -> Vec<Asked> {
+    let mut pool: Vec<Asked> = Vec::new();
+    for _ in 0..queries {
+        let axis = below(rng, AXES.len());
+        let mut own = asked(axis, rng);
+        if let Some((_, nation)) = NATIONS.iter().find(|(groups, _)| *groups == axis) {
+            own.relative = Some(pool.len() + 1);
+            let nation =
+                Asked { relative: Some(pool.len()), ..worded(own.population, *nation, own.measures.clone()) };
+            pool.extend([own, nation]);
+        } else {
+            pool.push(own);
+        }
+    }
+    pool
+}
+
+/// Any query along these axes.
+fn asked(axis: usize, rng: &mut ChaCha12Rng) -> Asked {
     let population = FILTERS[if below(rng, 2) == 0 { 0 } else { below(rng, FILTERS.len()) }];
-    let (axis, places, cell) = AXES[below(rng, AXES.len())];
     let measures: Vec<(Of, Filter)> = (0..=below(rng, 2))
         .map(|_| {
             let of = if below(rng, 3) == 0 { Of::Rows } else { Of::Quantity };
             (of, FILTERS[below(rng, FILTERS.len())])
         })
         .collect();
+    let mut asked = worded(population, axis, measures);
+    // None may where classes of hospitals are cells.
+    asked.may_miss = !AXES[axis].0.starts_with("group") && below(rng, 2) == 0;
+    asked
+}
+
+/// A query in the language.
+fn worded(population: Filter, axis: usize, measures: Vec<(Of, Filter)>) -> Asked {
+    let (axis, places, cell) = AXES[axis];
     let mut text = format!(
         "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
          dataset = \"stock\"\n[floors]\nhospitals = {FLOOR}\n"
@@ -95,9 +126,7 @@ pub fn asked(rng: &mut ChaCha12Rng) -> Asked {
             Of::Rows => "rows = true\nmax = 99\n",
         };
     }
-    // None may where classes of hospitals are cells.
-    let may_miss = !axis.starts_with("group") && below(rng, 2) == 0;
-    Asked { text, population, places, cell, measures, may_miss }
+    Asked { text, population, places, cell, measures, may_miss: false, relative: None }
 }
 
 /// Rows of a small hospital: most are like many hospitals', a few are one's alone.
@@ -166,11 +195,26 @@ impl Asked {
 
     /// The rows behind a measure in a cell, as (hospital, number).
     pub fn behind(&self, cell: usize, measure: usize, country: &[Own]) -> Vec<(usize, usize)> {
+        self.rows_of(cell, measure, country).map(|(row, _)| row).collect()
+    }
+
+    /// Those of them that add something to it.
+    pub fn filled(&self, cell: usize, measure: usize, country: &[Own]) -> Vec<(usize, usize)> {
+        let of = self.measures[measure].0;
+        let adds = |row: &Row| of == Of::Rows || row.quantity != 0;
+        self.rows_of(cell, measure, country).filter(|(_, row)| adds(row)).map(|(row, _)| row).collect()
+    }
+
+    fn rows_of<'a>(
+        &'a self,
+        cell: usize,
+        measure: usize,
+        country: &'a [Own],
+    ) -> impl Iterator<Item = ((usize, usize), &'a Row)> {
         let filter = self.measures[measure].1;
-        let own = country.iter().flat_map(|own| {
-            let rows = self.rows_in(*own, cell).filter(|(_, row)| (filter.1)(row));
-            rows.map(|(number, _)| (own.0, number)).collect::<Vec<_>>()
-        });
-        own.collect()
+        country.iter().flat_map(move |own| {
+            let rows = self.rows_in(*own, cell).filter(move |(_, row)| (filter.1)(row));
+            rows.map(|(number, row)| ((own.0, number), row))
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! Each hospital answers by the core's own functions over its own records; what follows from its answer (a report, a
 //! confirmation, a certificate) is written down as the core would.
 
+use super::combined::combined;
 use super::country::{Country, Epoch, HOSPITALS};
 use super::queries::{Asked, Row, rows};
 use super::{Released, Told, below, isolated, one_in};
@@ -15,13 +16,14 @@ use samensom_protocol::io::Record;
 use samensom_protocol::ledger::LedgerView;
 use samensom_protocol::message::{Bound, Header, Invited, Opening, Pass, SUITE, WIRE_VERSION};
 use samensom_protocol::query::{Counting, Open};
+use samensom_protocol::rounds::beside::closing;
 use samensom_protocol::rounds::confirm::check_survivors;
 use samensom_protocol::rounds::contribute::spent;
 use samensom_protocol::rounds::offer::{Asked as Offered, Facts, check_promises, check_rules};
 use samensom_protocol::rounds::ready::check_cohort;
 use samensom_protocol::time::Time;
 use samensom_protocol::warrant::Warrant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A hospital's ledger, and the version of its rows, now and as frozen for a slot.
@@ -59,6 +61,9 @@ pub struct Play<'a> {
     attempts: u64,
     certified: Vec<Certified>,
     released: Vec<Released>,
+    summed: BTreeSet<usize>,
+    /// A nation and its groups were summed.
+    both: bool,
     pub told: Told,
 }
 
@@ -83,6 +88,8 @@ impl<'a> Play<'a> {
             attempts: 0,
             certified: Vec::new(),
             released: Vec::new(),
+            summed: BTreeSet::new(),
+            both: false,
             told: Told::default(),
         }
     }
@@ -98,13 +105,18 @@ impl<'a> Play<'a> {
                 self.epoch += 1;
             }
             // Asked again, or another one.
-            if !one_in(&mut self.rng, 3) {
-                query = below(&mut self.rng, self.pool.len());
-            }
+            query = match self.pool[query].relative {
+                Some(relative) if one_in(&mut self.rng, 2) => relative,
+                _ if one_in(&mut self.rng, 3) => query,
+                _ => below(&mut self.rng, self.pool.len()),
+            };
             let Some(counted) = self.count(query) else { continue };
             self.value(query, &counted);
         }
         self.told.figures = self.released.len();
+        if self.told.isolated.is_none() && (self.both || one_in(&mut self.rng, 16)) {
+            self.told.isolated = combined(&self.released);
+        }
     }
 
     /// Rows change nowhere, at some hospitals, or at all.
@@ -165,14 +177,28 @@ impl<'a> Play<'a> {
                 result,
                 survivors: survivors.clone(),
                 open: open.to_bytes(),
+                totals: totals.iter().map(|total| u16::try_from(*total).unwrap()).collect(),
             };
             self.hospitals.get_mut(node)?.view.apply(&record);
         }
-        let open = if one_in(&mut self.rng, 8) { everything(counting, open) } else { open };
+        let open = match below(&mut self.rng, 8) {
+            0 => everything(counting, open),
+            // As if nothing had opened before.
+            1 => open,
+            _ => self.closing(&warrant, survivors[0], &open).unwrap_or(open),
+        };
         Some(Counted {
             opening: Opening { freeze, result, open: Blob::new(open.to_bytes()).ok()? },
             survivors,
         })
+    }
+
+    /// What an honest coordinator offers beside what opened over a hospital's extract.
+    fn closing(&self, warrant: &Warrant, node: NodeId, open: &Open) -> Option<Open> {
+        let Hospital { view, frozen, .. } = self.hospitals.get(&node)?;
+        let own = extract(node, frozen.1);
+        let before: Vec<_> = view.values(&self.country.town.lock.name, &own).collect();
+        closing(view, (&warrant.hash(), self.slot), &before, open)
     }
 
     fn value(&mut self, query: usize, counted: &Counted) {
@@ -187,6 +213,9 @@ impl<'a> Play<'a> {
         let warrant = self.warrant(query);
         let counting = &warrant.count().expect("a floor is held").counting;
         let open = Open::from_bytes(counting, &counted.opening.open).expect("made here");
+        let relative = self.pool[query].relative;
+        self.both |= relative.is_some_and(|other| self.summed.contains(&other));
+        self.summed.insert(query);
         self.release(query, &survivors, &open);
     }
 
@@ -204,7 +233,8 @@ impl<'a> Play<'a> {
                     "m{place} in {cell}, slot {}, roster {}, of {survivors:?}, of\n{}",
                     self.slot, self.epoch, asked.text
                 );
-                let figure = Released { of: *of, versions: versions.clone(), rows, by };
+                let filled = self.with_rows(survivors, |own| asked.filled(cell, place, own));
+                let figure = Released { of: *of, versions: versions.clone(), rows, filled, by };
                 if let Some(what) = isolated(&figure, &self.released) {
                     self.told.isolated.get_or_insert(what);
                 }

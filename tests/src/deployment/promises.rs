@@ -156,6 +156,7 @@ mod tests {
             roster: RosterHash([1; 32]),
             shape: None,
             family: None,
+            open: None,
         }
     }
 
