@@ -24,3 +24,4 @@ mod service;
 mod state;
 mod stolen;
 mod tidy;
+mod tree;

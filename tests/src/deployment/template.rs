@@ -140,7 +140,8 @@ impl Template {
         std::fs::create_dir_all(&home).expect("a folder");
         std::fs::write(home.join("node.toml"), super::node_toml(&id, None, &self.pace)).expect("node.toml");
         let name = format!("Hospital {hospital}");
-        self.lcg(&["hospital", "add", &name, "--group", "west", "--kind", "general", "--id", &id]);
+        let group = GROUPS[hospital / 3 % GROUPS.len()];
+        self.lcg(&["hospital", "add", &name, "--group", group, "--kind", "general", "--id", &id]);
         let mut command = command(&samensom());
         command.arg("--data").arg(self.path("lcg")).args(["hospital", "token", &id]);
         let token = home.join("token");
@@ -177,6 +178,9 @@ impl Template {
         warrant
     }
 }
+
+/// Purchasing groups of three hospitals each.
+const GROUPS: [&str; 3] = ["west", "east", "south"];
 
 fn query(number: usize) -> String {
     use std::fmt::Write as _;
