@@ -98,6 +98,8 @@ mod named {
         ("one-roster-off", "the roster may change inside a slot"),
         ("overlap-off", "two predicates over patients may differ by one patient"),
         ("rate-off", "a family of queries is answered as often as it is asked"),
+        ("tree-off", "a nation and classes of its hospitals are judged apart"),
+        ("floorless-off", "figures under no floor may stand beside any that are counted"),
         ("series-off", "a warrant that keeps its hospitals is answered whoever is invited"),
         ("total-uncommitted", "a total counts whatever was committed to"),
         ("one-blinding", "all blocks of a contribution are committed to under one blinding"),

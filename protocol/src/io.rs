@@ -207,7 +207,7 @@ pub enum Record {
         session: SessionId,
         warrant: WarrantHash,
         roster: RosterHash,
-        /// Of a count pass, unless it is as in the last one of this warrant.
+        /// Of a count pass, or of a value pass without one, unless it is as in the last one of this warrant.
         shape: Option<Box<Shape>>,
         /// What was asked, whatever it is called; none in records of before there was a rate.
         #[serde(default)]

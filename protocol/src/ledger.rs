@@ -88,7 +88,7 @@ pub struct Attempt {
     pub roster: RosterHash,
     /// What was asked, whatever it is called; none where that was not written down yet.
     pub family: Option<FamilyHash>,
-    /// What was counted; none in a value pass.
+    /// What was counted, or summed without a count; none in a value pass after one.
     pub shape: Option<Arc<Shape>>,
     /// What a value pass opens; none where that is everything that could, or was not written down.
     pub open: Option<Vec<u8>>,
@@ -119,44 +119,7 @@ impl LedgerView {
                 }
                 self.voids = 0;
             }
-            Record::Spent {
-                lock,
-                slot,
-                extract,
-                pass,
-                sid,
-                session,
-                warrant,
-                roster,
-                shape,
-                family,
-                open,
-            } => {
-                if let Some(shape) = shape {
-                    self.shapes.insert(*warrant, Arc::new(Shape::clone(shape)));
-                }
-                let attempt = Attempt {
-                    lock: lock.clone(),
-                    slot: *slot,
-                    at: self.frozen.get(lock).map_or(Time(0), |frozen| frozen.at),
-                    extract: *extract,
-                    pass: *pass,
-                    session: *session,
-                    warrant: *warrant,
-                    roster: *roster,
-                    family: *family,
-                    shape: self.shapes.get(warrant).filter(|_| *pass == Pass::Count).cloned(),
-                    open: open.clone(),
-                    seen: self.seen.clone(),
-                    returned: false,
-                    survivors: None,
-                };
-                self.attempts.insert(*sid, attempt);
-                self.spent.insert(self.seq);
-                if !ablated!("spent-forgotten") {
-                    self.advance(lock, extract, *pass, PassState::Spent { sid: *sid });
-                }
-            }
+            Record::Spent { .. } => self.spend(record),
             Record::Confirmed { lock, extract, pass, sid, freeze, survivors, seen } => {
                 self.confirm(sid, survivors, seen);
                 let confirmed =
@@ -189,6 +152,48 @@ impl LedgerView {
             | Record::BadPairs { .. }
             | Record::Garbage { .. } => {}
         }
+    }
+
+    /// A contribution is about to leave.
+    fn spend(&mut self, record: &Record) {
+        let Record::Spent { lock, slot, extract, pass, sid, session, warrant, roster, shape, family, open } =
+            record
+        else {
+            return;
+        };
+        if let Some(shape) = shape {
+            self.shapes.insert(*warrant, Arc::new(Shape::clone(shape)));
+        }
+        let attempt = Attempt {
+            lock: lock.clone(),
+            slot: *slot,
+            at: self.frozen.get(lock).map_or(Time(0), |frozen| frozen.at),
+            extract: *extract,
+            pass: *pass,
+            session: *session,
+            warrant: *warrant,
+            roster: *roster,
+            family: *family,
+            shape: self
+                .shapes
+                .get(warrant)
+                .filter(|_| !self.is_after_count(*pass, (warrant, *slot)))
+                .cloned(),
+            open: open.clone(),
+            seen: self.seen.clone(),
+            returned: false,
+            survivors: None,
+        };
+        self.attempts.insert(*sid, attempt);
+        self.spent.insert(self.seq);
+        if !ablated!("spent-forgotten") {
+            self.advance(lock, extract, *pass, PassState::Spent { sid: *sid });
+        }
+    }
+
+    /// Whether a pass is one of values that were counted before.
+    fn is_after_count(&self, pass: Pass, (warrant, slot): (&WarrantHash, u64)) -> bool {
+        pass == Pass::Value && self.counted.contains_key(&(*warrant, slot))
     }
 
     /// A total that opened takes the place of the one before; one that stayed closed leaves it.
@@ -304,15 +309,15 @@ impl LedgerView {
         let of = self.attempts.values().filter(|one| *one.lock == *lock && !one.returned);
         of.map(|one| (one.extract, one.warrant)).collect()
     }
-    /// What was counted over an extract; none in place of what cannot be told.
+    /// What was counted over an extract, and what was summed without a count; none in place of what cannot be told.
     pub fn counts<'a>(
         &'a self,
         lock: &'a Text<32>,
         extract: &'a ExtractHash,
     ) -> impl Iterator<Item = Option<&'a Shape>> {
         let over = move |one: &&Attempt| one.lock == *lock && one.extract == *extract && !one.returned;
-        let counts = self.attempts.values().filter(over).filter(|one| one.pass == Pass::Count);
-        counts.map(|one| one.shape.as_deref())
+        let first = |one: &&Attempt| !self.is_after_count(one.pass, (&one.warrant, one.slot));
+        self.attempts.values().filter(over).filter(first).map(|one| one.shape.as_deref())
     }
     /// The value passes after a count that were contributed to over an extract; without what was undone.
     pub fn values<'a>(
@@ -321,8 +326,10 @@ impl LedgerView {
         extract: &'a ExtractHash,
     ) -> impl Iterator<Item = &'a Attempt> {
         let over = move |one: &&Attempt| one.lock == *lock && one.extract == *extract && !one.returned;
-        let counted = |one: &&Attempt| self.counted.contains_key(&(one.warrant, one.slot));
-        self.attempts.values().filter(over).filter(|one| one.pass == Pass::Value).filter(counted)
+        self.attempts
+            .values()
+            .filter(over)
+            .filter(|one| self.is_after_count(one.pass, (&one.warrant, one.slot)))
     }
     /// What the count pass of a warrant in a slot counted.
     #[must_use]

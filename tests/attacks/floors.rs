@@ -6,6 +6,7 @@ use samensom_protocol::codec::{Blob, decode};
 use samensom_protocol::crypto::keys::Signed;
 use samensom_protocol::io::{Failure, Sum};
 use samensom_protocol::message::{Header, Opening};
+use samensom_protocol::query::Query;
 use samensom_protocol::warrant::WarrantBody;
 use samensom_tests::adversary::drops::Stops;
 use samensom_tests::adversary::floors::{self, Rows};
@@ -284,8 +285,8 @@ fn control_53_sums_of_other_cells_over_one_extract() {
     assert_eq!(nation - part, 10);
 }
 
-/// Three groups of three; of the last, only hospital 9 has any. The nation is asked, and its groups, in this order.
-fn nation_and_groups(nation_first: bool, opening: [u8; 2]) -> (World, Vec<Result<Vec<u64>, Failure>>) {
+/// Three groups of three; of the last, only hospital 9 has any. The nation is asked, and its groups.
+fn nation_of_groups(floorless: bool) -> World {
     let groups = "[floors]\nhospitals = 3\n[[dimension]]\ngroup = \"purchasing_group\"\ncodes = [\"a\", \"b\", \"c\"]\n";
     let group = |node: u16| usize::from(node - 1) / 3;
     let queries = [
@@ -294,7 +295,18 @@ fn nation_and_groups(nation_first: bool, opening: [u8; 2]) -> (World, Vec<Result
     ];
     let own = [1, 2, 3, 4, 5, 6, 9].map(|node| rows([node], u32::try_from(group(node)).unwrap(), 0)).concat();
     let of = |node: u16| (["a", "b", "c"][group(node)], "general");
-    let mut world = world_of(N, &of, &queries, |_| (), own);
+    let change = |terms: &mut WarrantBody| {
+        let query = Query::from_canonical(&terms.query).unwrap();
+        if floorless && query.id() == "nation" {
+            terms.floor_hospitals = 0;
+        }
+    };
+    world_of(N, &of, &queries, change, own)
+}
+
+/// In this order.
+fn nation_and_groups(nation_first: bool, opening: [u8; 2]) -> (World, Vec<Result<Vec<u64>, Failure>>) {
+    let mut world = nation_of_groups(false);
     let mut office = Office::default();
     let order = if nation_first { [0, 1] } else { [1, 0] };
     let sums = order.map(|warrant| {
@@ -326,6 +338,44 @@ fn attack_53_the_nation_less_its_open_groups_a23() {
 fn control_53_a_nation_and_its_groups_are_judged_apart() {
     for nation_first in [true, false] {
         let (_, sums) = off(Some("tree-off"), None, || nation_and_groups(nation_first, [0b1, 0b011]));
+        let sums: Vec<Vec<u64>> = sums.into_iter().map(Result::unwrap).collect();
+        let [nation, groups] = if nation_first { [0, 1] } else { [1, 0] }.map(|place: usize| &sums[place]);
+        assert_eq!(nation[0] - groups.iter().sum::<u64>(), 90);
+    }
+}
+
+/// The nation is asked without a floor, so that nothing of it is counted; the groups under one. In this order.
+fn floorless_nation(nation_first: bool) -> (World, Vec<Result<Vec<u64>, Failure>>) {
+    let mut world = nation_of_groups(true);
+    let mut office = Office::default();
+    let order = if nation_first { [0, 1] } else { [1, 0] };
+    let sums = order.map(|warrant| {
+        office.warrant = warrant;
+        if warrant == 1 {
+            office.count(&mut world, &Stops::new())?;
+            return opens(&mut world, &mut office, 0b011).map(|sum| sum.lanes);
+        }
+        office.opening = None;
+        run(&mut world, &mut office).map(|sum| sum.lanes)
+    });
+    (world, sums.into())
+}
+
+#[test]
+fn attack_53_a_nation_under_no_floor_a23() {
+    for nation_first in [true, false] {
+        let (world, sums) = floorless_nation(nation_first);
+        assert!(sums[0].is_ok(), "{:?}", world.ended);
+        all_refuse(&(world, sums[1].clone().map(|_| unreachable!("refused"))), 0, Check::A23);
+    }
+}
+
+/// Wins: the nation less its groups is what hospital 9 has.
+#[cfg(samensom_ablation)]
+#[test]
+fn control_53_figures_under_no_floor_are_not_looked_at() {
+    for nation_first in [true, false] {
+        let (_, sums) = off(Some("floorless-off"), None, || floorless_nation(nation_first));
         let sums: Vec<Vec<u64>> = sums.into_iter().map(Result::unwrap).collect();
         let [nation, groups] = if nation_first { [0, 1] } else { [1, 0] }.map(|place: usize| &sums[place]);
         assert_eq!(nation[0] - groups.iter().sum::<u64>(), 90);

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// A lock and its slot.
 pub(super) type Slot = (Text<32>, u64);
 
-/// That a count pass of this warrant over these hospitals asks for the cells of what was counted in the slot, for other
+/// That a warrant's first pass over these hospitals asks for the cells of what was counted in the slot, for other
 /// rows, or for classes of the same hospitals.
 ///
 /// # Errors
@@ -34,8 +34,8 @@ pub(super) async fn may_be_counted(
     let own = warrant.shape(roster, invited);
     let own = own.ok_or_else(|| Error::refused("a parameter of the query has no value"))?;
     let counted = store.run(move |store| counts(store, &slot, &rosters)).await?;
-    let fits = |other: &Shape| own.may_stand_beside(other) || own.is_in_a_tree_with(other);
-    if let Some(facts) = counted.iter().find(|(_, shape)| !fits(shape)).map(|(facts, _)| facts) {
+    let beside = counted.iter().find(|(_, shape)| !own.may_open_beside(shape));
+    if let Some((facts, _)) = beside {
         let query = facts.warrant.query().id();
         return Err(Error::session(format!(
             "the query `{query}` asked for figures of the same rows in other cells in this slot"
@@ -113,7 +113,7 @@ fn since(store: &Store, slot: &Slot, rosters: &[Arc<Roster>]) -> Result<u64, Err
     }
 }
 
-/// What was counted since a slot, with the header.
+/// What was counted since a slot, or summed without a count, with the header.
 fn counts(store: &Store, since: &Slot, rosters: &[Arc<Roster>]) -> Result<Vec<(Facts, Shape)>, Error> {
     let with_shape = |facts: Facts| facts.shape().map(|shape| (facts, shape));
     Ok(all(store, since, rosters)?.into_iter().filter_map(with_shape).collect())

@@ -68,7 +68,7 @@ pub(super) async fn setup(
     }
     let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
     whole_classes(&warrant, &roster, &ids)?;
-    if pass == Pass::Count {
+    if opening.is_none() {
         let (slot, rosters) = ((lock.name.clone(), slot), rosters(store).await?);
         beside::may_be_counted(store, slot, rosters, (&warrant, &roster, &ids)).await?;
     }

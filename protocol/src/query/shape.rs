@@ -9,6 +9,7 @@ use super::dimension::{Classes, Dimension};
 use super::expr::Expr;
 use super::measure::{Measure, MeasureKind};
 use super::{Column, Counting, Dataset, Query};
+use crate::ablation::ablated;
 use crate::codec::{List, Text};
 use crate::ids::NodeId;
 use crate::roster::MAX_NODES;
@@ -38,7 +39,7 @@ pub struct Member {
 /// The floors of one count pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floors {
-    /// Fewest hospitals behind a figure.
+    /// Fewest hospitals behind a figure; 0 where none is held, and nothing is counted.
     pub hospitals: u64,
     /// Patients that make a hospital one of those that have enough.
     pub patients: u32,
@@ -73,6 +74,15 @@ impl Shape {
             || self.has_other_rows(other)
     }
 
+    /// Whether figures of both may open over one extract, all or as far as what was counted of both says, or no floor is
+    /// held in either.
+    #[must_use]
+    pub fn may_open_beside(&self, other: &Shape) -> bool {
+        let held = [self, other].map(Shape::is_counted);
+        let floorless = if ablated!("floorless-off") { held.contains(&false) } else { !held.contains(&true) };
+        floorless || self.may_stand_beside(other) || self.is_in_a_tree_with(other)
+    }
+
     /// Whether figures of both may open as far as what was counted of both says ([`super::tree`]): the one is the nation
     /// of which the other asks classes of hospitals.
     #[must_use]
@@ -96,6 +106,12 @@ impl Shape {
             !classes.is_empty() && left > 0 && u64::try_from(left).is_ok_and(|left| left < least)
         };
         nations.into_iter().any(few)
+    }
+
+    /// Whether it was counted how many hospitals stand behind its figures.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.floors.hospitals > 0
     }
 
     /// What is counted of it; none where it is of no query.
@@ -122,6 +138,8 @@ impl Shape {
         let judged = self.floors.dominance > 0 || other.floors.dominance > 0;
         !self.query.is_by_class()
             && !judged
+            && self.is_counted()
+            && other.is_counted()
             && self.floors.patients == other.floors.patients
             && self.query.dataset == other.query.dataset
             && self.query.population == other.query.population

@@ -12,20 +12,24 @@ use crate::message::Pass;
 use crate::query::tree::{self, Opened};
 use crate::query::{Open, Shape};
 
-/// A count pass: its cells are those of each other that was counted over the extract, share no row with it, or are of
-/// classes of the same hospitals; and enough are in no class.
+/// A count pass, or a value pass without one: its cells are those of each other that was asked over the extract, share no
+/// row with it, or are of classes of the same hospitals; and enough are in no class. Where neither was counted, no floor
+/// is held in either.
 ///
 /// # Errors
 /// A03 where the query is not whole, else A23.
 pub(super) fn check_counts(facts: &Facts, view: &LedgerView, extract: &ExtractHash) -> Result<(), Fault> {
-    if facts.header.pass != Pass::Count {
+    if facts.header.pass != Pass::Count && facts.warrant.count().is_some() {
         return Ok(());
     }
     let a23 = |held: bool, what: &'static str| Fault::unless(held, Check::A23, what);
     let own = facts.shape().ok_or(Fault::new(Check::A03, "a parameter has no value"))?;
     let others: Vec<Option<&Shape>> = view.counts(&facts.header.lock, extract).collect();
-    let beside = |other: &Shape| own.may_stand_beside(other) || own.is_in_a_tree_with(other);
-    let all_beside = others.iter().all(|other| other.is_some_and(beside));
+    let all_beside = others.iter().all(|other| match other {
+        Some(other) => own.may_open_beside(other),
+        // A sum of before it was written down.
+        None => !own.is_counted(),
+    });
     a23(all_beside, "figures of the same rows were asked in other cells over this extract")?;
     let all: Vec<&Shape> = others.into_iter().flatten().chain([&own]).collect();
     let present: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();

@@ -189,10 +189,10 @@ impl Facts {
         let count = self.warrant.count().filter(|_| self.header.pass == Pass::Count)?;
         Some(count.counting.open(totals, self.warrant.least(&self.roster, &invited)))
     }
-    /// What a count pass counts; none in a value pass.
+    /// What a count pass counts, or a value pass sums of which nothing is counted; none in a value pass after a count.
     #[must_use]
     pub fn shape(&self) -> Option<Shape> {
-        if self.header.pass != Pass::Count {
+        if self.header.pass != Pass::Count && self.warrant.count().is_some() {
             return None;
         }
         let invited: Vec<NodeId> = self.header.invited.iter().map(|invited| invited.node).collect();

@@ -76,11 +76,12 @@ impl Warrant {
         Some(SmallClass { labels: labels.collect(), present, needed })
     }
 
-    /// What a count pass over these hospitals counts; none where the query is not whole.
+    /// What is counted over these hospitals, or summed without a count where no floor is held; none where the query is
+    /// not whole.
     #[must_use]
     pub fn shape(&self, roster: &Roster, invited: &[NodeId]) -> Option<Shape> {
         let floors = Floors {
-            hospitals: self.least(roster, invited),
+            hospitals: if self.count().is_some() { self.least(roster, invited) } else { 0 },
             patients: self.patients_each(roster, invited),
             dominance: self.body.floor_dominance,
         };

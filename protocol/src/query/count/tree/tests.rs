@@ -1,3 +1,5 @@
+//! Nations and groups of a few hospitals, written down by what each has: what may open of both.
+
 use super::*;
 use crate::codec::{List, Text};
 use crate::ids::NodeId;
@@ -192,8 +194,8 @@ fn parts_of_rows_are_judged_with_the_whole() {
         let nation = Sum::new(&both, &of, 1);
         let groups = Sum::new(&(GROUPS.to_owned() + &both), &of, 1).closing(&[(1, 0), (1, 1)]);
         assert_eq!(bits(&nation.open), [0b11]);
-        assert_eq!(groups.open.is_open(0, 0), true);
-        assert_eq!(groups.open.is_open(0, 1), false, "one hospital's");
+        assert!(groups.open.is_open(0, 0));
+        assert!(!groups.open.is_open(0, 1), "one hospital's");
         assert_eq!(judged(&[&nation, &groups]), fits, "{others} have other stock");
     }
 }
