@@ -13,8 +13,8 @@ use samensom_protocol::warrant::Series;
 use serde_json::{Map, Value, json};
 
 /// Said wherever figures are shown.
-pub const SUPPRESSED: &str = "`suppressed`: too few hospitals or patients stand behind the figure, or one hospital is most of \
-it; it never left a hospital.";
+pub const SUPPRESSED: &str = "`suppressed`: too few hospitals or patients stand behind the figure, or behind what would follow \
+from it and other figures, or one hospital is most of it; it never left a hospital.";
 /// The column that says how many hospitals have rows behind the figures of a line.
 const BEHIND: &str = "behind (hospitals)";
 
