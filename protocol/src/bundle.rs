@@ -8,7 +8,7 @@
 
 mod session;
 
-pub use session::assemble;
+pub use session::{Read, assemble};
 
 use crate::codec::{Blob, Bytes, List, Text};
 use crate::crypto::keys::SignatureBytes;
@@ -19,6 +19,7 @@ use crate::message::{
 };
 use crate::params::BLOCK;
 use crate::query::{Row, Shown};
+use crate::ring::Spread;
 use crate::roster::{MAX_NODES, Roster, SignedRoster};
 use crate::rounds::offer::Facts;
 use crate::time::Time;
@@ -163,17 +164,32 @@ impl Bundle {
     /// # Errors
     /// The first check that fails; the bundle is then worth nothing.
     pub fn verify(&self, rng: &mut impl CryptoRng) -> Result<Verified, Fault> {
-        Fault::unless(&*self.format == FORMAT, Check::A01, "not a bundle of this format")?;
-        let (founding, roster) = self.chain()?;
-        let under = (founding, &Arc::new(roster));
-        let count = match &self.count {
-            Some(session) => Some(session.verify(under, &self.warrant, None, rng)?),
-            None => None,
+        let (founding, roster) = self.opened()?;
+        let count = self.count.as_ref().map(|pass| pass.read(&roster, &self.warrant, rng));
+        let value = self.value.read(&roster, &self.warrant, rng);
+        both(founding, count, value)
+    }
+
+    /// The same, its passes beside each other where `spread` does so; `rng` makes randomness of its own for each.
+    ///
+    /// # Errors
+    /// As [`Bundle::verify`].
+    pub fn verify_spread<R: CryptoRng>(
+        &self,
+        rng: &(dyn Fn() -> R + Sync),
+        spread: &Spread<Result<Read, Fault>>,
+    ) -> Result<Verified, Fault> {
+        let (founding, roster) = self.opened()?;
+        let passes: Vec<&BundledSession> = self.count.iter().chain([&self.value]).collect();
+        let missing = Fault::new(Check::A01, "a pass was not read");
+        let read = |at: usize| {
+            let pass = passes.get(at).ok_or_else(|| missing.clone())?;
+            pass.read(&roster, &self.warrant, &mut rng())
         };
-        let value = self.value.verify(under, &self.warrant, count.as_ref(), rng)?;
-        let is_value = value.facts.header.pass == Pass::Value;
-        Fault::unless(is_value, Check::A03, "a count pass stands where the figures should")?;
-        Ok(Verified { count: count.map(Box::new), ..value })
+        let mut all = spread(passes.len(), &read);
+        let value = all.pop().unwrap_or(Err(missing.clone()));
+        let count = self.count.as_ref().map(|_| all.pop().unwrap_or(Err(missing)));
+        both(founding, count, value)
     }
 
     /// Verifies a count pass that stands where the figures will, before there are any.
@@ -182,7 +198,14 @@ impl Bundle {
     /// As [`Bundle::verify`].
     pub fn verify_count(&self, rng: &mut impl CryptoRng) -> Result<Verified, Fault> {
         let (founding, roster) = self.chain()?;
-        self.value.verify((founding, &Arc::new(roster)), &self.warrant, None, rng)
+        self.value.read(&Arc::new(roster), &self.warrant, rng)?.verified(founding, None)
+    }
+
+    /// A01: a bundle of this format, with its rosters.
+    fn opened(&self) -> Result<(RosterHash, Arc<Roster>), Fault> {
+        Fault::unless(&*self.format == FORMAT, Check::A01, "not a bundle of this format")?;
+        let (founding, roster) = self.chain()?;
+        Ok((founding, Arc::new(roster)))
     }
 
     /// A01: the chain of rosters, from the founding one to the header's.
@@ -197,6 +220,19 @@ impl Bundle {
         }
         Ok((founding, roster))
     }
+}
+
+/// A value pass, standing on its count pass where there is one.
+fn both(
+    founding: RosterHash,
+    count: Option<Result<Read, Fault>>,
+    value: Result<Read, Fault>,
+) -> Result<Verified, Fault> {
+    let count = count.map(|count| count?.verified(founding, None)).transpose()?;
+    let value = value?.verified(founding, count.as_ref())?;
+    let is_value = value.facts.header.pass == Pass::Value;
+    Fault::unless(is_value, Check::A03, "a count pass stands where the figures should")?;
+    Ok(Verified { count: count.map(Box::new), ..value })
 }
 
 #[cfg(test)]

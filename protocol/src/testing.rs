@@ -2,7 +2,7 @@
 
 mod run;
 mod tape;
-mod vectors;
+pub(crate) mod vectors;
 mod wycheproof;
 
 use crate::codec::Text;

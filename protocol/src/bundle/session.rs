@@ -37,15 +37,30 @@ struct Rooted {
     ranges: Bytes<32>,
 }
 
+/// What a session's messages say, as far as it does not rest on those of another pass.
+#[derive(Debug)]
+pub struct Read {
+    facts: Facts,
+    body: ResultBody,
+    followed: Result<Followed, Fault>,
+}
+
+/// What follows from a header in one session.
+#[derive(Debug)]
+struct Followed {
+    survivors: Vec<NodeId>,
+    dropped: Vec<NodeId>,
+    lanes: Vec<u64>,
+}
+
 impl BundledSession {
-    /// Verifies every signature and every block of the total. `count` is the count pass that was verified before.
-    pub(super) fn verify(
+    /// Verifies every signature and every block of the total, without what rests on a count pass.
+    pub(super) fn read(
         &self,
-        (founding, roster): (RosterHash, &Arc<Roster>),
+        roster: &Arc<Roster>,
         warrant: &SignedWarrant,
-        count: Option<&Verified>,
         rng: &mut impl CryptoRng,
-    ) -> Result<Verified, Fault> {
+    ) -> Result<Read, Fault> {
         let a01 = |held: bool, what: &'static str| Fault::unless(held, Check::A01, what);
         let header: Header = crate::codec::decode(&self.header.body)?;
         let by_coordinator =
@@ -55,16 +70,19 @@ impl BundledSession {
         let body = body.ok_or(Fault::new(Check::A01, "RESULT is not signed by the coordinator"))?;
         let warrant = Arc::new(warrant.verify(roster, body.at)?);
         let facts = Facts::new(&self.header.body, Arc::clone(roster), warrant)?;
-        let facts = stands_on(facts, count)?;
-        let cohort = self.cohort(&facts)?;
-        let go = self.go(&facts, &cohort)?;
-        let (survivors, contributed) = self.reports(&facts, &go, &cohort)?;
+        let followed = self.follow(&facts, &body, rng);
+        Ok(Read { facts, body, followed })
+    }
+
+    fn follow(&self, facts: &Facts, body: &ResultBody, rng: &mut impl CryptoRng) -> Result<Followed, Fault> {
+        let cohort = self.cohort(facts)?;
+        let go = self.go(facts, &cohort)?;
+        let (survivors, contributed) = self.reports(facts, &go, &cohort)?;
         let nodes: Vec<NodeId> = survivors.iter().map(|one| one.node).collect();
         facts.has_whole_classes(&cohort.keys().copied().collect::<Vec<_>>())?;
-        facts.has_whole_classes(&nodes)?;
-        let certificate = self.certificate(&facts, &go, &survivors, &nodes)?;
+        let certificate = self.certificate(facts, &go, &survivors, &nodes)?;
         let dropped: Vec<NodeId> = cohort.keys().copied().filter(|node| !nodes.contains(node)).collect();
-        let lanes = self.lanes(&facts)?;
+        let lanes = self.lanes(facts)?;
         let total = total_root(&lanes);
         let result = result_hash(&certificate, &total, &self.blindings, &self.opened.0);
         let signed = body.sid == facts.sid
@@ -76,8 +94,7 @@ impl BundledSession {
         let closed = (0u32..).zip(&lanes).filter(|(cell, _)| !facts.may_hold(*cell));
         let empty = closed.fold(0, |all, (_, lane)| all | lane) == 0;
         Fault::unless(empty, Check::A23, "a figure that stays closed is not 0")?;
-        let (freeze, result, at) = (body.freeze, body.result, body.at);
-        Ok(Verified { founding, survivors: nodes, dropped, lanes, freeze, result, at, facts, count: None })
+        Ok(Followed { survivors: nodes, dropped, lanes })
     }
 
     /// A08, A09: START, and the signed deposit of every member of the cohort, as far as its head.
@@ -172,7 +189,7 @@ impl BundledSession {
         Ok(lanes)
     }
 
-    /// A14, A16: FREEZE and the certificate over exactly these survivors.
+    /// A16: FREEZE and the certificate over exactly these survivors.
     fn certificate(
         &self,
         facts: &Facts,
@@ -181,9 +198,6 @@ impl BundledSession {
         nodes: &[NodeId],
     ) -> Result<[u8; 32], Fault> {
         let freeze = freeze_hash(go, survivors);
-        let bound = facts.header.bound.is_some();
-        let equal = nodes.len() == facts.header.invited.len();
-        Fault::unless(!bound || equal, Check::A14, "the slot is bound to other survivors")?;
         let by = &facts.header.coordinator;
         let is = |body: FreezeBody| body.sid == facts.sid && body.freeze == freeze;
         let frozen: Option<FreezeBody> = self.freeze.open(by, Signed::Freeze);
@@ -195,6 +209,17 @@ impl BundledSession {
         )?;
         confirm::bound(facts, &freeze, nodes, &self.certificate.confirmations)?;
         Ok(certificate_hash(&freeze, &self.certificate.confirmations))
+    }
+}
+
+impl Read {
+    /// What the session says, standing on the count pass that was verified before, if there is one.
+    pub(super) fn verified(self, founding: RosterHash, count: Option<&Verified>) -> Result<Verified, Fault> {
+        let facts = stands_on(self.facts, count)?;
+        let Followed { survivors, dropped, lanes } = self.followed?;
+        confirm::check_survivors(&survivors, &facts)?;
+        let ResultBody { freeze, result, at, .. } = self.body;
+        Ok(Verified { founding, survivors, dropped, lanes, freeze, result, at, facts, count: None })
     }
 }
 
@@ -303,4 +328,31 @@ pub fn assemble(
         total: List::new(total.into_values().collect())?,
     };
     Ok((offer.warrant, session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::rng;
+    use super::*;
+    use crate::testing::vectors::bundle::counted;
+
+    /// A true bundle under a floor of three hospitals, but its value pass is over those below this id alone.
+    fn below(first: u16) -> Result<Verified, Fault> {
+        let bundle = counted();
+        let (founding, roster) = bundle.opened()?;
+        let count = bundle.count.as_ref().expect("two passes").read(&roster, &bundle.warrant, &mut rng())?;
+        let count = count.verified(founding, None)?;
+        let mut value = bundle.value.read(&roster, &bundle.warrant, &mut rng())?;
+        let mut followed = value.followed?;
+        followed.survivors.retain(|node| node.0 < first);
+        value.followed = Ok(followed);
+        value.verified(founding, Some(&count))
+    }
+
+    #[test]
+    fn a_value_pass_is_over_those_counted_a12_a22() {
+        assert_eq!(below(6).map(|held| held.survivors.len()).ok(), Some(5));
+        assert_eq!(below(5).map(|_| ()).unwrap_err().check, Check::A22);
+        assert_eq!(below(2).map(|_| ()).unwrap_err().check, Check::A12);
+    }
 }

@@ -5,7 +5,7 @@
 //! version: files are never edited after a release. `manual/wire.md` is the text to them. All secrets in
 //! them are drawn from seeded randomness and stand nowhere else.
 
-mod bundle;
+pub(crate) mod bundle;
 mod commitments;
 mod keys;
 mod masks;

@@ -27,7 +27,7 @@ fn plain() -> Bundle {
 }
 
 /// Both passes of one slot.
-fn counted() -> Bundle {
+pub(crate) fn counted() -> Bundle {
     let mut world = World::new(5, 44);
     let query = QUERY
         .replace("codes = [\"A\"]", "codes = [\"A\", \"B\"]")
