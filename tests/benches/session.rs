@@ -11,9 +11,11 @@ mod stage;
 mod table;
 
 use limit::Limit;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use stage::{ROUNDS, Ran, Rounds, Stage};
 use std::time::Duration;
-use table::{Goal, Line, heading, median, quick, said};
+use table::{Goal, Line, heading, median, quick, said, sample};
 
 const N: u16 = 69;
 /// Most bytes the coordinator should hold.
@@ -102,8 +104,24 @@ fn report(stage: &Stage, dropped: u16, ran: &[Ran], limit: &Limit) {
     let verified = u32::try_from(ran.iter().map(|one| one.nodes.len()).max().unwrap_or(0)).unwrap_or(0);
     let least = work.limit(limit) + each.0.limit(limit) * u32::from(left) + each.1.limit(limit) * verified;
     line("whole session, every machine on one core", all, least, Goal::None);
+    bundle(stage, dropped, &ran[0]);
     by_round("node", &rounds(&nodes));
     by_round("coordinator", &rounds(&coordinated));
+}
+
+/// What anyone does with the result's bundle: one pass, on one core; without reading the file.
+fn bundle(stage: &Stage, dropped: u16, ran: &Ran) {
+    let (cells, bundle) = (stage.warrant.params().cells, stage.bundle(ran));
+    let goal = match cells {
+        1_000 => Goal::Ms(30),
+        1_000_000 => Goal::Ms(2_500),
+        _ => Goal::None,
+    };
+    let runs = if cells > 100_000 { 3 } else { 20 };
+    let median =
+        sample(runs, || (), |()| drop(bundle.verify(&mut ChaCha20Rng::seed_from_u64(1)).expect("a bundle")));
+    let what = "bundle verified, one pass";
+    Line { what, n: N, cells, dropped, median, limit: Duration::ZERO, goal }.print();
 }
 
 /// Most bytes that the coordinator's machine holds at once, with the one input and its outputs.

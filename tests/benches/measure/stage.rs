@@ -8,13 +8,14 @@
 use super::table::timed;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use samensom_protocol::bundle::{Bundle, assemble};
 use samensom_protocol::coordinator::{Coordinator, Setup};
 use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::crypto::transcript::sha256;
 use samensom_protocol::ids::{AnnounceHash, ExtractHash, NodeId};
-use samensom_protocol::io::{Event, Input, Output, Peer, Sum};
+use samensom_protocol::io::{Event, Input, Output, Peer, Record, Sum};
 use samensom_protocol::ledger::LedgerView;
-use samensom_protocol::message::{Invited, Message, Pass};
+use samensom_protocol::message::{Invited, Message, Pass, Round};
 use samensom_protocol::node::Node;
 use samensom_protocol::ring::{Contribution, total};
 use samensom_protocol::rounds::offer::Facts;
@@ -63,6 +64,8 @@ pub struct Ran {
     pub all: Duration,
     /// What the coordinator was given, if it was to be kept.
     pub given: Vec<Given>,
+    /// What it wrote down.
+    pub records: Vec<Record>,
 }
 
 impl Stage {
@@ -166,6 +169,7 @@ impl Stage {
             queue: VecDeque::new(),
             spool: BTreeMap::new(),
             given: keep.then(Vec::new),
+            records: Vec::new(),
         };
         run.drive()
     }
@@ -191,6 +195,28 @@ impl Stage {
     /// The coordinator's key.
     pub fn coordinator_key(&self) -> &Arc<Identity> {
         &self.world.coordinator
+    }
+
+    /// The transcript of a session, as anyone may verify it.
+    pub fn bundle(&self, ran: &Ran) -> Bundle {
+        let sent = |wanted: Round| {
+            let of = |record: &Record| match record {
+                Record::Sent { round, bytes, .. } if *round == wanted => Some(bytes.to_vec()),
+                _ => None,
+            };
+            ran.records.iter().filter_map(of).collect()
+        };
+        let mut received = |wanted: Round| {
+            let of = |record: &Record| match record {
+                Record::Received { round, node, bytes, .. } if *round == wanted => {
+                    Some((*node, Message::from_frame(bytes).expect("a message")))
+                }
+                _ => None,
+            };
+            ran.records.iter().filter_map(of).collect()
+        };
+        let (warrant, session) = assemble(&sent, &mut received).expect("a whole session");
+        Bundle::new(&self.world.rosters, warrant, None, session).expect("a bundle")
     }
 
     /// Gives the coordinator its inputs again, and nothing else.
@@ -236,6 +262,7 @@ struct Run<'a> {
     queue: VecDeque<(Option<NodeId>, Output)>,
     spool: BTreeMap<(NodeId, u32), Vec<u8>>,
     given: Option<Vec<Given>>,
+    records: Vec<Record>,
 }
 
 fn round_of(frame: &[u8]) -> (usize, bool) {
@@ -291,6 +318,7 @@ impl Run<'_> {
                         self.inputs.push_front(Given::Recalled(node, *block, bytes.clone()));
                     }
                 }
+                Output::Persist(record) => self.records.push(record),
                 Output::Reject { from, fault } => panic!("{from:?}: {fault}"),
                 other => self.queue.push_back((None, other)),
             }
@@ -378,6 +406,7 @@ impl Run<'_> {
             nodes: self.verified.iter().map(of).collect(),
             all,
             given: self.given.unwrap_or_default(),
+            records: self.records,
         }
     }
 }

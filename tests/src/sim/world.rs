@@ -9,7 +9,8 @@ use samensom_protocol::crypto::keys::Identity;
 use samensom_protocol::ids::{ExtractHash, NodeId, RosterHash};
 use samensom_protocol::query::Query;
 use samensom_protocol::roster::{
-    Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, Signer, Status,
+    Approver, Limits, Lock, Member, PurposeRule, Roster, RosterBody, RosterSignature, SignedRoster, Signer,
+    Status,
 };
 use samensom_protocol::secret::Secret;
 use samensom_protocol::time::Time;
@@ -40,6 +41,8 @@ pub struct World {
     pub n: u16,
     /// The accepted roster.
     pub roster: Arc<Roster>,
+    /// From the founding one to it, as signed.
+    pub rosters: Vec<SignedRoster>,
     /// Two warrants over one lock.
     pub warrants: Vec<(SignedWarrant, Arc<Warrant>)>,
     /// Keys of the hospitals, in order.
@@ -135,7 +138,8 @@ fn make(n: u16) -> World {
         floor_hospitals: 0,
     });
     let founding = body(List::default());
-    let first = Roster::founding(&founding.to_signed(vec![]).expect("a roster")).expect("a roster");
+    let founding = founding.to_signed(vec![]).expect("a roster");
+    let first = Roster::founding(&founding).expect("a roster");
     let next = RosterBody {
         epoch: 1,
         previous: first.hash(),
@@ -143,12 +147,14 @@ fn make(n: u16) -> World {
     };
     let raw = encode(&next).expect("a roster");
     let signatures = SIGNERS.map(|i| RosterSignature::new(&identity(i), &raw)).to_vec();
-    let roster = first.next(&next.to_signed(signatures).expect("a roster")).expect("a signed roster");
+    let next = next.to_signed(signatures).expect("a roster");
+    let roster = first.next(&next).expect("a signed roster");
     let lock = roster.body().locks[0].clone();
     let warrants = [1, 2].map(|version| warrant(&roster, n, version));
     World {
         n,
         warrants: warrants.to_vec(),
+        rosters: vec![founding, next],
         roster: Arc::new(roster),
         identities: (1..=n).map(|i| Arc::new(identity(i))).collect(),
         coordinator: Arc::new(identity(COORDINATOR)),
