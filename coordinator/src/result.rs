@@ -144,13 +144,29 @@ fn verified(bytes: &[u8]) -> Result<Verified, Error> {
     let bundle: Bundle =
         serde_json::from_slice(bytes).map_err(|why| wrong(format!("this is not a bundle: {why}")))?;
     // One form for one content: a changed byte is a changed content, and that is signed.
-    let canonical = serde_json::to_vec(&bundle).is_ok_and(|again| again == bytes);
-    if !canonical {
+    if !is_written_so(&bundle, bytes) {
         return Err(wrong("the bundle is not in its canonical form".to_owned()));
     }
     bundle
         .verify_spread(&randomness, &beside_each_other)
         .map_err(|fault| wrong(format!("the bundle does not verify: {fault}")))
+}
+
+/// True if these bytes are what is written of it.
+fn is_written_so(bundle: &Bundle, bytes: &[u8]) -> bool {
+    /// What is left to be written, and nothing else may be.
+    struct Left<'a>(&'a [u8]);
+    impl std::io::Write for Left<'_> {
+        fn write(&mut self, next: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.strip_prefix(next).ok_or(std::io::ErrorKind::InvalidData)?;
+            Ok(next.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut left = Left(bytes);
+    serde_json::to_writer(&mut left, bundle).is_ok() && left.0.is_empty()
 }
 
 /// Each part on a thread of its own, but the first; here, one after the other, where none is to be had.

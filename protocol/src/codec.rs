@@ -11,7 +11,7 @@ use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 use core::fmt;
 use core::marker::PhantomData;
-use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -135,10 +135,10 @@ impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
             }
         }
         if d.is_human_readable() {
-            let bytes = from_hex(&String::deserialize(d)?).and_then(|bytes| bytes.try_into().ok());
-            return bytes
-                .map(Bytes)
-                .ok_or_else(|| D::Error::custom("not hexadecimal text of the right length"));
+            return d.deserialize_str(Hex(|text: &str| {
+                let mut bytes = [0; N];
+                read_hex(text, &mut bytes).then_some(Bytes(bytes))
+            }));
         }
         let (words, rest) = const { (N / 16, N % 16) };
         d.deserialize_tuple(words.saturating_add(rest), Exactly::<N>)
@@ -258,8 +258,7 @@ impl<const MAX: usize> Serialize for Blob<MAX> {
 impl<'de, const MAX: usize> Deserialize<'de> for Blob<MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         if d.is_human_readable() {
-            let bytes = from_hex(&String::deserialize(d)?).and_then(|bytes| Blob::new(bytes).ok());
-            return bytes.ok_or_else(|| D::Error::custom("not hexadecimal text, or too long"));
+            return d.deserialize_str(Hex(|text: &str| Blob::new(from_hex(text)?).ok()));
         }
         // Borrowed from the input, so its length is one that was received.
         let bytes = <&[u8]>::deserialize(d)?;
@@ -318,33 +317,51 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 }
 
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    f.write_str(&to_hex(bytes))
 }
 
 /// Lower-case hexadecimal text of `bytes`.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+    text
 }
 
 /// The bytes of lower-case hexadecimal text; `None` for anything else, so that one value has one text.
 #[must_use]
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |c: &u8| match c {
+    let mut bytes = vec![0; text.len() / 2];
+    read_hex(text, &mut bytes).then_some(bytes)
+}
+
+/// True if `text` is the lower-case hexadecimal text of as many bytes as `into` has; they are written there.
+fn read_hex(text: &str, into: &mut [u8]) -> bool {
+    let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c.wrapping_sub(b'0')),
         b'a'..=b'f' => Some(c.wrapping_sub(b'a').wrapping_add(10)),
         _ => None,
     };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
+    let mut one = |(byte, [high, low]): (&mut u8, &[u8; 2])| {
+        let read = digit(*high).zip(digit(*low));
+        read.map(|(high, low)| *byte = (high << 4) | low).is_some()
+    };
+    rest.is_empty() && pairs.len() == into.len() && into.iter_mut().zip(pairs).all(&mut one)
+}
+
+/// What hexadecimal text in JSON says.
+struct Hex<F>(F);
+
+impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Hex<F> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lower-case hexadecimal text of the right length")
     }
-    pairs.iter().map(|[high, low]| Some((digit(high)? << 4) | digit(low)?)).collect()
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).ok_or_else(|| E::custom("not hexadecimal text of the right length"))
+    }
 }
 
 #[cfg(test)]
