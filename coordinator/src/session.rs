@@ -10,6 +10,7 @@ mod outputs;
 mod passes;
 mod publish;
 mod rate;
+mod series;
 mod start;
 
 use crate::clock::now;

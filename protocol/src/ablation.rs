@@ -101,6 +101,8 @@ mod named {
         ("tree-off", "a nation and classes of its hospitals are judged apart"),
         ("floorless-off", "figures under no floor may stand beside any that are counted"),
         ("series-off", "a warrant that keeps its hospitals is answered whoever is invited"),
+        ("series-of-classes", "a hospital may come to another class between two sums of a time that is over"),
+        ("series-by-warrant", "what was asked under another warrant of a time that is over binds nobody"),
         ("total-uncommitted", "a total counts whatever was committed to"),
         ("one-blinding", "all blocks of a contribution are committed to under one blinding"),
         ("range-without-attempt", "a proof of ranges does not cover the attempt"),

@@ -298,6 +298,11 @@ impl LedgerView {
         let mut of = self.attempts.values().filter(|one| one.warrant == *warrant && !one.returned);
         of.find_map(|one| one.survivors.as_deref())
     }
+    /// The attempts over the rows of a lock whose survivors this node confirmed, without what was undone.
+    pub fn confirmed_of(&self, lock: &str) -> impl Iterator<Item = &Attempt> {
+        let of = self.attempts.values().filter(move |one| *one.lock == *lock && !one.returned);
+        of.filter(|one| one.survivors.is_some())
+    }
     /// What the last count pass of a warrant counted.
     #[must_use]
     pub fn shape(&self, warrant: &WarrantHash) -> Option<&Shape> {

@@ -8,7 +8,9 @@ use samensom_protocol::message::Bound;
 #[cfg(samensom_ablation)]
 use samensom_tests::adversary::referee::Breach;
 use samensom_tests::adversary::schemes::plain_ask;
-use samensom_tests::adversary::town::{APPROVER, SPACING_S, Town, approved, next_roster, town_of_series};
+use samensom_tests::adversary::town::{
+    APPROVER, SPACING_S, Town, approved, next_roster, town_of_series, town_of_times,
+};
 use samensom_tests::forge::hand::Ask;
 use std::sync::Arc;
 
@@ -176,9 +178,48 @@ fn attack_25_a_hospital_left_out_of_a_series_a03_a08_a14() {
 fn control_25_a_series_of_whoever_is_invited() {
     for leaves in [Leaves::Offer, Leaves::Start, Leaves::Freeze] {
         let scene = off(Some("series-off"), None, || series(leaves));
-        let sets: Vec<usize> = scene.hand.bounds.iter().map(|(_, bound)| bound.survivors.len()).collect();
-        assert_eq!(sets, [7, 6]);
+        assert_eq!(sets(&scene), [7, 6]);
     }
+}
+
+/// The use of one time over all, and in the next slot, with other rows, that of another time without hospital 1, under a
+/// warrant of its own.
+fn times(of: [&str; 2]) -> Scene {
+    let mut scene = seven();
+    scene.world.town = town_of_times(&scene.world.town, &of);
+    let (everyone, rest) = (scene.everyone.clone(), without(&scene, &[1]));
+    summed(&mut scene, &everyone);
+    scene.end_all();
+    scene.world.pass(u64::from(SPACING_S) * 1000);
+    (1..=5).for_each(|node| scene.world.change_rows(NodeId(node)));
+    let ask = Ask { warrant: 1, invited: rest.clone(), ..plain_ask(&scene) };
+    attempt(&mut scene, ask, &rest);
+    scene
+}
+
+/// How many stand behind each sum.
+fn sets(scene: &Scene) -> Vec<usize> {
+    scene.hand.bounds.iter().map(|(_, bound)| bound.survivors.len()).collect()
+}
+
+const DECEMBER: &str = "period = '2026-12-01'";
+
+#[test]
+fn attack_25_a_month_that_is_over_under_another_warrant_a03() {
+    let scene = times([DECEMBER, DECEMBER]);
+    holds(&scene);
+    end_by(&scene, &[2, 3, 4, 5], Check::A03);
+    assert_eq!(sets(&scene), [7]);
+    // November shares no row with December, and January is not over.
+    assert_eq!(sets(&times([DECEMBER, "period = '2026-11-01'"])), [7, 6]);
+    assert_eq!(sets(&times(["period = '2027-01-01'", "period = '2027-01-01'"])), [7, 6]);
+}
+
+/// Wins: December with hospital 1 and December without it.
+#[cfg(samensom_ablation)]
+#[test]
+fn control_25_a_month_is_bound_by_its_warrant_alone() {
+    assert_eq!(sets(&off(Some("series-by-warrant"), None, || times([DECEMBER, DECEMBER]))), [7, 6]);
 }
 
 /// Two slots at one moment, the rows changed in between; the clock of hospital 1 runs ahead and back.

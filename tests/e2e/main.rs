@@ -24,4 +24,5 @@ mod service;
 mod state;
 mod stolen;
 mod tidy;
+mod times;
 mod tree;

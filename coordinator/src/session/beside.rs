@@ -132,7 +132,10 @@ fn all(store: &Store, (lock, since): &Slot, rosters: &[Arc<Roster>]) -> Result<V
 }
 
 /// The header of an attempt, read as its hospitals read it.
-fn facts(store: &Store, attempt: &Attempt, roster: &Arc<Roster>) -> Result<Option<Facts>, Error> {
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn facts(store: &Store, attempt: &Attempt, roster: &Arc<Roster>) -> Result<Option<Facts>, Error> {
     let records = store.records(&attempt.sid)?;
     let offer = records.iter().find_map(|record| match record {
         Record::Sent { round: Round::Deposit, bytes, .. } => match Message::from_frame(bytes) {

@@ -3,6 +3,7 @@
 use super::beside;
 use super::passes::Between;
 use super::rate;
+use super::series;
 use crate::clock::now;
 use crate::error::Error;
 use crate::store::{Interrupted, SessionRow, SessionState, Store};
@@ -18,7 +19,7 @@ use samensom_protocol::rounds::channel::Switchboard;
 use samensom_protocol::rounds::offer::{session_id, slot_at};
 use samensom_protocol::rounds::void::Unsettled;
 use samensom_protocol::time::Time;
-use samensom_protocol::warrant::{Series, SignedWarrant, Warrant};
+use samensom_protocol::warrant::{SignedWarrant, Warrant};
 use std::sync::Arc;
 
 /// Verifies the warrant, chooses the pass and who is invited, and notes the session in the store. Where a floor is
@@ -62,11 +63,11 @@ pub(super) async fn setup(
     let counted = opening.as_ref().map(|(_, counted)| counted.as_slice());
     let mut invited = there(switchboard, &roster, counted, usize::from(warrant.body().may_miss))?;
     enough(&mut invited, bound.as_ref(), warrant.params().thresholds.quorum)?;
-    let series = series(store, &warrant).await?;
-    if let Some(before) = &series {
-        the_same(&mut invited, before)?;
-    }
-    let ids: Vec<NodeId> = invited.iter().map(|one| one.node).collect();
+    let whole = match series::before(store, &warrant, &roster, (&ids_of(&invited), at)).await? {
+        Some(before) => series::keep(&mut invited, &before).map(|()| true)?,
+        None => false,
+    };
+    let ids = ids_of(&invited);
     whole_classes(&warrant, &roster, &ids)?;
     if opening.is_none() {
         let (slot, rosters) = ((lock.name.clone(), slot), rosters(store).await?);
@@ -93,7 +94,7 @@ pub(super) async fn setup(
         pass,
         opening,
         bound,
-        whole: series.is_some(),
+        whole,
         earlier,
         history,
         unsettled,
@@ -197,7 +198,7 @@ async fn counted(
 }
 
 /// Every roster of the chain, verified, oldest first.
-async fn rosters(store: &Arc<Store>) -> Result<Vec<Arc<Roster>>, Error> {
+pub(super) async fn rosters(store: &Arc<Store>) -> Result<Vec<Arc<Roster>>, Error> {
     let mut rosters: Vec<Arc<Roster>> = Vec::new();
     for signed in store.run(|store| store.roster_chain()).await? {
         let next = match rosters.last() {
@@ -300,7 +301,9 @@ async fn again(
         None => None,
     };
     let earlier = bounds.into_iter().find(|(other, of, _)| *other < slot && *of == pass);
-    let whole = series(store, &warrant).await?.is_some_and(|before| asks_all(&records, &before));
+    let asked = header_of(&records).map(|header| ids_of(&header.invited)).unwrap_or_default();
+    let before = series::before(store, &warrant, &roster, (&asked, attempt.opened_at)).await?;
+    let whole = before.is_some_and(|before| before.survivors == asked);
     let setup = Setup {
         identity: Arc::clone(identity),
         roster,
@@ -346,37 +349,8 @@ fn header_of(records: &[Record]) -> Option<Header> {
     })
 }
 
-/// Whether an attempt invited exactly these.
-fn asks_all(records: &[Record], these: &[NodeId]) -> bool {
-    header_of(records).is_some_and(|header| header.invited.iter().map(|one| &one.node).eq(these))
-}
-
-/// The survivors of a warrant's sessions before, where it keeps its hospitals.
-async fn series(store: &Arc<Store>, warrant: &Warrant) -> Result<Option<Vec<NodeId>>, Error> {
-    if warrant.body().series == Series::Free {
-        return Ok(None);
-    }
-    let hash = warrant.hash();
-    store.run(move |store| store.series(&hash)).await
-}
-
-/// Exactly those who took part before are invited, each of them.
-fn the_same(invited: &mut Vec<Invited>, before: &[NodeId]) -> Result<(), Error> {
-    invited.retain(|one| before.contains(&one.node));
-    let away = before.iter().filter(|node| invited.iter().all(|one| one.node != **node));
-    let away: Vec<String> = away.map(|node| node.0.to_string()).collect();
-    if away.is_empty() {
-        return Ok(());
-    }
-    Err(Error::session(format!(
-        "these {} hospitals took part before; {} of them {} away: the session cannot run",
-        before.len(),
-        away.len(),
-        if away.len() == 1 { "is" } else { "are" }
-    ))
-    .place(format!("node {}", away.join(", ")))
-    .expected("all of them: this warrant is for the same hospitals each time, so that no two sums differ by one of them")
-    .remedy("wait until they are linked again; where one has left, submit the query again, as a new warrant"))
+fn ids_of(invited: &[Invited]) -> Vec<NodeId> {
+    invited.iter().map(|one| one.node).collect()
 }
 
 /// Nothing is started that could not end inside the slot.
@@ -455,20 +429,6 @@ mod tests {
         assert!(enough(&mut three, None, 4).is_err());
     }
 
-    #[test]
-    fn a_series_invites_those_who_took_part_and_names_who_is_away() {
-        let one = |i| Invited { node: NodeId(i), announce: AnnounceHash([0; 32]) };
-        let before = [NodeId(1), NodeId(2), NodeId(4)];
-        let mut four: Vec<Invited> = (1..5).map(one).collect();
-        the_same(&mut four, &before).unwrap();
-        assert!(four.iter().map(|one| one.node).eq(before));
-        let told = the_same(&mut vec![one(1), one(3), one(4)], &before).unwrap_err().to_string();
-        assert!(
-            told.contains("these 3 hospitals took part before; 1 of them is away") && told.contains("node 2"),
-            "{told}"
-        );
-    }
-
     /// Hospitals 1 to 5 and the approvers of the stock rule.
     fn five(folder: &TempDir) -> (Arc<Store>, WarrantHash) {
         asked(folder, QUERY)
@@ -506,7 +466,7 @@ mod tests {
             sessions: 9,
             every_s: 0,
             wait_s: 0,
-            series: Series::Free,
+            series: samensom_protocol::warrant::Series::Free,
             requester: Requester {
                 key: tests::identity(850).public(),
                 person: Text::new("B. Smit").unwrap(),

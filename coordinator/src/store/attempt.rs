@@ -200,27 +200,39 @@ impl Store {
         Ok(rows.query_map([ms(since)], read)?.collect::<Result<_, _>>()?)
     }
 
-    /// The survivors of a warrant's newest session that came as far as FREEZE and was not voided: whoever confirmed them
-    /// answers a warrant that keeps its hospitals only for exactly those.
+    /// A warrant's newest session that came as far as FREEZE and was not voided, with its survivors: whoever confirmed
+    /// them answers a warrant that keeps its hospitals only for exactly those.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn series(&self, warrant: &WarrantHash) -> Result<Option<Vec<NodeId>>, Error> {
-        let of: Vec<AttemptId> = {
+    pub fn series(&self, warrant: &WarrantHash) -> Result<Option<(Attempt, Vec<NodeId>)>, Error> {
+        let of: Vec<Attempt> = {
             let db = self.db();
-            let mut rows = db.prepare_cached(
-                "/* series */ SELECT sid FROM attempt JOIN session ON session.session = attempt.session
-                 WHERE session.warrant = ?1 AND attempt.state IN ('gone', 'certified') ORDER BY attempt.rowid DESC",
-            )?;
-            rows.query_map([warrant.0], |row| row.get(0).map(AttemptId))?.collect::<Result<_, _>>()?
+            let mut rows = db.prepare_cached(&format!(
+                "/* series */ SELECT {COLUMNS} FROM attempt WHERE state IN ('gone', 'certified')
+                 AND session IN (SELECT session FROM session WHERE warrant = ?1) ORDER BY rowid DESC",
+            ))?;
+            rows.query_map([warrant.0], read)?.collect::<Result<_, _>>()?
         };
-        for sid in of {
-            let found = self.records(&sid)?.iter().find_map(frozen);
-            if found.is_some() {
-                return Ok(found);
+        for attempt in of {
+            if let Some(found) = self.records(&attempt.sid)?.iter().find_map(frozen) {
+                return Ok(Some((attempt, found)));
             }
         }
         Ok(None)
+    }
+
+    /// The warrants in whose sessions figures over the rows of a lock may have left hospitals.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn contributed_under(&self, lock: &str) -> Result<Vec<WarrantHash>, Error> {
+        let db = self.db();
+        let mut rows = db.prepare_cached(
+            "/* contributed_under */ SELECT DISTINCT warrant FROM session WHERE session IN
+             (SELECT session FROM attempt WHERE lock = ?1 AND state IN ('gone', 'certified'))",
+        )?;
+        Ok(rows.query_map([lock], |row| row.get(0).map(WarrantHash))?.collect::<Result<_, _>>()?)
     }
 
     fn attempts(&self, name: &str, lock: &str, state: &str, since: u64) -> Result<Vec<Attempt>, Error> {

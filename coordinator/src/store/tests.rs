@@ -348,15 +348,18 @@ fn a_series_is_what_its_newest_freeze_named() {
         let attempt = Attempt { sid: sid(n), session, lock, slot: 3, roster, opened_at: Time(11) };
         store.keep(&Batch { attempts: vec![attempt], records, blocks: vec![] }).unwrap();
     };
+    let series = |of: &WarrantHash| store.series(of).unwrap().map(|(_, survivors)| survivors);
     keep(1, vec![sent(1, Round::Contribute, voids(1))]);
-    assert_eq!(store.series(&hash).unwrap(), None, "no survivors were named");
+    assert_eq!(store.contributed_under("goods").unwrap(), [hash]);
+    assert_eq!(store.contributed_under("beds").unwrap(), []);
+    assert_eq!(series(&hash), None, "no survivors were named");
     keep(1, vec![sent(1, Round::Confirm, freeze(1, 9))]);
-    assert_eq!(store.series(&hash).unwrap(), Some(vec![NodeId(9)]));
+    assert_eq!(series(&hash), Some(vec![NodeId(9)]));
     keep(1, vec![sent(1, Round::Void, voids(1))]);
-    assert_eq!(store.series(&hash).unwrap(), None, "its VOIDs took it back");
+    assert_eq!(series(&hash), None, "its VOIDs took it back");
     keep(2, vec![sent(2, Round::Contribute, voids(2)), sent(2, Round::Confirm, freeze(2, 1))]);
-    assert_eq!(store.series(&hash).unwrap(), Some(vec![NodeId(1)]));
-    assert_eq!(store.series(&WarrantHash([7; 32])).unwrap(), None, "of another warrant");
+    assert_eq!(series(&hash), Some(vec![NodeId(1)]));
+    assert_eq!(series(&WarrantHash([7; 32])), None, "of another warrant");
 }
 
 /// Killed before its second run made an offer, a session has nothing to go on with.

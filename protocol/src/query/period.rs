@@ -1,4 +1,5 @@
-//! Whether some figure of a query is about a time that ends on a known day (protocol.md 0, 3.3).
+//! Whether some figure of a query is about a time that ends on a known day, and whether two are about different times
+//! (protocol.md 0, 3.3).
 //!
 //! Owns that reading of filters and cells alone. Rows of a time that is over do not change any more, so two sums of
 //! them over sets that differ by one hospital are that hospital's figure. What a filter leaves open is taken as not
@@ -15,10 +16,30 @@ impl Query {
     /// parameters have been replaced by their values.
     #[must_use]
     pub fn ends(&self) -> Option<Date> {
-        let population = self.population().ends();
-        let measures = self.measures().iter().filter_map(|measure| measure.filter().ends());
+        let population = self.population().within(&says_when).last;
+        let measures = self.measures().iter().filter_map(|measure| measure.filter().within(&says_when).last);
         let cells = self.dimensions().iter().filter_map(Dimension::ends);
         population.into_iter().chain(measures).chain(cells).min()
+    }
+
+    /// Whether some column of days sets every row of its figures apart from every row of the other's. Parameters of
+    /// both have been replaced by their values.
+    pub(super) fn is_of_another_time(&self, other: &Query) -> bool {
+        TIMES.into_iter().any(|column| {
+            let (own, other) = (self.within(column), other.within(column));
+            let before = |one: Within, other: Within| {
+                one.last.zip(other.first).is_some_and(|(last, first)| last < first)
+            };
+            before(own, other) || before(other, own)
+        })
+    }
+
+    /// Between which days of a column all rows of its figures lie.
+    fn within(&self, column: Column) -> Within {
+        let of = |filter: &Expr| filter.within(&|one| one == column);
+        let measures = self.measures().iter().map(|measure| of(measure.filter()));
+        let all = measures.reduce(Within::or).unwrap_or_default();
+        of(self.population()).and(all)
     }
 }
 
@@ -38,60 +59,81 @@ impl Dimension {
     }
 }
 
+/// The first and the last day of rows, where they are known.
+#[derive(Debug, Clone, Copy, Default)]
+struct Within {
+    first: Option<Date>,
+    last: Option<Date>,
+}
+
+impl Within {
+    fn and(self, other: Within) -> Within {
+        let both = |one: Option<Date>, other: Option<Date>, of: fn(Date, Date) -> Date| match (one, other) {
+            (Some(one), Some(other)) => Some(of(one, other)),
+            (one, other) => one.or(other),
+        };
+        Within { first: both(self.first, other.first, Ord::max), last: both(self.last, other.last, Ord::min) }
+    }
+    fn or(self, other: Within) -> Within {
+        Within {
+            first: self.first.zip(other.first).map(|(one, other)| one.min(other)),
+            last: self.last.zip(other.last).map(|(one, other)| one.max(other)),
+        }
+    }
+}
+
 /// What is on the way through an expression.
 #[derive(Debug, Clone, Copy)]
 enum Found {
     Column(Column),
     Day(Date),
     Other,
-    /// A condition, and the last day of the rows that meet it.
-    Until(Option<Date>),
+    /// A condition, and the days of the rows that meet it.
+    Condition(Within),
 }
 
+/// Of which columns the days are looked for.
+type Wanted<'a> = &'a dyn Fn(Column) -> bool;
+
 impl Expr {
-    /// The last day of the rows that meet this condition, where it names one.
-    fn ends(&self) -> Option<Date> {
+    /// The days of the rows that meet this condition, where it names some of these columns.
+    fn within(&self, wanted: Wanted<'_>) -> Within {
         let mut stack: Vec<Found> = Vec::new();
         for term in self.terms() {
-            let next = step(term, &mut stack);
+            let next = step(term, &mut stack, wanted);
             stack.push(next);
         }
-        match stack.pop() {
-            Some(Found::Until(day)) => day,
-            _ => None,
-        }
+        stack.pop().map(condition).unwrap_or_default()
     }
 }
 
-fn step(term: &Term, stack: &mut Vec<Found>) -> Found {
+fn step(term: &Term, stack: &mut Vec<Found>, wanted: Wanted<'_>) -> Found {
     let mut pop = || stack.pop().unwrap_or(Found::Other);
+    let compared = |compare, left, right| compared(compare, left, right, wanted);
     match term {
         Term::Column(column) => Found::Column(*column),
         Term::Date(day) => Found::Day(*day),
         Term::Aggregate(_) | Term::Text(_) | Term::Number(_) | Term::Parameter(..) => Found::Other,
         Term::Compare(compare) => {
             let (right, left) = (pop(), pop());
-            Found::Until(compared(*compare, left, right).or_else(|| compared(turned(*compare), right, left)))
+            Found::Condition(compared(*compare, left, right).and(compared(turned(*compare), right, left)))
         }
         Term::Between => {
-            let (high, _, value) = (pop(), pop(), pop());
-            Found::Until(compared(Compare::LessOrEqual, value, high))
+            let (high, low, value) = (pop(), pop(), pop());
+            let least = compared(Compare::GreaterOrEqual, value, low);
+            Found::Condition(least.and(compared(Compare::LessOrEqual, value, high)))
         }
         Term::In(count) => {
             let listed: Vec<Found> = (0..*count).map(|_| pop()).collect();
             let value = pop();
             let days = listed.into_iter().map(|one| compared(Compare::Equal, value, one));
-            let all: Option<Vec<Date>> = days.collect();
-            Found::Until(all.and_then(|days| days.into_iter().max()))
+            Found::Condition(days.reduce(Within::or).unwrap_or_default())
         }
-        Term::And => Found::Until(match (until(pop()), until(pop())) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }),
-        Term::Or => Found::Until(until(pop()).zip(until(pop())).map(|(one, other)| one.max(other))),
+        Term::And => Found::Condition(condition(pop()).and(condition(pop()))),
+        Term::Or => Found::Condition(condition(pop()).or(condition(pop()))),
         Term::Not | Term::IsNull | Term::Like(_) => {
             pop();
-            Found::Until(None)
+            Found::Condition(Within::default())
         }
         Term::Add | Term::Subtract | Term::Multiply | Term::Divide => {
             pop();
@@ -101,23 +143,25 @@ fn step(term: &Term, stack: &mut Vec<Found>) -> Found {
     }
 }
 
-fn until(found: Found) -> Option<Date> {
+fn condition(found: Found) -> Within {
     match found {
-        Found::Until(day) => day,
-        _ => None,
+        Found::Condition(within) => within,
+        _ => Within::default(),
     }
 }
 
-/// The last day of a column of which this holds.
-fn compared(compare: Compare, left: Found, right: Found) -> Option<Date> {
-    let (Found::Column(column), Found::Day(day)) = (left, right) else { return None };
-    if !says_when(column) {
-        return None;
+/// The days of a column of which this holds.
+fn compared(compare: Compare, left: Found, right: Found, wanted: Wanted<'_>) -> Within {
+    let (Found::Column(column), Found::Day(day)) = (left, right) else { return Within::default() };
+    if !wanted(column) {
+        return Within::default();
     }
     match compare {
-        Compare::Less => day.plus_days(-1),
-        Compare::LessOrEqual | Compare::Equal => last_of(column, day),
-        Compare::NotEqual | Compare::Greater | Compare::GreaterOrEqual => None,
+        Compare::Less => Within { first: None, last: day.plus_days(-1) },
+        Compare::LessOrEqual => Within { first: None, last: last_of(column, day) },
+        Compare::Equal => Within { first: Some(day), last: last_of(column, day) },
+        Compare::Greater | Compare::GreaterOrEqual => Within { first: Some(day), last: None },
+        Compare::NotEqual => Within::default(),
     }
 }
 
@@ -137,18 +181,12 @@ fn last_of(column: Column, day: Date) -> Option<Date> {
     if column == Column::Period { day.plus_months(1)?.plus_days(-1) } else { Some(day) }
 }
 
-/// Whether the column says when a row came about.
+/// The columns that say when a row came about.
+const TIMES: [Column; 7] =
+    [Column::Period, Column::Ordered, Column::Delivered, Column::At, Column::From, Column::To, Column::Start];
+
 fn says_when(column: Column) -> bool {
-    matches!(
-        column,
-        Column::Period
-            | Column::Ordered
-            | Column::Delivered
-            | Column::At
-            | Column::From
-            | Column::To
-            | Column::Start
-    )
+    TIMES.contains(&column)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::count::added;
 use super::dimension::{Classes, Dimension};
 use super::expr::Expr;
 use super::measure::{Measure, MeasureKind};
-use super::{Column, Counting, Dataset, Query};
+use super::{Column, Counting, Dataset, Date, Query};
 use crate::ablation::ablated;
 use crate::codec::{List, Text};
 use crate::ids::NodeId;
@@ -106,6 +106,25 @@ impl Shape {
             !classes.is_empty() && left > 0 && u64::try_from(left).is_ok_and(|left| left < least)
         };
         nations.into_iter().any(few)
+    }
+
+    /// Whether some figure of it is of a time that was over on this day.
+    #[must_use]
+    pub fn is_over(&self, day: Date) -> bool {
+        self.query.ends().is_some_and(|end| end < day)
+    }
+
+    /// Whether some figure of both may be the sum of the same rows: of the same measure of the same population, or, if they
+    /// are of one family, by other values of its parameters; and neither times nor cells set their rows apart.
+    #[must_use]
+    pub fn asks_again(&self, other: &Shape, is_of_one_family: bool) -> bool {
+        let measured = other.measured();
+        let same = self.query.population == other.query.population
+            && self.measured().iter().any(|one| measured.contains(one));
+        self.query.dataset == other.query.dataset
+            && (same || is_of_one_family)
+            && !self.query.is_of_another_time(&other.query)
+            && !self.has_other_rows(other)
     }
 
     /// Whether it was counted how many hospitals stand behind its figures.
@@ -217,7 +236,8 @@ impl Shape {
     }
 
     /// Whoever was invited to both is in the same class in both.
-    fn has_the_same_classes(&self, other: &Shape) -> bool {
+    #[must_use]
+    pub fn has_the_same_classes(&self, other: &Shape) -> bool {
         let changed =
             |own: &Member| other.classes.iter().any(|theirs| theirs.node == own.node && theirs != own);
         !self.classes.iter().any(changed)

@@ -31,6 +31,7 @@ pub mod pairs;
 pub mod ready;
 pub mod result;
 pub mod reveal;
+pub mod series;
 pub mod void;
 
 use crate::codec::{List, Malformed, encode};

@@ -15,9 +15,9 @@ use crate::message::{Bound, FreezeBody, Header, Offer, Pass, SUITE, WIRE_VERSION
 use crate::params::Params;
 use crate::query::{Class, Open, Shape};
 use crate::roster::{Lock, Roster};
-use crate::rounds::beside;
+use crate::rounds::{beside, series};
 use crate::time::Time;
-use crate::warrant::{Series, SignedWarrant, SmallClass, Warrant};
+use crate::warrant::{SignedWarrant, SmallClass, Warrant};
 use std::sync::Arc;
 
 /// A header with the roster and warrant it stands on; every public check held.
@@ -343,21 +343,7 @@ pub fn check_rules(facts: Facts, asked: &Asked) -> Result<Facts, Fault> {
     let facts = check_opening(facts, asked.view)?;
     check_rhythm(&facts, asked)?;
     check_rate(&facts, asked)?;
-    check_series(facts, asked.view)
-}
-
-/// A03: where the warrant keeps its hospitals, exactly those of its sessions before are invited; from here on each of
-/// them must be in the sum.
-fn check_series(facts: Facts, view: &LedgerView) -> Result<Facts, Fault> {
-    let before = view.series(&facts.header.warrant).filter(|_| !ablated!("series-off"));
-    let (Series::Equal, Some(before)) = (facts.warrant.body().series, before) else { return Ok(facts) };
-    let same = facts.header.invited.iter().map(|one| &one.node).eq(before);
-    Fault::unless(
-        same,
-        Check::A03,
-        "others are invited than took part before, and this warrant is for the same hospitals each time",
-    )?;
-    Ok(facts.of_all(true))
+    series::check(facts, asked)
 }
 
 /// A03, A22, A23: a value pass stands on the count pass that this node verified, and opens no more than that.

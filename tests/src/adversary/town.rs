@@ -286,11 +286,36 @@ pub fn town(n: u16) -> Arc<Town> {
 /// When the sample documents above are no longer valid.
 #[must_use]
 pub fn town_of_series(town: &Town) -> Arc<Town> {
-    let query = town.warrants[0].1.query().clone();
-    let signed = signed_as(&town.roster, &query, Series::Equal, &[APPROVER]);
-    let warrant = Arc::new(signed.verify(&town.roster, Time(1)).unwrap());
+    equal(town, &[town.warrants[0].1.query().clone()])
+}
+
+/// The same town, in which each warrant asks for the use of one of these times and keeps its hospitals.
+///
+/// # Panics
+/// When the sample documents above are no longer valid, or a time is no condition.
+#[must_use]
+pub fn town_of_times(town: &Town, times: &[&str]) -> Arc<Town> {
+    let query = |(version, time): (usize, &&str)| {
+        let text = format!(
+            "[query]\nid = \"sample\"\nversion = {}\ntitle = {{ nl = \"V\", en = \"S\" }}\npurpose = \"stock\"\n\
+             dataset = \"use\"\n[population]\nwhere = \"{time}\"\n[[measure]]\nname = \"used\"\n\
+             sum = \"quantity\"\nunit = \"piece\"\nscale = 1\nrange = [0, {LARGEST}]\n",
+            version + 1
+        );
+        Query::from_toml(&text, &mut |_| Err("no files here".into())).unwrap()
+    };
+    equal(town, &times.iter().enumerate().map(query).collect::<Vec<_>>())
+}
+
+/// The same town with warrants of these queries, which keep their hospitals.
+fn equal(town: &Town, queries: &[Query]) -> Arc<Town> {
+    let warrant = |query: &Query| {
+        let signed = signed_as(&town.roster, query, Series::Equal, &[APPROVER]);
+        let warrant = Arc::new(signed.verify(&town.roster, Time(1)).unwrap());
+        (signed, warrant)
+    };
     Arc::new(Town {
-        warrants: vec![(signed, warrant)],
+        warrants: queries.iter().map(warrant).collect(),
         coordinator: Arc::clone(&town.coordinator),
         identities: town.identities.clone(),
         lock: town.lock.clone(),
