@@ -57,7 +57,15 @@ fn control_a_random_analyst_finds_few_without_any_one_rule() {
         ablation::without(None);
         found
     };
-    let named = ["a03-bound-and-spent", "bound-off", "a14-equal-survivors", "tree-off"];
+    let named = [
+        "a03-bound-and-spent",
+        "bound-off",
+        "a14-equal-survivors",
+        "tree-off",
+        "series-off",
+        "series-by-warrant",
+        "series-of-classes",
+    ];
     let mut unseen = Vec::new();
     for name in named {
         let found = first(Some(name), None);

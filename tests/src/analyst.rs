@@ -34,6 +34,10 @@ fn one_in(rng: &mut ChaCha12Rng, count: usize) -> bool {
 /// A released figure: what it counts, the version of each participant's rows, and its rows as (hospital, number).
 struct Released {
     of: Of,
+    /// Rows of a time that is over.
+    over: bool,
+    /// What is summed, whatever the slot and the warrant.
+    figure: String,
     versions: BTreeMap<usize, u32>,
     rows: Vec<(usize, usize)>,
     /// Those of them that add something.
@@ -42,13 +46,17 @@ struct Released {
 }
 
 impl Released {
-    /// Whether rows of both can be held against each other: nobody who is in both has changed them between. Sums of
-    /// rows that change from slot to slot can be subtracted, and the result says so.
+    /// Whether rows of both can be held against each other: nobody who is in both has changed them between, or they are
+    /// of a time that is over and the same is summed of them. Sums of rows that change from slot to slot can be
+    /// subtracted, and the result says so.
     fn is_over_the_rows_of(&self, other: &Released) -> bool {
+        if self.over != other.over {
+            return false;
+        }
         let changed = |(hospital, version): (&usize, &u32)| {
             other.versions.get(hospital).is_some_and(|other| other != version)
         };
-        !self.versions.iter().any(changed)
+        !self.versions.iter().any(changed) || self.over && self.figure == other.figure
     }
 
     /// Hospitals behind the rows that are in one of two figures alone; none where there are no such rows.

@@ -7,7 +7,7 @@ use crate::adversary::town::{Town, roster_after, town_of_classes};
 use samensom_protocol::codec::Text;
 use samensom_protocol::ids::NodeId;
 use samensom_protocol::roster::{Roster, Status};
-use samensom_protocol::warrant::Warrant;
+use samensom_protocol::warrant::{Series, Warrant};
 use std::sync::Arc;
 
 /// Hospitals in the first roster: q = 8.
@@ -46,6 +46,7 @@ impl Epoch {
                 terms.roster = roster.hash();
                 terms.floor_hospitals = u16::try_from(FLOOR).unwrap();
                 terms.may_miss = u8::from(asked.may_miss);
+                terms.series = if asked.over { Series::Equal } else { Series::Free };
             });
             Arc::new(signed.read(&roster).unwrap_or_else(|fault| panic!("{fault}: {}", asked.text)))
         };

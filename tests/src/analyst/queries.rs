@@ -20,12 +20,16 @@ type Filter = (&'static str, fn(&Row) -> bool);
 /// Conditions as the language has them, and as they are meant.
 const FILTERS: [Filter; 6] = [
     ("", |_| true),
+    ("quantity > 1", |row| row.quantity > 1),
+    ("code = 'a'", |row| row.code == 0),
     ("kind = 'ccv'", |row| row.kind == 1),
     ("kind <> 'ccv'", |row| row.kind != 1),
     ("kind in ('ccv', 'own')", |row| row.kind > 0),
-    ("quantity > 1", |row| row.quantity > 1),
-    ("code = 'a'", |row| row.code == 0),
 ];
+/// Those of them that rows of use can meet.
+const OF_USE: usize = 3;
+/// All rows of use are of a time that is over.
+const TIME: &str = "period < '2021-01-01'";
 
 /// The place of a row of a hospital of this group.
 type Cell = fn(usize, &Row) -> Option<usize>;
@@ -66,6 +70,8 @@ pub struct Asked {
     pub measures: Vec<(Of, Filter)>,
     /// One of those counted may be missing when figures are summed.
     pub may_miss: bool,
+    /// Of a time that is over.
+    pub over: bool,
     /// The place in the pool of the nation of these groups, or of groups of this nation.
     pub relative: Option<usize>,
 }
@@ -78,8 +84,8 @@ pub fn pool(queries: usize, rng: &mut ChaCha12Rng) -> Vec<Asked> {
         let mut own = asked(axis, rng);
         if let Some((_, nation)) = NATIONS.iter().find(|(groups, _)| *groups == axis) {
             own.relative = Some(pool.len() + 1);
-            let nation =
-                Asked { relative: Some(pool.len()), ..worded(own.population, *nation, own.measures.clone()) };
+            let nation = worded(own.population, *nation, own.measures.clone(), own.over);
+            let nation = Asked { relative: Some(pool.len()), ..nation };
             pool.extend([own, nation]);
         } else {
             pool.push(own);
@@ -88,30 +94,35 @@ pub fn pool(queries: usize, rng: &mut ChaCha12Rng) -> Vec<Asked> {
     pool
 }
 
-/// Any query along these axes.
+/// Any query along these axes; one in five of use, in a time that is over.
 fn asked(axis: usize, rng: &mut ChaCha12Rng) -> Asked {
-    let population = FILTERS[if below(rng, 2) == 0 { 0 } else { below(rng, FILTERS.len()) }];
+    let over = below(rng, 5) == 0 && !AXES[axis].0.contains("kind");
+    let filters = &FILTERS[..if over { OF_USE } else { FILTERS.len() }];
+    let population = filters[if below(rng, 2) == 0 { 0 } else { below(rng, filters.len()) }];
     let measures: Vec<(Of, Filter)> = (0..=below(rng, 2))
         .map(|_| {
             let of = if below(rng, 3) == 0 { Of::Rows } else { Of::Quantity };
-            (of, FILTERS[below(rng, FILTERS.len())])
+            (of, filters[below(rng, filters.len())])
         })
         .collect();
-    let mut asked = worded(population, axis, measures);
-    // None may where classes of hospitals are cells.
-    asked.may_miss = !AXES[axis].0.starts_with("group") && below(rng, 2) == 0;
+    let mut asked = worded(population, axis, measures, over);
+    // None may where classes of hospitals are cells, or they are the same each time.
+    asked.may_miss = !over && !AXES[axis].0.starts_with("group") && below(rng, 2) == 0;
     asked
 }
 
 /// A query in the language.
-fn worded(population: Filter, axis: usize, measures: Vec<(Of, Filter)>) -> Asked {
+fn worded(population: Filter, axis: usize, measures: Vec<(Of, Filter)>, over: bool) -> Asked {
     let (axis, places, cell) = AXES[axis];
     let mut text = format!(
         "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
-         dataset = \"stock\"\n[floors]\nhospitals = {FLOOR}\n"
+         dataset = \"{}\"\n[floors]\nhospitals = {FLOOR}\n",
+        if over { "use" } else { "stock" }
     );
-    if !population.0.is_empty() {
-        text += &format!("[population]\nwhere = \"{}\"\n", population.0);
+    let conditions: Vec<&str> =
+        [if over { TIME } else { "" }, population.0].into_iter().filter(|one| !one.is_empty()).collect();
+    if !conditions.is_empty() {
+        text += &format!("[population]\nwhere = \"{}\"\n", conditions.join(" and "));
     }
     if !axis.is_empty() {
         text += &format!("[[dimension]]\n{axis}\n");
@@ -126,7 +137,7 @@ fn worded(population: Filter, axis: usize, measures: Vec<(Of, Filter)>) -> Asked
             Of::Rows => "rows = true\nmax = 99\n",
         };
     }
-    Asked { text, population, places, cell, measures, may_miss: false, relative: None }
+    Asked { text, population, places, cell, measures, may_miss: false, over, relative: None }
 }
 
 /// Rows of a small hospital: most are like many hospitals', a few are one's alone.

@@ -67,6 +67,9 @@ pub struct Play<'a> {
     pub told: Told,
 }
 
+/// Rows of a time that is over have one version.
+const OVER: u32 = u32::MAX;
+
 fn extract(node: NodeId, version: u32) -> ExtractHash {
     ExtractHash(sha256(&[node.0.to_be_bytes().as_slice(), &version.to_be_bytes()].concat()))
 }
@@ -98,16 +101,18 @@ impl<'a> Play<'a> {
     pub fn all(&mut self) {
         let mut query = below(&mut self.rng, self.pool.len());
         for _ in 0..2 + below(&mut self.rng, 5) {
-            if one_in(&mut self.rng, 4) {
+            // A time that is over is asked about again when all else has changed.
+            let over = self.pool[query].over;
+            if one_in(&mut self.rng, if over { 2 } else { 4 }) {
                 self.next_slot();
             }
-            if one_in(&mut self.rng, 6) && self.epoch + 1 < self.year.len() {
+            if one_in(&mut self.rng, if over { 3 } else { 6 }) && self.epoch + 1 < self.year.len() {
                 self.epoch += 1;
             }
             // Asked again, or another one.
             query = match self.pool[query].relative {
                 Some(relative) if one_in(&mut self.rng, 2) => relative,
-                _ if one_in(&mut self.rng, 3) => query,
+                _ if one_in(&mut self.rng, if over { 1 } else { 3 }) => query,
                 _ => below(&mut self.rng, self.pool.len()),
             };
             let Some(counted) = self.count(query) else { continue };
@@ -166,7 +171,7 @@ impl<'a> Play<'a> {
         let (facts, survivors) = self.pass((query, Pass::Count), invited, bound, None)?;
         let warrant = self.warrant(query);
         let counting = &warrant.count().expect("a floor is held").counting;
-        let totals = self.with_rows(&survivors, |own| self.pool[query].totals(counting, own));
+        let totals = self.with_rows(query, &survivors, |own| self.pool[query].totals(counting, own));
         let open = facts.opened(&totals)?;
         let (freeze, result) = (FreezeHash(facts.sid.0), ResultHash(facts.sid.0));
         for node in &survivors {
@@ -228,13 +233,15 @@ impl<'a> Play<'a> {
                 if !open.is_open(u32::try_from(cell).unwrap(), place) {
                     continue;
                 }
-                let rows = self.with_rows(survivors, |own| asked.behind(cell, place, own));
+                let rows = self.with_rows(query, survivors, |own| asked.behind(cell, place, own));
                 let by = format!(
                     "m{place} in {cell}, slot {}, roster {}, of {survivors:?}, of\n{}",
                     self.slot, self.epoch, asked.text
                 );
-                let filled = self.with_rows(survivors, |own| asked.filled(cell, place, own));
-                let figure = Released { of: *of, versions: versions.clone(), rows, filled, by };
+                let filled = self.with_rows(query, survivors, |own| asked.filled(cell, place, own));
+                let (of, over) = (*of, asked.over);
+                let figure = format!("m{place} in {cell} of {}", asked.text);
+                let figure = Released { of, over, figure, versions: versions.clone(), rows, filled, by };
                 if let Some(what) = isolated(&figure, &self.released) {
                     self.told.isolated.get_or_insert(what);
                 }
@@ -244,10 +251,16 @@ impl<'a> Play<'a> {
     }
 
     /// The frozen rows of these hospitals, with the groups that the roster gives them.
-    fn with_rows<T>(&self, nodes: &[NodeId], work: impl FnOnce(&[super::queries::Own]) -> T) -> T {
+    fn with_rows<T>(
+        &self,
+        query: usize,
+        nodes: &[NodeId],
+        work: impl FnOnce(&[super::queries::Own]) -> T,
+    ) -> T {
         let own = nodes.iter().map(|node| {
             let group = self.year[self.epoch].group_of(*node).unwrap_or(usize::MAX);
-            let rows = self.rows.get(&(*node, self.hospitals[node].frozen.1));
+            let version = if self.pool[query].over { OVER } else { self.hospitals[node].frozen.1 };
+            let rows = self.rows.get(&(*node, version));
             (usize::from(node.0), group, rows.map_or(&[][..], Vec::as_slice))
         });
         work(&own.collect::<Vec<_>>())
@@ -344,7 +357,9 @@ impl<'a> Play<'a> {
                 hospital.view.apply(&record);
             }
             let rng = &mut self.rng;
-            self.rows.entry((invited.node, version)).or_insert_with(|| rows(rng));
+            for version in [version, OVER] {
+                self.rows.entry((invited.node, version)).or_insert_with(|| rows(rng));
+            }
             cohort.push(invited.node);
         }
         Some((known.unwrap_or(facts), cohort))
