@@ -46,10 +46,10 @@ pub(super) async fn before(
     let (Some(shape), Some(lock)) = (shape, roster.lock_of(warrant.query().dataset().name())) else {
         return Ok(None);
     };
-    let (lock, family) = (lock.name.to_string(), warrant.query().family().ok());
+    let lock = lock.name.to_string();
     let rosters = rosters(store).await?;
     let found = move |store: &Store| {
-        let own = Question { shape: &shape, family, at: now };
+        let own = Question { shape: &shape, at: now };
         for other in store.contributed_under(&lock)?.into_iter().filter(|other| *other != hash) {
             if let Some(before) = binding(store, &own, &other, &rosters)? {
                 return Ok(Some(before));
@@ -78,7 +78,7 @@ fn binding(
     let query = facts.warrant.query();
     let invited: Vec<NodeId> = facts.header.invited.iter().map(|one| one.node).collect();
     let Some(shape) = facts.warrant.shape(&facts.roster, &invited) else { return Ok(None) };
-    let asked = Question { shape: &shape, family: query.family().ok(), at: attempt.opened_at };
+    let asked = Question { shape: &shape, at: attempt.opened_at };
     if !own.binds(&asked) {
         return Ok(None);
     }

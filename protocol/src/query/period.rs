@@ -92,6 +92,55 @@ enum Found {
     Condition(Within),
 }
 
+impl Expr {
+    /// Whether both are made of the same conditions, in any order, when those on days alone are left out.
+    pub(super) fn is_alike_but_for_time(&self, other: &Expr) -> bool {
+        let (own, theirs) = (self.conditions(), other.conditions());
+        let within = |one: &[&[Term]], other: &[&[Term]]| one.iter().all(|term| other.contains(term));
+        within(&own, &theirs) && within(&theirs, &own)
+    }
+
+    /// What must hold all together, without conditions on columns of days alone.
+    fn conditions(&self) -> Vec<&[Term]> {
+        let mut stack: Vec<(usize, Vec<&[Term]>)> = Vec::new();
+        for (at, term) in self.terms().iter().enumerate() {
+            let from = stack.len().saturating_sub(operands(term));
+            let own = stack.split_off(from);
+            let start = own.first().map_or(at, |(start, _)| *start);
+            let all = match term {
+                Term::And => own.into_iter().flat_map(|(_, all)| all).collect(),
+                _ => self.terms().get(start..=at).into_iter().collect(),
+            };
+            stack.push((start, all));
+        }
+        let mut all = stack.pop().map(|(_, all)| all).unwrap_or_default();
+        all.retain(|terms| !is_of_time(terms));
+        all
+    }
+}
+
+/// Whether a condition names columns, and columns of days alone.
+fn is_of_time(terms: &[Term]) -> bool {
+    let mut columns = terms.iter().filter_map(|term| match term {
+        Term::Column(column) => Some(*column),
+        _ => None,
+    });
+    columns.clone().next().is_some() && columns.all(says_when)
+}
+
+/// How many values a term takes.
+fn operands(term: &Term) -> usize {
+    match term {
+        Term::Column(_) | Term::Aggregate(_) | Term::Text(_) => 0,
+        Term::Number(_) | Term::Date(_) | Term::Parameter(..) => 0,
+        Term::Not | Term::IsNull | Term::Like(_) => 1,
+        Term::Compare(_) | Term::And | Term::Or => 2,
+        Term::Add | Term::Subtract | Term::Multiply | Term::Divide => 2,
+        Term::Between => 3,
+        Term::In(count) => usize::from(*count).saturating_add(1),
+    }
+}
+
 /// Of which columns the days are looked for.
 type Wanted<'a> = &'a dyn Fn(Column) -> bool;
 
@@ -204,6 +253,38 @@ mod tests {
 
     fn of(filter: &str) -> Option<String> {
         ends("use", &format!("[population]\nwhere = \"{filter}\""))
+    }
+
+    #[test]
+    fn filters_are_alike_but_for_time() {
+        let read = |filter: &str| {
+            let population = if filter.is_empty() {
+                String::new()
+            } else {
+                format!("[population]\nwhere = \"{filter}\"\n")
+            };
+            let text = format!(
+                "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
+                 dataset = \"use\"\n{population}[[measure]]\nname = \"n\"\nrows = true\nmax = 9\n"
+            );
+            Query::from_toml(&text, &mut |_| Err("no files".into())).unwrap()
+        };
+        for (one, other, alike) in [
+            ("period = '2026-03-01'", "period in ('2026-03-01', '2026-04-01')", true),
+            ("period = '2026-03-01'", "", true),
+            ("code = 'a' and period < '2026-03-01'", "period >= '2026-01-01' and code = 'a'", true),
+            ("code = 'a' and quantity > 1", "quantity > 1 and code = 'a'", true),
+            ("code = 'a' and period < '2026-03-01'", "period < '2026-03-01'", false),
+            ("code = 'a'", "code = 'b'", false),
+            ("code = 'a' or period < '2026-03-01'", "period < '2026-03-01'", false),
+            ("not (code = 'a' and quantity > 1)", "code = 'a' and quantity > 1", false),
+            ("code in ('a', 'b')", "code in ('a', 'b', 'c')", false),
+        ] {
+            let (own, theirs) = (read(one), read(other));
+            let judged = own.population().is_alike_but_for_time(theirs.population());
+            assert_eq!(judged, alike, "{one} and {other}");
+            assert_eq!(theirs.population().is_alike_but_for_time(own.population()), alike);
+        }
     }
 
     #[test]

@@ -114,15 +114,19 @@ impl Shape {
         self.query.ends().is_some_and(|end| end < day)
     }
 
-    /// Whether some figure of both may be the sum of the same rows: of the same measure of the same population, or, if they
-    /// are of one family, by other values of its parameters; and neither times nor cells set their rows apart.
+    /// Whether some figure of both may be the sum of the same rows: populations and filters are made of the same
+    /// conditions but for time, something is added up in both, and neither times nor cells set their rows apart.
     #[must_use]
-    pub fn asks_again(&self, other: &Shape, is_of_one_family: bool) -> bool {
-        let measured = other.measured();
-        let same = self.query.population == other.query.population
-            && self.measured().iter().any(|one| measured.contains(one));
+    pub fn asks_again(&self, other: &Shape) -> bool {
+        let again = |own: &Measure| {
+            let alike = |theirs: &&Measure| own.filter().is_alike_but_for_time(theirs.filter());
+            let sums = sums_of(own);
+            let mut others = other.query.measures().iter().filter(alike);
+            others.any(|theirs| sums_of(theirs).iter().any(|of| sums.contains(of)))
+        };
         self.query.dataset == other.query.dataset
-            && (same || is_of_one_family)
+            && self.query.population.is_alike_but_for_time(&other.query.population)
+            && self.query.measures().iter().any(again)
             && !self.query.is_of_another_time(&other.query)
             && !self.has_other_rows(other)
     }
@@ -212,14 +216,7 @@ impl Shape {
     }
 
     fn sums(&self) -> Vec<Sums> {
-        let of = |measure: &Measure| {
-            let columns: Vec<Column> =
-                added(measure).into_iter().flat_map(|added| added.of.columns()).collect();
-            let rows = columns.is_empty() || !matches!(measure.kind(), MeasureKind::Sum { .. });
-            let columns = columns.into_iter().map(Sums::Of);
-            columns.chain(rows.then_some(Sums::Rows)).collect::<Vec<_>>()
-        };
-        self.query.measures().iter().flat_map(of).collect()
+        self.query.measures().iter().flat_map(sums_of).collect()
     }
 
     /// The same rows of the same sums, cell by cell, of perhaps other listed values.
@@ -265,6 +262,13 @@ impl Shape {
             .iter()
             .any(|own| fits(own.column()) && other.query.dimensions().iter().any(|theirs| apart(own, theirs)))
     }
+}
+
+/// What a measure is sums of.
+fn sums_of(measure: &Measure) -> Vec<Sums> {
+    let columns: Vec<Column> = added(measure).into_iter().flat_map(|added| added.of.columns()).collect();
+    let rows = columns.is_empty() || !matches!(measure.kind(), MeasureKind::Sum { .. });
+    columns.into_iter().map(Sums::Of).chain(rows.then_some(Sums::Rows)).collect()
 }
 
 /// Both list values of one column, and give no place to all others.

@@ -7,7 +7,7 @@
 use super::offer::{Asked, Facts};
 use crate::ablation::ablated;
 use crate::error::{Check, Fault};
-use crate::ids::{FamilyHash, NodeId};
+use crate::ids::NodeId;
 use crate::ledger::Attempt;
 use crate::query::{Date, Shape};
 use crate::time::Time;
@@ -18,8 +18,6 @@ use crate::warrant::Series;
 pub struct Question<'a> {
     /// Its figures.
     pub shape: &'a Shape,
-    /// Its family; none where that was not written down.
-    pub family: Option<FamilyHash>,
     /// When its extracts were frozen.
     pub at: Time,
 }
@@ -28,7 +26,7 @@ impl<'a> Question<'a> {
     /// Of an attempt in the ledger; none of a value pass whose figures were counted before.
     fn of(attempt: &'a Attempt) -> Option<Question<'a>> {
         let shape = attempt.shape.as_deref()?;
-        Some(Question { shape, family: attempt.family, at: attempt.at })
+        Some(Question { shape, at: attempt.at })
     }
 
     /// Whether sums of both must be over the same hospitals: some figure of both may be of the same rows of a time that
@@ -36,8 +34,7 @@ impl<'a> Question<'a> {
     #[must_use]
     pub fn binds(&self, other: &Question<'_>) -> bool {
         let over = |one: &Question<'_>| Date::at(one.at).is_some_and(|day| one.shape.is_over(day));
-        let is_of_one_family = self.family.is_some() && self.family == other.family;
-        over(self) && over(other) && self.shape.asks_again(other.shape, is_of_one_family)
+        over(self) && over(other) && self.shape.asks_again(other.shape)
     }
 }
 
@@ -51,8 +48,7 @@ pub(super) fn check(facts: Facts, asked: &Asked) -> Result<Facts, Fault> {
         return Ok(facts);
     }
     let shape = facts.shape().filter(|_| !ablated!("series-by-warrant"));
-    let family = facts.warrant.query().family().ok();
-    let own = shape.as_ref().map(|shape| Question { shape, family, at: asked.now });
+    let own = shape.as_ref().map(|shape| Question { shape, at: asked.now });
     let confirmed = asked.view.confirmed_of(&facts.header.lock);
     let again = confirmed.filter_map(|attempt| {
         let before = Question::of(attempt).filter(|before| own.is_some_and(|own| own.binds(before)))?;
@@ -86,7 +82,7 @@ mod tests {
 
     const FLOORS: Floors = Floors { hospitals: 3, patients: 0, dominance: 0 };
 
-    /// The use of codes in a time, as a query whose parameters have these values.
+    /// The use of codes in a time.
     fn shape(codes: &str, time: &str, measure: &str) -> Shape {
         let text = format!(
             "[query]\nid = \"q\"\nversion = 1\ntitle = {{ nl = \"V\", en = \"Q\" }}\npurpose = \"stock\"\n\
@@ -102,44 +98,46 @@ mod tests {
     /// 1 May 2026.
     const MAY: Time = Time(1_777_593_600_000);
 
-    fn binds(one: (&Shape, u8), other: (&Shape, u8), at: Time) -> bool {
-        let family = |of| Some(FamilyHash([of; 32]));
-        let own = Question { shape: one.0, family: family(one.1), at: MAY };
-        own.binds(&Question { shape: other.0, family: family(other.1), at })
+    fn binds(one: &Shape, other: &Shape, at: Time) -> bool {
+        Question { shape: one, at: MAY }.binds(&Question { shape: other, at })
     }
 
     #[test]
     fn the_same_rows_of_a_time_that_is_over_bind() {
         let march = shape("\"a\", \"b\"", MARCH, SUM);
-        assert!(binds((&march, 1), (&march, 2), MAY), "whatever the warrant");
-        assert!(binds((&march, 1), (&shape("\"b\", \"c\"", MARCH, SUM), 2), MAY), "b is in both");
-        let others = [
+        for (other, what) in [
+            (march.clone(), "whatever the warrant"),
+            (shape("\"b\", \"c\"", MARCH, SUM), "b is in both"),
+            (shape("\"a\"", MARCH, &SUM.replace("[0, 9]", "[0, 8]")), "another range"),
+            (shape("\"a\"", "period in ('2026-03-01', '2026-02-01')", SUM), "March is in both"),
+        ] {
+            assert!(binds(&march, &other, MAY), "{what}");
+        }
+        for (other, what) in [
             (shape("\"c\"", MARCH, SUM), "other codes"),
             (shape("\"a\"", "period = '2026-02-01'", SUM), "another month"),
             (shape("\"a\"", MARCH, "rows = true\nmax = 9"), "another measure"),
-        ];
-        for (other, what) in others {
-            assert!(!binds((&march, 1), (&other, 2), MAY), "{what}");
+            (shape("\"a\"", &format!("{MARCH} and quantity > 5"), SUM), "another population"),
+        ] {
+            assert!(!binds(&march, &other, MAY), "{what}");
         }
         let day = |day: u64| Time(MAY.0 - day * 86_400_000);
-        assert!(binds((&march, 1), (&march, 1), day(30)), "asked on 1 April");
-        assert!(!binds((&march, 1), (&march, 1), day(31)), "asked on 31 March, when it was not over");
+        assert!(binds(&march, &march, day(30)), "asked on 1 April");
+        assert!(!binds(&march, &march, day(31)), "asked on 31 March, when it was not over");
     }
 
-    /// A quarter and a month of it differ in the values of their parameters alone.
     #[test]
-    fn other_values_of_a_parameter_bind_where_their_times_overlap() {
+    fn a_quarter_binds_its_months() {
         let of = |time: &str| shape("\"a\"", time, SUM);
         let quarter = of("period >= '2026-01-01' and period < '2026-04-01'");
-        let months = [
+        for (month, bound) in [
             ("period >= '2026-03-01' and period < '2026-04-01'", true),
+            (MARCH, true),
             ("period >= '2026-04-01' and period < '2026-05-01'", false),
             ("period >= '2025-12-01' and period < '2026-01-01'", false),
             ("period between '2025-12-01' and '2026-01-01'", true),
-        ];
-        for (month, bound) in months {
-            assert_eq!(binds((&quarter, 1), (&of(month), 1), MAY), bound, "{month}");
-            assert!(!binds((&quarter, 1), (&of(month), 2), MAY), "of another family: {month}");
+        ] {
+            assert_eq!(binds(&quarter, &of(month), MAY), bound, "{month}");
         }
     }
 }

@@ -64,6 +64,7 @@ pub enum Of {
 /// A query, and the same as a model.
 pub struct Asked {
     pub text: String,
+    axis: &'static str,
     population: Filter,
     pub places: usize,
     cell: Cell,
@@ -137,7 +138,7 @@ fn worded(population: Filter, axis: usize, measures: Vec<(Of, Filter)>, over: bo
             Of::Rows => "rows = true\nmax = 99\n",
         };
     }
-    Asked { text, population, places, cell, measures, may_miss: false, over, relative: None }
+    Asked { text, axis, population, places, cell, measures, may_miss: false, over, relative: None }
 }
 
 /// Rows of a small hospital: most are like many hospitals', a few are one's alone.
@@ -202,6 +203,12 @@ impl Asked {
             }
         }
         totals
+    }
+
+    /// What a measure sums in a cell, whatever else the query asks.
+    pub fn figure(&self, cell: usize, measure: usize) -> String {
+        let (of, filter) = &self.measures[measure];
+        format!("{of:?} of {:?} and {:?} in {cell} of {:?}", self.population.0, filter.0, self.axis)
     }
 
     /// The rows behind a measure in a cell, as (hospital, number).

@@ -240,7 +240,7 @@ impl<'a> Play<'a> {
                 );
                 let filled = self.with_rows(query, survivors, |own| asked.filled(cell, place, own));
                 let (of, over) = (*of, asked.over);
-                let figure = format!("m{place} in {cell} of {}", asked.text);
+                let figure = asked.figure(cell, place);
                 let figure = Released { of, over, figure, versions: versions.clone(), rows, filled, by };
                 if let Some(what) = isolated(&figure, &self.released) {
                     self.told.isolated.get_or_insert(what);
