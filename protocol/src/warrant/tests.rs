@@ -1,6 +1,7 @@
 //! Approvals, validity, floors: what makes a warrant runnable.
 
 use super::*;
+use crate::query::Floors;
 use crate::roster::tests::{chain, identity, text};
 
 /// Who asks.
@@ -217,6 +218,22 @@ fn a03_a_warrant_may_not_lower_a_floor_or_name_another_roster() {
     }
     let other = WarrantBody { roster: RosterHash([1; 32]), ..good };
     assert_eq!(check_of(approved(&other, &[800, 801]).verify(&roster, Time(5))), Some(Check::A03));
+}
+
+/// By them it is judged what may open beside what.
+#[test]
+fn a_shape_has_every_floor_of_its_warrant() {
+    let (_, roster) = chain(5);
+    let asked = format!("{QUERY}\n[floors]\nhospitals = 3\ndominance = 80\n");
+    let own = WarrantBody { floor_hospitals: 4, floor_dominance: 70, ..body(&roster, &asked) };
+    let warrant = approved(&own, &[800, 801]).verify(&roster, Time(5)).unwrap();
+    let shape = warrant.shape(&roster, &[NodeId(1), NodeId(2)]).unwrap();
+    let least = warrant.least(&roster, &[NodeId(1), NodeId(2)]);
+    assert!(least >= 4);
+    assert_eq!(shape.floors(), Floors { hospitals: least, patients: 0, dominance: 70 });
+    let plain = approved(&body(&roster, QUERY), &[800, 801]).verify(&roster, Time(5)).unwrap();
+    let floors = Floors { hospitals: 0, patients: 0, dominance: 0 };
+    assert_eq!(plain.shape(&roster, &[]).unwrap().floors(), floors, "nothing is counted");
 }
 
 #[test]
