@@ -41,7 +41,7 @@ pub fn town(n: u16, queries: &[&str], change: impl Fn(&mut WarrantBody)) -> Arc<
 /// The same; `of`: group and kind of each hospital.
 ///
 /// # Panics
-/// As [`town`].
+/// As [`town()`].
 #[must_use]
 pub fn town_of(n: u16, of: Of<'_>, queries: &[&str], change: impl Fn(&mut WarrantBody)) -> Arc<Town> {
     let plain = town::town(n);
